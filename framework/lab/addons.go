@@ -1,0 +1,216 @@
+package lab
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/e2e-framework/klient/decoder"
+	"sigs.k8s.io/e2e-framework/klient/k8s"
+	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
+
+	"pmem-memcached-e2e/framework/lab/artifact"
+)
+
+const (
+	driverName      = "pmem-csi.intel.com"
+	driverNamespace = "pmem-csi"
+	// convertLabel asks the driver to turn the node's raw persistent memory
+	// into a volume group (PMEM-CSI's installation guide).
+	convertLabel = driverName + "/convert-raw-namespaces"
+)
+
+//go:embed files/coredns.yaml
+var corednsYAML string
+
+// driverFiles are applied as the driver's release has them, but for the names
+// of images.
+var driverFiles = []string{
+	"pmem-csi-lvm.yaml",
+	"pmem-storageclass-ext4.yaml",
+	"pmem-storageclass-ext4-fileio.yaml",
+	"pmem-storageclass-xfs.yaml",
+	"pmem-storageclass-late-binding.yaml",
+}
+
+// applyAddons creates what does not need the node to be there.
+func (l *Lab) applyAddons(ctx context.Context) error {
+	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig())
+	if err != nil {
+		return err
+	}
+	config.QPS, config.Burst = 100, 200
+	res, err := resources.New(config)
+	if err != nil {
+		return err
+	}
+	for _, obj := range []k8s.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: driverNamespace}},
+		// The role and its rules are Kubernetes' own; only who has it is not
+		// known to it.
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "lab:kubelet-api"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:kubelet-api-admin"},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "kube-apiserver-kubelet-client"}},
+		},
+	} {
+		if err := res.Create(ctx, obj); err != nil {
+			return fmt.Errorf("create %T %s: %w", obj, obj.GetName(), err)
+		}
+	}
+	texts := map[string]string{"coredns.yaml": corednsYAML}
+	for _, name := range driverFiles {
+		content, err := os.ReadFile(filepath.Join(l.parts.Driver, name))
+		if err != nil {
+			return err
+		}
+		texts[name] = string(content)
+	}
+	for name, text := range texts {
+		if err := decoder.DecodeEach(ctx, strings.NewReader(text), decoder.CreateHandler(res), decoder.MutateOption(useLabImages)); err != nil {
+			return fmt.Errorf("apply %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// useLabImages replaces each image by the lab's of the same name.
+func useLabImages(obj k8s.Object) error {
+	var spec *corev1.PodSpec
+	switch o := obj.(type) {
+	case *appsv1.Deployment:
+		spec = &o.Spec.Template.Spec
+	case *appsv1.DaemonSet:
+		spec = &o.Spec.Template.Spec
+	default:
+		return nil
+	}
+	for i, c := range spec.Containers {
+		image, err := labImage(c.Image)
+		if err != nil {
+			return fmt.Errorf("container %s: %w", c.Name, err)
+		}
+		spec.Containers[i].Image = image
+	}
+	return nil
+}
+
+func labImage(image string) (string, error) {
+	name, _, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	for _, i := range artifact.Images {
+		if i.Name == name {
+			return i.Reference(), nil
+		}
+	}
+	return "", fmt.Errorf("the lab has no image for %s", image)
+}
+
+func (l *Lab) awaitNode(ctx context.Context) error {
+	client, err := l.client()
+	if err != nil {
+		return err
+	}
+	if err := l.wait.Until(ctx, "node "+nodeName+" to be Ready", 5*time.Minute, func(ctx context.Context) (bool, string, error) {
+		if err := l.nodeAlive(); err != nil {
+			return false, "", err
+		}
+		node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeReady {
+				return c.Status == corev1.ConditionTrue, fmt.Sprintf("%s: %s", c.Reason, c.Message), nil
+			}
+		}
+		return false, "no Ready condition", nil
+	}); err != nil {
+		return err
+	}
+	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"force"}}}`, convertLabel)
+	_, err = client.CoreV1().Nodes().Patch(ctx, nodeName, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	return err
+}
+
+// awaitDriver waits until the driver is registered on the node and its
+// persistent memory can be asked for, and cluster DNS answers.
+func (l *Lab) awaitDriver(ctx context.Context) error {
+	client, err := l.client()
+	if err != nil {
+		return err
+	}
+	if err := l.wait.Until(ctx, "PMEM-CSI to offer the node's persistent memory", 5*time.Minute, func(ctx context.Context) (bool, string, error) {
+		if err := l.nodeAlive(); err != nil {
+			return false, "", err
+		}
+		return driverState(ctx, client)
+	}); err != nil {
+		return err
+	}
+	return l.wait.Until(ctx, "cluster DNS", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
+		dns, err := client.AppsV1().Deployments("kube-system").Get(ctx, "coredns", metav1.GetOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		return dns.Status.ReadyReplicas > 0, fmt.Sprintf("%d ready pods", dns.Status.ReadyReplicas), nil
+	})
+}
+
+func driverState(ctx context.Context, client kubernetes.Interface) (bool, string, error) {
+	node, err := client.StorageV1().CSINodes().Get(ctx, nodeName, metav1.GetOptions{})
+	if err != nil {
+		return false, "", err
+	}
+	if !registered(node) {
+		pods, err := client.CoreV1().Pods(driverNamespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		var states []string
+		for _, p := range pods.Items {
+			states = append(states, podState(p))
+		}
+		return false, "driver not registered; " + strings.Join(states, ", "), nil
+	}
+	capacities, err := client.StorageV1().CSIStorageCapacities(driverNamespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false, "", err
+	}
+	for _, c := range capacities.Items {
+		if c.Capacity != nil && !c.Capacity.IsZero() {
+			return true, "", nil
+		}
+	}
+	return false, fmt.Sprintf("driver registered, %d capacity objects, none above 0", len(capacities.Items)), nil
+}
+
+func registered(node *storagev1.CSINode) bool {
+	for _, d := range node.Spec.Drivers {
+		if d.Name == driverName {
+			return true
+		}
+	}
+	return false
+}
+
+func podState(p corev1.Pod) string {
+	state := p.Name + " " + string(p.Status.Phase)
+	for _, c := range p.Status.ContainerStatuses {
+		if c.State.Waiting != nil {
+			state += fmt.Sprintf(" (%s: %s %s)", c.Name, c.State.Waiting.Reason, c.State.Waiting.Message)
+		}
+	}
+	return state
+}

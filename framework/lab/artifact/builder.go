@@ -1,0 +1,142 @@
+package artifact
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// minFree is what a cold build writes at most, Go's caches aside.
+const minFree = 8 << 30
+
+// Builder makes the lab's parts from a checkout of this project.
+type Builder struct {
+	store *Store
+	root  string
+}
+
+// NewBuilder returns a builder that reads the modules below root/hack and
+// keeps what it makes in store.
+func NewBuilder(store *Store, root string) (*Builder, error) {
+	if _, err := os.Stat(filepath.Join(root, "hack", kubernetes.Module, "go.mod")); err != nil {
+		return nil, fmt.Errorf("%s is not a checkout of this project: %w", root, err)
+	}
+	return &Builder{store: store, root: root}, nil
+}
+
+// Parts are the directories and files that a lab starts from.
+type Parts struct {
+	// Kubernetes and Etcd are executables. Kubernetes acts as the program by
+	// whose name it is started.
+	Kubernetes, Etcd string
+	// Kernel, InitRD and Disk are what the node boots; Disk must stay as it
+	// is.
+	Kernel, InitRD, Disk string
+	// Driver is the directory with the YAML of PMEM-CSI's release.
+	Driver string
+}
+
+// Parts makes what is missing, and returns all of it. Programs and root
+// filesystems are made side by side: one waits for the processor, the other
+// for downloads.
+func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
+	disk, err := b.diskArtifact()
+	if err != nil {
+		return nil, err
+	}
+	if !exists(b.store.Path(disk)) {
+		if err := b.prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var p Parts
+	for _, want := range []struct {
+		program Program
+		file    string
+		path    *string
+	}{
+		{kubernetes, "kubernetes", &p.Kubernetes},
+		{etcd, "etcd", &p.Etcd},
+		{driver, "", &p.Driver},
+	} {
+		dir, err := b.program(ctx, want.program)
+		if err != nil {
+			return nil, err
+		}
+		*want.path = filepath.Join(dir, want.file)
+	}
+	dir, err := b.store.Get(ctx, disk)
+	if err != nil {
+		return nil, err
+	}
+	p.Kernel, p.InitRD, p.Disk = filepath.Join(dir, kernelFile), filepath.Join(dir, initrdFile), filepath.Join(dir, diskFile)
+	return &p, nil
+}
+
+func (b *Builder) prepare(ctx context.Context) error {
+	free, err := b.store.Free()
+	if err != nil {
+		return err
+	}
+	if free < minFree {
+		return fmt.Errorf("cache directory %s has %d MiB left and the lab's parts need up to %d MiB: free some, or name another with CACHE_DIR", b.store.dir, free>>20, minFree>>20)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for _, p := range []Program{pause, registrar, etcd, runc, containerd, driver, provisioner, coredns, kubernetes} {
+			if _, err := b.program(ctx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	g.Go(func() error {
+		for _, r := range []RootFS{nodeRoot, driverRoot, memcachedRoot} {
+			if _, err := b.store.Get(ctx, r.artifact()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+func (b *Builder) program(ctx context.Context, p Program) (string, error) {
+	a, err := p.artifact(b.root)
+	if err != nil {
+		return "", err
+	}
+	return b.store.Get(ctx, a)
+}
+
+// image returns the file of an image, which is made when it is missing.
+func (b *Builder) image(ctx context.Context, i Image) (string, error) {
+	a, err := i.artifact(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	dir, err := b.store.Get(ctx, a)
+	return filepath.Join(dir, imageTar), err
+}
+
+// copyFile copies an executable or a file with its mode.
+func copyFile(dst, src string, mode os.FileMode) error {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(dst, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return fmt.Errorf("copy %s to %s: %w", src, dst, err)
+	}
+	return out.Close()
+}

@@ -1,0 +1,213 @@
+package artifact
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"pmem-memcached-e2e/framework/wait"
+)
+
+//go:embed node
+var nodeFiles embed.FS
+
+const (
+	kernelFile = "vmlinuz"
+	initrdFile = "initrd.img"
+	diskFile   = "disk.raw"
+	// diskSize is the size of the node's filesystem; what is not used takes
+	// no space on the host.
+	diskSize = "6G"
+)
+
+// diskArtifact returns the node's disk: the root filesystem, the node's
+// programs, and the images already unpacked in containerd's store, which is
+// much faster here than on an emulated processor.
+func (b *Builder) diskArtifact() (Artifact, error) {
+	a := Artifact{Name: "disk", Make: b.makeDisk}
+	for _, p := range []Program{kubernetes, containerd, runc, driver, provisioner, registrar, coredns, pause} {
+		pa, err := p.artifact(b.root)
+		if err != nil {
+			return a, err
+		}
+		a.Key.Add("program", pa.Name, pa.Key.digest())
+	}
+	for _, r := range []RootFS{nodeRoot, driverRoot, memcachedRoot} {
+		ra := r.artifact()
+		a.Key.Add("root", ra.Name, ra.Key.digest())
+	}
+	for _, i := range Images {
+		a.Key.Add("image", i.Reference(), fmt.Sprint(i.Config), i.Path)
+	}
+	entries, err := nodeFiles.ReadDir("node")
+	if err != nil {
+		return a, err
+	}
+	for _, e := range entries {
+		content, err := nodeFiles.ReadFile("node/" + e.Name())
+		if err != nil {
+			return a, err
+		}
+		a.Key.Add("file", e.Name(), string(content))
+	}
+	a.Key.Add("size", diskSize)
+	return a, nil
+}
+
+func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err error) {
+	root := filepath.Join(out, "root")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	base, err := b.store.Get(ctx, nodeRoot.artifact())
+	if err != nil {
+		return err
+	}
+	if err := run(ctx, "", nil, log, "tar", "-C", root, "--numeric-owner", "--xattrs", "-xpf", filepath.Join(base, rootTar)); err != nil {
+		return err
+	}
+	if err := b.installPrograms(ctx, root); err != nil {
+		return err
+	}
+	if err := installFiles(root); err != nil {
+		return err
+	}
+	if err := b.importImages(ctx, root, log); err != nil {
+		return err
+	}
+	for pattern, name := range map[string]string{"vmlinuz-*": kernelFile, "initrd.img-*": initrdFile} {
+		found, err := filepath.Glob(filepath.Join(root, "boot", pattern))
+		if err != nil || len(found) != 1 {
+			return fmt.Errorf("want one /boot/%s in the root filesystem, found %v (%v)", pattern, found, err)
+		}
+		if err := copyFile(filepath.Join(out, name), found[0], 0o644); err != nil {
+			return err
+		}
+		if err := os.Remove(found[0]); err != nil {
+			return err
+		}
+	}
+	return run(ctx, "", nil, log, "mke2fs", "-q", "-t", "ext4", "-L", "node", "-d", root, filepath.Join(out, diskFile), diskSize)
+}
+
+func (b *Builder) installPrograms(ctx context.Context, root string) error {
+	bin := filepath.Join(root, "usr/local/bin")
+	for _, p := range []Program{kubernetes, containerd, runc} {
+		dir, err := b.program(ctx, p)
+		if err != nil {
+			return err
+		}
+		for name := range p.Packages {
+			if err := copyFile(filepath.Join(bin, name), filepath.Join(dir, name), 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range []string{"kubelet", "kube-proxy"} {
+		if err := os.Symlink("kubernetes", filepath.Join(bin, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func installFiles(root string) error {
+	const units = "etc/systemd/system"
+	for _, f := range []struct {
+		name, path string
+		mode       os.FileMode
+	}{
+		{"lab-node.sh", "usr/local/lib/lab/lab-node.sh", 0o755},
+		{"containerd.toml", "etc/containerd/config.toml", 0o644},
+		{"lab-node.service", units + "/lab-node.service", 0o644},
+		{"containerd.service", units + "/containerd.service", 0o644},
+		{"kubelet.service", units + "/kubelet.service", 0o644},
+		{"kube-proxy.service", units + "/kube-proxy.service", 0o644},
+	} {
+		content, err := nodeFiles.ReadFile("node/" + f.name)
+		if err != nil {
+			return err
+		}
+		content = bytes.ReplaceAll(content, []byte("@PAUSE_IMAGE@"), []byte(PauseImage.Reference()))
+		path := filepath.Join(root, f.path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, content, f.mode); err != nil {
+			return err
+		}
+		if filepath.Ext(f.name) != ".service" {
+			continue
+		}
+		link := filepath.Join(root, units, "multi-user.target.wants", f.name)
+		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink("../"+f.name, link); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(root, "etc/fstab"), []byte("/dev/vda / ext4 defaults 0 0\n"), 0o644)
+}
+
+// importImages runs containerd on this host with the store of the node.
+func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) (err error) {
+	dir, err := b.program(ctx, containerd)
+	if err != nil {
+		return err
+	}
+	state, err := os.MkdirTemp("", "pmem-lab-images-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(state)) }()
+	config := filepath.Join(state, "config.toml")
+	if err := os.WriteFile(config, []byte("version = 3\ndisabled_plugins = ['io.containerd.grpc.v1.cri', 'io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime', 'io.containerd.internal.v1.opt']\n"), 0o600); err != nil {
+		return err
+	}
+	socket := filepath.Join(state, "containerd.sock")
+	server := exec.CommandContext(ctx, filepath.Join(dir, "containerd"),
+		"--config", config, "--root", filepath.Join(root, "var/lib/containerd"), "--state", filepath.Join(state, "state"), "--address", socket)
+	server.Stdout, server.Stderr = log, log
+	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
+	server.WaitDelay = 10 * time.Second
+	if err := server.Start(); err != nil {
+		return fmt.Errorf("start containerd on this host: %w", err)
+	}
+	defer func() {
+		server.Process.Signal(syscall.SIGTERM)
+		server.Wait()
+	}()
+	ctr := func(args ...string) error {
+		return run(ctx, "", nil, log, filepath.Join(dir, "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...)
+	}
+	if err := (wait.Waiter{}).Until(ctx, "containerd on this host", 30*time.Second, func(context.Context) (bool, string, error) {
+		err := ctr("version")
+		return err == nil, "no answer", err
+	}); err != nil {
+		return err
+	}
+	for _, i := range Images {
+		tar, err := b.image(ctx, i)
+		if err != nil {
+			return err
+		}
+		if err := ctr("images", "import", "--snapshotter", "overlayfs", tar); err != nil {
+			return err
+		}
+		if err := ctr("images", "label", i.Reference(), "io.cri-containerd.image=managed"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

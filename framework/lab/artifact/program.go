@@ -1,0 +1,103 @@
+package artifact
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Program is a third-party program, or one of the lab's own, that a Go module
+// below hack/ pins.
+type Program struct {
+	// Module is the directory of the module below hack/.
+	Module string
+	// Packages maps the name of each executable to its package.
+	Packages map[string]string
+	// Version is what the program shall say of itself.
+	Version string
+	// LDFlags are added to those that strip the executable; %s is Version.
+	LDFlags []string
+	// Tags are Go build tags.
+	Tags string
+	// Cgo says that the program needs a C compiler and C libraries.
+	Cgo bool
+	// Toolchain is the Go release to build with, empty for the current one.
+	Toolchain string
+	// Extra are files of a module that are kept beside the executable:
+	// module path to file names relative to the module.
+	Extra map[string][]string
+}
+
+// artifact returns the artifact that holds the executables of p, which is
+// built from the checkout at root.
+func (p Program) artifact(root string) (Artifact, error) {
+	dir := filepath.Join(root, "hack", p.Module)
+	a := Artifact{Name: p.Module, Make: func(ctx context.Context, out string, log io.Writer) error {
+		return p.build(ctx, dir, out, log)
+	}}
+	if err := a.Key.AddTree(dir); err != nil {
+		return a, fmt.Errorf("%s: %w", p.Module, err)
+	}
+	a.Key.Add("build", fmt.Sprint(p), runtime.Version(), runtime.GOARCH)
+	return a, nil
+}
+
+func (p Program) build(ctx context.Context, dir, out string, log io.Writer) error {
+	env := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	if p.Cgo {
+		env = append(env, "CGO_ENABLED=1")
+	}
+	if p.Toolchain != "" {
+		env = append(env, "GOTOOLCHAIN="+p.Toolchain)
+	}
+	ldflags := "-s -w"
+	for _, f := range p.LDFlags {
+		ldflags += " " + strings.ReplaceAll(f, "%s", p.Version)
+	}
+	for name, pkg := range p.Packages {
+		args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", filepath.Join(out, name)}
+		if p.Tags != "" {
+			args = append(args, "-tags", p.Tags)
+		}
+		if err := run(ctx, dir, env, log, "go", append(args, pkg)...); err != nil {
+			return err
+		}
+	}
+	for module, files := range p.Extra {
+		cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
+		cmd.Dir, cmd.Env, cmd.Stderr = dir, env, log
+		src, err := cmd.Output()
+		if err != nil {
+			return fmt.Errorf("locate module %s: %w", module, err)
+		}
+		for _, f := range files {
+			content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(src)), f))
+			if err != nil {
+				return fmt.Errorf("module %s: %w", module, err)
+			}
+			if err := os.WriteFile(filepath.Join(out, filepath.Base(f)), content, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// run runs a command with its output in log.
+func run(ctx context.Context, dir string, env []string, log io.Writer, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, log, log
+	fmt.Fprintln(log, "+", name, strings.Join(args, " "))
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("%s: %w", strings.Join(append([]string{name}, args...), " "), err)
+	}
+	return nil
+}

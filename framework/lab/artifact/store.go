@@ -1,0 +1,206 @@
+// Package artifact makes the parts of the lab that take long (programs, root
+// filesystems, images, the node's disk) and keeps them in a directory of the
+// user's, outside any checkout. An artifact is a directory whose name carries
+// a digest of everything it was made from; it is made aside and renamed, so
+// that a directory with that name is always whole.
+package artifact
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Store is a directory of artifacts.
+type Store struct {
+	dir      string
+	progress io.Writer
+}
+
+// Open returns the store in dir, which is created when it is missing. What an
+// interrupted build left there is removed.
+func Open(dir string, progress io.Writer) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cache directory %s: %w; name a writable one with CACHE_DIR", dir, err)
+	}
+	probe, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return nil, fmt.Errorf("cache directory %s is not writable: %w; name a writable one with CACHE_DIR", dir, err)
+	}
+	probe.Close()
+	if err := os.Remove(probe.Name()); err != nil {
+		return nil, fmt.Errorf("cache directory %s: %w", dir, err)
+	}
+	s := &Store{dir: dir, progress: progress}
+	return s, s.sweep()
+}
+
+// Free returns the number of bytes that the user may still write to the store.
+func (s *Store) Free() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.dir, &st); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", s.dir, err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// Key collects what an artifact is made from.
+type Key struct{ parts []string }
+
+// Add adds a value under a name.
+func (k *Key) Add(name string, values ...string) {
+	k.parts = append(k.parts, fmt.Sprintf("%s=%q", name, values))
+}
+
+// AddTree adds the names and contents of all regular files below dir.
+func (k *Key) AddTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(content)
+		k.Add("file", rel, hex.EncodeToString(sum[:]))
+		return nil
+	})
+}
+
+func (k *Key) digest() string {
+	parts := append([]string(nil), k.parts...)
+	sort.Strings(parts)
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Artifact is one thing that the store can hold.
+type Artifact struct {
+	// Name is a file name, such as "etcd".
+	Name string
+	// Key is what it is made from.
+	Key Key
+	// Make writes it into the directory dir, and its tool's output to log.
+	Make func(ctx context.Context, dir string, log io.Writer) error
+}
+
+// Path returns where a is or will be.
+func (s *Store) Path(a Artifact) string {
+	return filepath.Join(s.dir, a.Name+"-"+a.Key.digest())
+}
+
+// Get returns the directory of a, and makes a first if it is missing. Of two
+// processes that want the same artifact one waits for the other.
+func (s *Store) Get(ctx context.Context, a Artifact) (string, error) {
+	path := s.Path(a)
+	if exists(path) {
+		return path, nil
+	}
+	unlock, err := s.lock(ctx, path+".lock")
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", a.Name, err)
+	}
+	defer unlock()
+	if exists(path) {
+		return path, nil
+	}
+	start := time.Now()
+	fmt.Fprintf(s.progress, "  %-24s making\n", a.Name)
+	if err := s.make(ctx, a, path); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(s.progress, "  %-24s made in %.0fs\n", a.Name, time.Since(start).Seconds())
+	return path, nil
+}
+
+func (s *Store) make(ctx context.Context, a Artifact, path string) (err error) {
+	aside := fmt.Sprintf("%s.making-%d", path, os.Getpid())
+	logPath := path + ".log"
+	if err := os.MkdirAll(aside, 0o755); err != nil {
+		return fmt.Errorf("make %s: %w", a.Name, err)
+	}
+	log, err := os.Create(logPath)
+	if err != nil {
+		return fmt.Errorf("make %s: %w", a.Name, err)
+	}
+	defer log.Close()
+	if err := a.Make(ctx, aside, log); err != nil {
+		err = fmt.Errorf("make %s: %w; its output is in %s and ends with:\n%s", a.Name, err, logPath, tail(logPath, 15))
+		return errors.Join(err, os.RemoveAll(aside))
+	}
+	if err := os.Rename(aside, path); err != nil {
+		return errors.Join(fmt.Errorf("make %s: %w", a.Name, err), os.RemoveAll(aside))
+	}
+	return nil
+}
+
+func (s *Store) lock(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
+	select {
+	case err := <-locked:
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		return func() { f.Close() }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the process that holds %s: %w", path, context.Cause(ctx))
+	}
+}
+
+// sweep removes what processes that are no longer alive were making.
+func (s *Store) sweep() error {
+	asides, err := filepath.Glob(filepath.Join(s.dir, "*.making-*"))
+	if err != nil {
+		return err
+	}
+	for _, aside := range asides {
+		var pid int
+		if _, err := fmt.Sscanf(aside[strings.LastIndex(aside, "-")+1:], "%d", &pid); err != nil {
+			continue
+		}
+		if unix.Kill(pid, 0) == unix.ESRCH {
+			if err := os.RemoveAll(aside); err != nil {
+				return fmt.Errorf("remove what an interrupted build left: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func tail(path string, lines int) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(content), "\n"), "\n")
+	if len(all) > lines {
+		all = all[len(all)-lines:]
+	}
+	return strings.Join(all, "\n")
+}

@@ -1,0 +1,126 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// startControlPlane starts etcd and the API server, opens the way to it on
+// 127.0.0.1, and then starts what needs the API server.
+func (l *Lab) startControlPlane(ctx context.Context) error {
+	etcd := exec.Command(l.parts.Etcd,
+		"--name=lab",
+		"--data-dir="+l.path("etcd"),
+		"--listen-client-urls=http://127.0.0.1:2379",
+		"--advertise-client-urls=http://127.0.0.1:2379",
+		"--listen-peer-urls=http://127.0.0.1:2380",
+		"--initial-advertise-peer-urls=http://127.0.0.1:2380",
+		"--initial-cluster=lab=http://127.0.0.1:2380",
+		// The lab's disk is thrown away with it.
+		"--unsafe-no-fsync",
+		"--log-level=warn",
+	)
+	etcdEnded, err := l.start("etcd", etcd)
+	if err != nil {
+		return err
+	}
+	api := l.kubernetes("kube-apiserver",
+		"--etcd-servers=http://127.0.0.1:2379",
+		"--bind-address="+hostAddress,
+		"--advertise-address="+hostAddress,
+		"--secure-port="+apiPort,
+		"--tls-cert-file="+l.path("keys", "apiserver.crt"),
+		"--tls-private-key-file="+l.path("keys", "apiserver.key"),
+		"--client-ca-file="+l.path("keys", "ca.crt"),
+		"--kubelet-certificate-authority="+l.path("keys", "ca.crt"),
+		"--kubelet-client-certificate="+l.path("keys", "apiserver-kubelet.crt"),
+		"--kubelet-client-key="+l.path("keys", "apiserver-kubelet.key"),
+		"--kubelet-preferred-address-types=InternalIP",
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file="+l.path("keys", "service-accounts.key"),
+		"--service-account-signing-key-file="+l.path("keys", "service-accounts.key"),
+		"--service-cluster-ip-range="+serviceRange,
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		// The driver's node pods are privileged.
+		"--allow-privileged=true",
+		"--anonymous-auth=false",
+		"--profiling=false",
+	)
+	apiEnded, err := l.start("kube-apiserver", api)
+	if err != nil {
+		return err
+	}
+	if err := l.startForwarder(); err != nil {
+		return err
+	}
+	client, err := l.client()
+	if err != nil {
+		return err
+	}
+	if err := l.wait.Until(ctx, "the API server of the lab", time.Minute, func(ctx context.Context) (bool, string, error) {
+		select {
+		case err := <-etcdEnded:
+			return false, "", wait.Stop(err)
+		case err := <-apiEnded:
+			return false, "", wait.Stop(err)
+		default:
+		}
+		var code int
+		err := client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).StatusCode(&code).Error()
+		return code == http.StatusOK, fmt.Sprintf("status %d of /readyz", code), err
+	}); err != nil {
+		return err
+	}
+	return errors.Join(
+		l.startOnly("kube-controller-manager",
+			"--kubeconfig="+l.path("keys", "controller-manager.kubeconfig"),
+			"--service-account-private-key-file="+l.path("keys", "service-accounts.key"),
+			"--root-ca-file="+l.path("keys", "ca.crt"),
+			"--use-service-account-credentials=true",
+			"--bind-address=127.0.0.1",
+			"--leader-elect=false",
+			"--profiling=false",
+		),
+		l.startOnly("kube-scheduler",
+			"--kubeconfig="+l.path("keys", "scheduler.kubeconfig"),
+			"--bind-address=127.0.0.1",
+			"--leader-elect=false",
+			"--profiling=false",
+		),
+	)
+}
+
+// kubernetes returns the command of one of the programs in the Kubernetes
+// executable.
+func (l *Lab) kubernetes(name string, args ...string) *exec.Cmd {
+	return &exec.Cmd{Path: l.parts.Kubernetes, Args: append([]string{name}, args...)}
+}
+
+func (l *Lab) startOnly(name string, args ...string) error {
+	_, err := l.start(name, l.kubernetes(name, args...))
+	return err
+}
+
+// client returns a client of the lab's API server.
+func (l *Lab) client() (*kubernetes.Clientset, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig())
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig of the lab: %w", err)
+	}
+	config.QPS, config.Burst = 100, 200
+	return kubernetes.NewForConfig(config)
+}
+
+// apiAddress is where the API server listens in the lab's namespace.
+var apiAddress = net.JoinHostPort(hostAddress, apiPort)

@@ -1,0 +1,83 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"pmem-memcached-e2e/framework/lab/artifact"
+)
+
+// tools are the programs of this host that a lab calls.
+var tools = []string{"qemu-system-x86_64", "qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
+
+// headroom is the memory in MiB that the control plane and the suite need
+// beside the node.
+const headroom = 2048
+
+// ErrHost is wrapped by errors that say that this host cannot run a lab.
+var ErrHost = errors.New("this host cannot run a lab")
+
+// checkHost finds what would make a lab fail later, before anything starts.
+func (l *Lab) checkHost() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%w: making its network namespace needs root; run as root, or give the KUBECONFIG of a cluster that has PMEM-CSI", ErrHost)
+	}
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("%w: %w; make packages installs what is missing", ErrHost, err)
+		}
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		return fmt.Errorf("%w: %w; load the kernel module tun", ErrHost, err)
+	}
+	available, err := availableMemory()
+	if err != nil {
+		return err
+	}
+	if need := nodeMemory + headroom; available < need && !l.inspect().up() {
+		return fmt.Errorf("%w: it has %d MiB of memory available and a lab needs %d MiB", ErrHost, available, need)
+	}
+	return nil
+}
+
+// availableMemory returns the kernel's estimate in MiB (proc(5), MemAvailable).
+func availableMemory() (int, error) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "MemAvailable:"); ok {
+			var kib int
+			if _, err := fmt.Sscan(rest, &kib); err != nil {
+				return 0, fmt.Errorf("/proc/meminfo: %q: %w", s.Text(), err)
+			}
+			return kib >> 10, nil
+		}
+	}
+	return 0, errors.New("/proc/meminfo has no MemAvailable")
+}
+
+func (l *Lab) makeParts(ctx context.Context) error {
+	parts, err := l.build(ctx)
+	l.parts = parts
+	return err
+}
+
+func (l *Lab) build(ctx context.Context) (*artifact.Parts, error) {
+	store, err := artifact.Open(l.opts.CacheDir, l.progress)
+	if err != nil {
+		return nil, err
+	}
+	builder, err := artifact.NewBuilder(store, l.opts.SourceDir)
+	if err != nil {
+		return nil, err
+	}
+	return builder.Parts(ctx)
+}

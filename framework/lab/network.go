@@ -1,0 +1,74 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// Addresses inside the lab's network namespace. They cannot clash with the
+// host's, which the namespace does not see.
+const (
+	hostAddress   = "172.30.0.1"
+	nodeAddress   = "172.30.0.11"
+	networkPrefix = "24"
+	podRange      = "10.244.0.0/16"
+	nodePodRange  = "10.244.1.0/24"
+	serviceRange  = "10.96.0.0/16"
+	apiService    = "10.96.0.1"
+	dnsService    = "10.96.0.10"
+	apiPort       = "6443"
+
+	bridge = "lab0"
+	tap    = "tap-node1"
+	mac    = "52:54:00:1a:b0:01"
+)
+
+// nodeName is the name of the node, of its QEMU process and of its user.
+const nodeName = "node1"
+
+func (l *Lab) namespace() string { return "pmem-lab-" + l.opts.Name }
+
+func (l *Lab) namespacePath() string { return "/run/netns/" + l.namespace() }
+
+func (l *Lab) makeNetwork(ctx context.Context) error {
+	ns := l.namespace()
+	for _, args := range [][]string{
+		{"netns", "add", ns},
+		{"-n", ns, "link", "set", "lo", "up"},
+		{"-n", ns, "link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0"},
+		{"-n", ns, "addr", "add", hostAddress + "/" + networkPrefix, "dev", bridge},
+		{"-n", ns, "link", "set", bridge, "up"},
+		{"-n", ns, "tuntap", "add", "dev", tap, "mode", "tap"},
+		{"-n", ns, "link", "set", tap, "master", bridge},
+		{"-n", ns, "link", "set", tap, "up"},
+		{"-n", ns, "route", "add", nodePodRange, "via", nodeAddress},
+	} {
+		if err := ip(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeNetwork deletes the namespace, and with it all that is in it.
+func (l *Lab) removeNetwork() error {
+	if _, err := os.Stat(l.namespacePath()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return ip(context.Background(), "netns", "del", l.namespace())
+}
+
+func ip(ctx context.Context, args ...string) error {
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "ip", args...)
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}

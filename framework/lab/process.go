@@ -1,0 +1,157 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The processes of a lab carry these variables in their environment. They are
+// found by them, so that none is lost when the command that started it dies
+// before it could write down its id.
+const (
+	markDir  = "PMEM_LAB_DIR"
+	markName = "PMEM_LAB_PROGRAM"
+)
+
+type process struct {
+	name string
+	pid  int
+}
+
+// processes returns the living processes of the lab.
+func (l *Lab) processes() []process {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var found []process
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		environ, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		if err != nil || !bytes.Contains(environ, []byte(markDir+"="+l.dir+"\x00")) {
+			continue
+		}
+		for _, v := range strings.Split(string(environ), "\x00") {
+			if name, ok := strings.CutPrefix(v, markName+"="); ok {
+				found = append(found, process{name, pid})
+			}
+		}
+	}
+	return found
+}
+
+// start starts a program in the lab's network namespace, detached from this
+// process and with its output in the log of that name. What arrives on exited
+// is how it ended.
+func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error) {
+	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(l.path("logs", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = l.dir
+	cmd.Env = append(append(os.Environ(), cmd.Env...), markDir+"="+l.dir, markName+"="+name)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := l.inNamespace(cmd.Start); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		if err == nil {
+			err = errors.New("exit status 0")
+		}
+		ended <- fmt.Errorf("%s ended (%w); the end of its log:\n%s", name, err, logTail(l.path("logs", name+".log"), 8))
+	}()
+	return ended, nil
+}
+
+// inNamespace calls f on a thread that is in the lab's network namespace. A
+// process that f starts inherits it; f must start no goroutine.
+func (l *Lab) inNamespace(f func() error) error {
+	target, err := os.Open(l.namespacePath())
+	if err != nil {
+		return fmt.Errorf("network namespace of the lab: %w", err)
+	}
+	defer target.Close()
+	result := make(chan error, 1)
+	go func() {
+		// The thread is never unlocked, so it ends with this goroutine and
+		// nothing else runs in the namespace by accident.
+		runtime.LockOSThread()
+		if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
+			result <- fmt.Errorf("enter network namespace %s: %w", l.namespace(), err)
+			return
+		}
+		result <- f()
+	}()
+	return <-result
+}
+
+// killAll ends all processes of the lab at once: nothing of what they hold
+// outlives the lab.
+func (l *Lab) killAll() error {
+	var errs []error
+	for _, p := range l.processes() {
+		fd, err := unix.PidfdOpen(p.pid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err))
+			continue
+		}
+		if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err))
+		} else if err := awaitExit(fd, 10*time.Second); err != nil {
+			errs = append(errs, fmt.Errorf("%s (process %d) does not end: %w", p.name, p.pid, err))
+		}
+		unix.Close(fd)
+	}
+	return errors.Join(errs...)
+}
+
+// awaitExit returns when the process behind the descriptor has ended.
+func awaitExit(pidfd int, limit time.Duration) error {
+	deadline := time.Now().Add(limit)
+	for {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return fmt.Errorf("still there after %s", limit)
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+		if n > 0 {
+			return nil
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+func logTail(path string, lines int) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

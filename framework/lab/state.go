@@ -1,0 +1,136 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// readyMark is the file that says that Up came to its end.
+const readyMark = "ready"
+
+// programs that make up a lab that is up.
+var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "node", "forwarder"}
+
+// Status tells what there is of a lab.
+type Status struct {
+	Name string
+	// Ready says that Up came to its end.
+	Ready bool
+	// Processes maps the names of the programs that run to process ids.
+	Processes map[string]int
+	// Namespace is the lab's network namespace, empty if there is none.
+	Namespace string
+	// Dir is the state directory, empty if there is none.
+	Dir string
+}
+
+func (s Status) present() bool { return len(s.Processes) > 0 || s.Namespace != "" || s.Dir != "" }
+
+func (s Status) up() bool { return s.Ready && len(s.missing()) == 0 && s.Namespace != "" }
+
+func (s Status) missing() []string {
+	var names []string
+	for _, name := range programs {
+		if _, ok := s.Processes[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Err returns nil if the lab is up, and otherwise what is wrong with it.
+func (s Status) Err() error {
+	switch {
+	case !s.present():
+		return fmt.Errorf("lab %s is not there: bring it up with make lab-up", s.Name)
+	case !s.Ready:
+		return fmt.Errorf("lab %s was not brought up to the end: make lab-up starts it afresh, make lab-down removes it", s.Name)
+	case len(s.missing()) > 0:
+		return fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, strings.Join(s.missing(), ", "))
+	case s.Namespace == "":
+		return fmt.Errorf("lab %s lost its network namespace: make lab-up starts it afresh, make lab-down removes it", s.Name)
+	}
+	return nil
+}
+
+// String describes the lab in a few lines.
+func (s Status) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "lab        %s\n", s.Name)
+	fmt.Fprintf(&b, "state      %s\n", orNone(s.Dir))
+	fmt.Fprintf(&b, "namespace  %s\n", orNone(s.Namespace))
+	names := make([]string, 0, len(s.Processes))
+	for name := range s.Processes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, "process    %-24s %d\n", name, s.Processes[name])
+	}
+	return b.String()
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// Status tells what there is of the lab.
+func (l *Lab) Status() Status { return l.inspect() }
+
+func (l *Lab) inspect() Status {
+	s := Status{Name: l.opts.Name, Processes: map[string]int{}}
+	for _, p := range l.processes() {
+		s.Processes[p.name] = p.pid
+	}
+	if _, err := os.Stat(l.namespacePath()); err == nil {
+		s.Namespace = l.namespace()
+	}
+	if _, err := os.Stat(l.dir); err == nil {
+		s.Dir = l.dir
+	}
+	if _, err := os.Stat(l.path(readyMark)); err == nil {
+		s.Ready = true
+	}
+	return s
+}
+
+// lock keeps two commands from changing one lab at the same time.
+func (l *Lab) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(stateDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("state directory of the lab: %w", err)
+	}
+	path := l.dir + ".lock"
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(path)
+		f.Close()
+		return nil, fmt.Errorf("lab %s is being changed by another command (process %s): wait for it, or name another lab with LAB_NAME", l.opts.Name, strings.TrimSpace(string(holder)))
+	}
+	if err := errors.Join(f.Truncate(0), writeString(f, fmt.Sprintln(os.Getpid()))); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
+	}
+	return func() {
+		// Removing the file while it is still locked leaves nothing behind;
+		// who opened it meanwhile fails the lock and tries again.
+		os.Remove(path)
+		f.Close()
+		os.Remove(stateDir())
+	}, nil
+}
+
+func writeString(f *os.File, s string) error {
+	_, err := f.WriteString(s)
+	return err
+}

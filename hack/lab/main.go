@@ -1,0 +1,135 @@
+// Command lab brings the embedded lab up and down and looks into it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"pmem-memcached-e2e/framework/lab"
+)
+
+const usage = `usage: lab COMMAND
+
+  up        build what is missing, start the lab
+  down      remove the lab; what was built stays
+  status    tell what there is; exit 1 if the lab is not up
+  kubectl   run kubectl against the lab, with the arguments that follow
+
+LAB_NAME tells several labs apart, LAB_PORT sets the port of the API server on
+127.0.0.1, LAB_ACCEL is kvm, tcg or auto, CACHE_DIR keeps what was built.
+`
+
+// Exit codes, the same as those of the suite.
+const (
+	exitFailed      = 1
+	exitLab         = 2
+	exitUsage       = 3
+	exitInterrupted = 130
+)
+
+func main() {
+	lab.RunForwarder()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string) int {
+	if len(args) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return exitUsage
+	}
+	l, err := open()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return exitUsage
+	}
+	switch command := args[0]; {
+	case command == "kubectl":
+		return kubectl(ctx, l, args[1:])
+	case len(args) > 1:
+		fmt.Fprintf(os.Stderr, "lab %s: takes no arguments, got %q\n", command, args[1:])
+		return exitUsage
+	case command == "up":
+		return report(ctx, l.Up(ctx))
+	case command == "down":
+		return report(ctx, l.Down(ctx))
+	case command == "status":
+		status := l.Status()
+		fmt.Print(status)
+		if err := status.Err(); err != nil {
+			fmt.Fprintln(os.Stderr, "lab:", err)
+			return exitFailed
+		}
+		fmt.Printf("kubeconfig %s\n", l.Kubeconfig())
+		return 0
+	default:
+		fmt.Fprintf(os.Stderr, "lab: unknown command %q\n%s", command, usage)
+		return exitUsage
+	}
+}
+
+func open() (*lab.Lab, error) {
+	opts := lab.Options{
+		Name:     os.Getenv("LAB_NAME"),
+		CacheDir: os.Getenv("CACHE_DIR"),
+		Progress: os.Stdout,
+	}
+	if port := os.Getenv("LAB_PORT"); port != "" {
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return nil, fmt.Errorf("LAB_PORT=%s: want a number", port)
+		}
+		opts.Port = n
+	}
+	return lab.New(opts)
+}
+
+func report(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return exitInterrupted
+	case errors.Is(err, lab.ErrHost):
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return exitLab
+	}
+}
+
+// kubectl becomes kubectl of the lab's own Kubernetes release.
+func kubectl(ctx context.Context, l *lab.Lab, args []string) int {
+	if err := l.Status().Err(); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return exitLab
+	}
+	path, err := l.Kubectl(ctx)
+	if err != nil {
+		return report(ctx, err)
+	}
+	cmd := &exec.Cmd{
+		Path: path, Args: append([]string{"kubectl"}, args...),
+		Env:   append(os.Environ(), "KUBECONFIG="+l.Kubeconfig()),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+	if err := cmd.Run(); err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return exit.ExitCode()
+		}
+		fmt.Fprintln(os.Stderr, "lab kubectl:", err)
+		return exitLab
+	}
+	return 0
+}

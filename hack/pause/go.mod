@@ -1,0 +1,3 @@
+module pmem-memcached-e2e/hack/pause
+
+go 1.26.0

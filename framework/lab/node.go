@@ -26,7 +26,7 @@ const (
 )
 
 // kernelArguments make pmemSize MiB from the address of 4 GiB persistent.
-var kernelArguments = fmt.Sprintf("root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off nokaslr loglevel=5 systemd.show_status=false memmap=%dM!4G", pmemSize)
+var kernelArguments = fmt.Sprintf("root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off nokaslr loglevel=5 systemd.unit=lab.target systemd.show_status=false memmap=%dM!4G", pmemSize)
 
 //go:embed files/kubelet.yaml
 var kubeletConfig string
@@ -36,6 +36,10 @@ var proxyConfig string
 
 //go:embed files/cni.conflist
 var cniConfig string
+
+// nodePrograms each have a port of the virtual machine that leads to a log
+// file of the host.
+var nodePrograms = []string{"containerd", "kubelet", "kube-proxy"}
 
 // startNode starts the node's virtual machine and does not wait for it.
 func (l *Lab) startNode(ctx context.Context) error {
@@ -60,8 +64,14 @@ func (l *Lab) startNode(ctx context.Context) error {
 		"-device", "virtio-rng-pci",
 		"-chardev", "socket,id=console,server=on,wait=off,path="+l.path("console.sock")+",logfile="+l.path("logs", "console.log"),
 		"-serial", "chardev:console",
+		"-device", "virtio-serial-pci",
 		"-qmp", "unix:"+l.path("qmp.sock")+",server=on,wait=off",
 	)
+	for _, program := range nodePrograms {
+		cmd.Args = append(cmd.Args,
+			"-chardev", "file,append=on,id="+program+",path="+l.path("logs", program+".log"),
+			"-device", "virtserialport,name="+program+",chardev="+program)
+	}
 	cmd.Args = append(cmd.Args, accelArguments(l.accel)...)
 	_, err := l.start("node", cmd)
 	return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -104,30 +105,40 @@ func (l *Lab) inspect() Status {
 
 // lock keeps two commands from changing one lab at the same time.
 func (l *Lab) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(stateDir(), 0o700); err != nil {
+	parent, path := filepath.Dir(l.dir), l.dir+".lock"
+	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory of the lab: %w", err)
 	}
-	path := l.dir + ".lock"
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	// The file is removed while it is locked, so who gets the lock of one that
+	// is no longer there came too late as well.
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || !sameFile(f, path) {
 		holder, _ := os.ReadFile(path)
 		f.Close()
 		return nil, fmt.Errorf("lab %s is being changed by another command (process %s): wait for it, or name another lab with LAB_NAME", l.opts.Name, strings.TrimSpace(string(holder)))
 	}
-	if err := errors.Join(f.Truncate(0), writeString(f, fmt.Sprintln(os.Getpid()))); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
-	}
-	return func() {
-		// Removing the file while it is still locked leaves nothing behind;
-		// who opened it meanwhile fails the lock and tries again.
+	unlock = func() {
 		os.Remove(path)
 		f.Close()
-		os.Remove(stateDir())
-	}, nil
+		os.Remove(parent)
+	}
+	if err := errors.Join(f.Truncate(0), writeString(f, fmt.Sprintln(os.Getpid()))); err != nil {
+		unlock()
+		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
+	}
+	return unlock, nil
+}
+
+func sameFile(f *os.File, path string) bool {
+	open, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(open, named)
 }
 
 func writeString(f *os.File, s string) error {

@@ -72,7 +72,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	if err := run(ctx, "", nil, log, "tar", "-C", root, "--numeric-owner", "--xattrs", "-xpf", filepath.Join(base, rootTar)); err != nil {
+	if err := run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", "-C", root, "--numeric-owner", "--xattrs", "-xpf", filepath.Join(base, rootTar)); err != nil {
 		return err
 	}
 	if err := b.installPrograms(ctx, root); err != nil {
@@ -96,7 +96,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 			return err
 		}
 	}
-	return run(ctx, "", nil, log, "mke2fs", "-q", "-t", "ext4", "-L", "node", "-d", root, filepath.Join(out, diskFile), diskSize)
+	return run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "mke2fs", "-q", "-t", "ext4", "-L", "node", "-d", root, filepath.Join(out, diskFile), diskSize)
 }
 
 func (b *Builder) installPrograms(ctx context.Context, root string) error {
@@ -128,6 +128,7 @@ func installFiles(root string) error {
 	}{
 		{"lab-node.sh", "usr/local/lib/lab/lab-node.sh", 0o755},
 		{"containerd.toml", "etc/containerd/config.toml", 0o644},
+		{"lab.target", units + "/lab.target", 0o644},
 		{"lab-node.service", units + "/lab-node.service", 0o644},
 		{"containerd.service", units + "/containerd.service", 0o644},
 		{"kubelet.service", units + "/kubelet.service", 0o644},
@@ -145,16 +146,6 @@ func installFiles(root string) error {
 		if err := os.WriteFile(path, content, f.mode); err != nil {
 			return err
 		}
-		if filepath.Ext(f.name) != ".service" {
-			continue
-		}
-		link := filepath.Join(root, units, "multi-user.target.wants", f.name)
-		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-			return err
-		}
-		if err := os.Symlink("../"+f.name, link); err != nil {
-			return err
-		}
 	}
 	return os.WriteFile(filepath.Join(root, "etc/fstab"), []byte("/dev/vda / ext4 defaults 0 0\n"), 0o644)
 }
@@ -165,7 +156,8 @@ func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) 
 	if err != nil {
 		return err
 	}
-	state, err := os.MkdirTemp("", "pmem-lab-images-")
+	// Not below the cache directory: the path of a socket must be short.
+	state, err := os.MkdirTemp("", "pmem-lab-")
 	if err != nil {
 		return err
 	}
@@ -178,7 +170,8 @@ func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) 
 	server := exec.CommandContext(ctx, filepath.Join(dir, "containerd"),
 		"--config", config, "--root", filepath.Join(root, "var/lib/containerd"), "--state", filepath.Join(state, "state"), "--address", socket)
 	server.Stdout, server.Stderr = log, log
-	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: syscall.CLONE_NEWNS}
+	// Its mounts are its own and gone with it.
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
 	server.WaitDelay = 10 * time.Second
 	if err := server.Start(); err != nil {
@@ -189,7 +182,7 @@ func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) 
 		server.Wait()
 	}()
 	ctr := func(args ...string) error {
-		return run(ctx, "", nil, log, filepath.Join(dir, "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...)
+		return run(ctx, state, filepath.Join(state, scratchDir), os.Environ(), log, filepath.Join(dir, "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...)
 	}
 	if err := (wait.Waiter{}).Until(ctx, "containerd on this host", 30*time.Second, func(context.Context) (bool, string, error) {
 		err := ctr("version")

@@ -92,8 +92,6 @@ var nodeRoot = RootFS{
 		`printf 'virtio_pci\nvirtio_blk\next4\n' > "$1"/etc/initramfs-tools/modules`,
 	},
 	Late: []string{
-		// A node without a console user has no use for these under emulation.
-		`chroot "$1" systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-networkd.service systemd-timesyncd.service systemd-pstore.service lvm2-monitor.service ndctl-monitor.service systemd-binfmt.service getty@tty1.service nftables.service`,
 		`rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id`,
 	},
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // Program is a third-party program, or one of the lab's own, that a Go module
@@ -32,6 +34,10 @@ type Program struct {
 	// module path to file names relative to the module.
 	Extra map[string][]string
 }
+
+// scratchDir is where a command that makes an artifact has its temporary files.
+// It is in the artifact's directory while that one is made, and so never left.
+const scratchDir = "scratch"
 
 // artifact returns the artifact that holds the executables of p, which is
 // built from the checkout at root.
@@ -64,7 +70,7 @@ func (p Program) build(ctx context.Context, dir, out string, log io.Writer) erro
 		if p.Tags != "" {
 			args = append(args, "-tags", p.Tags)
 		}
-		if err := run(ctx, dir, env, log, "go", append(args, pkg)...); err != nil {
+		if err := run(ctx, dir, filepath.Join(out, scratchDir), env, log, "go", append(args, pkg)...); err != nil {
 			return err
 		}
 	}
@@ -88,16 +94,37 @@ func (p Program) build(ctx context.Context, dir, out string, log io.Writer) erro
 	return nil
 }
 
-// run runs a command with its output in log.
-func run(ctx context.Context, dir string, env []string, log io.Writer, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, log, log
-	fmt.Fprintln(log, "+", name, strings.Join(args, " "))
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("%s: %w", strings.Join(append([]string{name}, args...), " "), err)
+// stopLimit is how long a command gets to clean up after an interrupt.
+const stopLimit = 30 * time.Second
+
+// run runs a command with its output in log and its temporary files in scratch.
+func run(ctx context.Context, dir, scratch string, env []string, log io.Writer, name string, args ...string) error {
+	return runAs(ctx, &syscall.SysProcAttr{Setpgid: true}, dir, scratch, env, log, name, args...)
+}
+
+// runMounting is run for a command that mounts filesystems: nobody else sees
+// them, and they are gone with the command however it ends.
+func runMounting(ctx context.Context, dir, scratch string, env []string, log io.Writer, name string, args ...string) error {
+	return runAs(ctx, &syscall.SysProcAttr{Setpgid: true, Unshareflags: syscall.CLONE_NEWNS}, dir, scratch, env, log, name, args...)
+}
+
+func runAs(ctx context.Context, attr *syscall.SysProcAttr, dir, scratch string, env []string, log io.Writer, name string, args ...string) error {
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return err
 	}
-	return nil
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(env, "TMPDIR="+scratch), log, log
+	cmd.SysProcAttr = attr
+	// As from a terminal, so that the command removes what it has made.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = stopLimit
+	fmt.Fprintln(log, "+", name, strings.Join(args, " "))
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return os.RemoveAll(scratch)
 }

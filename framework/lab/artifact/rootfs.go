@@ -3,6 +3,7 @@ package artifact
 import (
 	"context"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -25,30 +26,37 @@ type RootFS struct {
 const rootTar = "root.tar"
 
 func (r RootFS) artifact() Artifact {
+	args := r.arguments()
 	a := Artifact{Name: r.Name, Make: func(ctx context.Context, out string, log io.Writer) error {
-		args := []string{
-			"--variant=apt", "--components=main", "--format=tar",
-			"--include=" + strings.Join(r.Packages, ","),
-			"--aptopt=Apt::Install-Recommends false",
-			"--dpkgopt=path-exclude=/usr/share/man/*",
-			"--dpkgopt=path-exclude=/usr/share/doc/*",
-			"--dpkgopt=path-exclude=/usr/share/locale/*",
-			"--dpkgopt=path-exclude=/usr/share/info/*",
-		}
-		for _, h := range r.Early {
-			args = append(args, "--essential-hook="+h)
-		}
-		for _, h := range r.Late {
-			args = append(args, "--customize-hook="+h)
-		}
-		for _, dir := range []string{"var/lib/apt/lists", "var/cache/apt", "usr/share/locale"} {
-			args = append(args, `--customize-hook=rm -rf "$1"/`+dir+`/*`)
-		}
-		return run(ctx, out, nil, log, "mmdebstrap", append(args, Suite, filepath.Join(out, rootTar))...)
+		return runMounting(ctx, out, filepath.Join(out, scratchDir), systemPath(), log, "mmdebstrap", append(args, Suite, filepath.Join(out, rootTar))...)
 	}}
 	a.Key.Add("suite", Suite)
-	a.Key.Add("packages", r.Packages...)
-	a.Key.Add("early", r.Early...)
-	a.Key.Add("late", r.Late...)
+	a.Key.Add("arguments", args...)
 	return a
+}
+
+func (r RootFS) arguments() []string {
+	args := []string{
+		"--variant=apt", "--components=main", "--format=tar",
+		"--include=" + strings.Join(r.Packages, ","),
+		"--aptopt=Apt::Install-Recommends false",
+	}
+	for _, h := range r.Early {
+		args = append(args, "--essential-hook="+h)
+	}
+	for _, h := range r.Late {
+		args = append(args, "--customize-hook="+h)
+	}
+	// Removed afterwards: dpkg's own exclusion would run each package through
+	// a filter, which takes longer than the rest.
+	for _, dir := range []string{"var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man"} {
+		args = append(args, `--customize-hook=rm -rf "$1"/`+dir+`/*`)
+	}
+	return args
+}
+
+// systemPath is the environment with nothing but the system's own programs in
+// PATH: wrappers that users have there may not work in the new root.
+func systemPath() []string {
+	return append(os.Environ(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
 }

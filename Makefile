@@ -1,0 +1,84 @@
+# make e2e   runs the conformance suite; by default on the embedded lab
+# make test  checks and tests this project itself
+#
+# make reports every failure as 2. The suite's own exit code is in the last
+# line but one; run .bin/e2e for the code itself.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# What may be set, on the command line or in the environment.
+SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
+	MEMCACHED_IMAGE WAIT_SCALE BENCH_DURATION KEEP_LAB
+LAB_VARIABLES := LAB_NAME LAB_PORT LAB_ACCEL CACHE_DIR
+VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES
+# ARGS is for kubectl, and only on the command line: a shell may well export
+# one of its own.
+ARGS ?=
+PACKAGES ?= yes
+
+given := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
+unknown := $(filter-out $(VARIABLES) MAKEFLAGS MFLAGS MAKEOVERRIDES -*-command-variables-*-,$(given))
+ifneq ($(unknown),)
+$(error unknown variable $(unknown): want one of $(VARIABLES))
+endif
+
+export $(SUITE_VARIABLES) $(LAB_VARIABLES)
+
+GO_PACKAGES = $$(go list ./... | grep -v '/e2e$$')
+
+.PHONY: help
+help:
+	@echo 'make e2e          run the suite on the lab, or on the cluster of KUBECONFIG'
+	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
+	@echo 'make lab-up       bring the lab up and leave it up'
+	@echo 'make lab-down     remove the lab'
+	@echo 'make lab-status   tell what there is of the lab'
+	@echo 'make lab-kubectl  ARGS="get pods -A"'
+	@echo 'make packages     install the Debian packages that the lab needs'
+	@echo 'make clean        remove what make built in this checkout'
+	@echo 'variables: $(VARIABLES)'
+
+.PHONY: test
+test: test-packages
+	@hack/check.sh
+	go test $(GO_PACKAGES)
+
+.PHONY: e2e
+e2e: e2e-packages
+	@go build -o .bin/e2e ./hack/e2e
+	@exec .bin/e2e
+
+.PHONY: lab-up lab-down lab-status lab-kubectl
+lab-up: packages
+lab-up lab-down lab-status: lab-%:
+	@go build -o .bin/lab ./hack/lab
+	@exec .bin/lab $*
+
+lab-kubectl:
+	@go build -o .bin/lab ./hack/lab
+	@exec .bin/lab kubectl $(ARGS)
+
+.PHONY: packages test-packages e2e-packages
+packages:
+ifeq ($(PACKAGES),yes)
+	@hack/packages.sh e2e
+endif
+
+test-packages:
+ifeq ($(PACKAGES),yes)
+	@hack/packages.sh test
+endif
+
+# A cluster that is there already needs none of the lab's packages.
+e2e-packages:
+ifeq ($(KUBECONFIG)$(filter existing,$(PROVIDER)),)
+ifeq ($(PACKAGES),yes)
+	@hack/packages.sh e2e
+endif
+endif
+
+.PHONY: clean
+clean:
+	rm -rf .bin report

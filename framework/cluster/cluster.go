@@ -1,0 +1,120 @@
+// Package cluster is the Kubernetes cluster under test: its clients, exec, logs and port-forward.
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
+)
+
+const (
+	answerLimit = 10 * time.Second
+
+	// The client's own throttle must not distort what the suite measures; the server's priority and
+	// fairness protects the server.
+	qps   = 100
+	burst = 200
+)
+
+// A Cluster is a connection to the cluster under test.
+type Cluster struct {
+	Config     *rest.Config
+	Client     kubernetes.Interface
+	Resources  *resources.Resources
+	Kubeconfig string // the path that was given, or the files that were searched
+}
+
+// Connect reads kubeconfig and verifies that its API server answers within 10 seconds. An empty
+// kubeconfig means the files that kubectl would read ($KUBECONFIG, ~/.kube/config), an empty
+// contextName the file's current context.
+func Connect(ctx context.Context, kubeconfig, contextName string) (*Cluster, error) {
+	config, path, err := load(kubeconfig, contextName)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = qps, burst
+	config.UserAgent = "pmem-memcached-e2e"
+	config.WarningHandlerWithContext = rest.NoWarnings{}
+
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
+	}
+	c := &Cluster{Config: config, Client: client, Kubeconfig: path}
+	if _, err := c.ServerVersion(ctx); err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w; start the cluster, or name the kubeconfig of one that runs", path, err)
+	}
+	if c.Resources, err = resources.New(config); err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
+	}
+	return c, nil
+}
+
+func load(kubeconfig, contextName string) (config *rest.Config, path string, err error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	path = strings.Join(rules.GetLoadingPrecedence(), string(os.PathListSeparator))
+	if kubeconfig != "" {
+		if _, err := os.Stat(kubeconfig); err != nil {
+			return nil, "", fmt.Errorf("kubeconfig %s: %w; name a file that exists", kubeconfig, err)
+		}
+		rules = &clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}
+		path = kubeconfig
+	}
+
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: contextName})
+	raw, err := loader.RawConfig()
+	if err != nil {
+		return nil, "", fmt.Errorf("kubeconfig %s: %w", path, err)
+	}
+	if _, ok := raw.Contexts[contextName]; contextName != "" && !ok {
+		var have []string
+		for name := range raw.Contexts {
+			have = append(have, name)
+		}
+		slices.Sort(have)
+		return nil, "", fmt.Errorf("kubeconfig %s: no context %q; it has %q", path, contextName, have)
+	}
+	switch err := clientcmd.ConfirmUsable(raw, contextName); {
+	case clientcmdapi.IsConfigEmpty(&raw), errors.Is(err, clientcmd.ErrNoContext):
+		return nil, "", fmt.Errorf("kubeconfig %s: it is missing or names no current context; set KUBECONFIG to the kubeconfig of the cluster under test", path)
+	case err != nil:
+		return nil, "", fmt.Errorf("kubeconfig %s: %w", path, err)
+	}
+	if config, err = loader.ClientConfig(); err != nil {
+		return nil, "", fmt.Errorf("kubeconfig %s: %w", path, err)
+	}
+	return config, path, nil
+}
+
+// ServerVersion asks the API server for its version, for at most 10 seconds.
+func (c *Cluster) ServerVersion(ctx context.Context) (*version.Info, error) {
+	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	body, err := c.Client.Discovery().RESTClient().Get().AbsPath("/version").Do(limited).Raw()
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer within %s: %w", answerLimit, err)
+		}
+		return nil, fmt.Errorf("asking the API server %s for its version: %w", c.Config.Host, err)
+	}
+	var info version.Info
+	if err := json.Unmarshal(body, &info); err != nil {
+		return nil, fmt.Errorf("asking %s for its version: it answered %.100q, which is not an API server's answer: %w", c.Config.Host, body, err)
+	}
+	if info.GitVersion == "" {
+		return nil, fmt.Errorf("asking %s for its version: it answered %.100q, which is not an API server's answer", c.Config.Host, body)
+	}
+	return &info, nil
+}

@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// logBytes bounds what Logs returns, in bytes.
+const logBytes = 8 << 20
+
+// An ExecResult is what a command in a container wrote, and its exit code.
+type ExecResult struct {
+	Stdout, Stderr string
+	ExitCode       int
+}
+
+// Exec runs command in a container, without a shell. A command that runs and ends with a non-zero
+// exit code is not an error; the exit code is in the result.
+func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, command ...string) (ExecResult, error) {
+	fail := func(err error) error {
+		return fmt.Errorf("running %q in container %s of pod %s/%s: %w", strings.Join(command, " "), container, namespace, pod, err)
+	}
+	url := c.Client.CoreV1().RESTClient().Post().
+		Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).
+		URL()
+	spdy, err := remotecommand.NewSPDYExecutor(c.Config, "POST", url)
+	if err != nil {
+		return ExecResult{}, fail(err)
+	}
+	// A WebSocket opening is a GET, RFC 6455, section 4.1.
+	websocket, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", url.String())
+	if err != nil {
+		return ExecResult{}, fail(err)
+	}
+	executor, err := remotecommand.NewFallbackExecutor(websocket, spdy, noWebSocket)
+	if err != nil {
+		return ExecResult{}, fail(err)
+	}
+
+	var stdout, stderr bytes.Buffer
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr})
+	result := ExecResult{Stdout: stdout.String(), Stderr: stderr.String()}
+	var exit exec.CodeExitError
+	switch {
+	case errors.As(err, &exit):
+		result.ExitCode = exit.Code
+	case err != nil:
+		return result, fail(err)
+	}
+	return result, nil
+}
+
+func noWebSocket(err error) bool {
+	return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+}
+
+// Logs returns the log of a container, or with previous that of the instance before it; at most the first 8 MiB.
+func (c *Cluster) Logs(ctx context.Context, namespace, pod, container string, previous bool) (string, error) {
+	limit := int64(logBytes)
+	return c.logs(ctx, namespace, pod, &corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit})
+}
+
+// LogTail returns the last lines of the log of a container, or with previous of the instance before it.
+func (c *Cluster) LogTail(ctx context.Context, namespace, pod, container string, previous bool, lines int64) (string, error) {
+	return c.logs(ctx, namespace, pod, &corev1.PodLogOptions{Container: container, Previous: previous, TailLines: &lines})
+}
+
+func (c *Cluster) logs(ctx context.Context, namespace, pod string, options *corev1.PodLogOptions) (string, error) {
+	stream, err := c.Client.CoreV1().Pods(namespace).GetLogs(pod, options).Stream(ctx)
+	if err != nil {
+		return "", fmt.Errorf("log of container %s of pod %s/%s: %w", options.Container, namespace, pod, err)
+	}
+	defer stream.Close()
+	text, err := io.ReadAll(stream)
+	if err != nil {
+		return string(text), fmt.Errorf("log of container %s of pod %s/%s: %w", options.Container, namespace, pod, err)
+	}
+	return string(text), nil
+}

@@ -1,0 +1,187 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"pmem-memcached-e2e/framework/wait"
+)
+
+const (
+	logLines     = 20
+	detailsLimit = 15 * time.Second
+)
+
+// Ready waits until as many pods as the workload wants, and no others, are Ready. It ends early in
+// states that do not mend by themselves, such as an image that cannot be pulled, a crash loop, a
+// CSI driver or storage class that does not exist, and pods refused by admission. The error tells
+// the state of the pods, the latest warnings, and the end of the log of containers that failed.
+func (d *Deployment) Ready(ctx context.Context) error {
+	var last snapshot
+	first := map[string]time.Time{} // when each trouble was first seen
+	what := fmt.Sprintf("%s %s/%s to be ready", d.Kind, d.Namespace, d.Name)
+	err := d.waiter.Until(ctx, what, d.Limit, func(ctx context.Context) (bool, string, error) {
+		s, err := d.snapshot(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		last = s
+		if s.ready() {
+			return true, s.String(), nil
+		}
+		now := time.Now()
+		present := map[string]time.Time{}
+		for _, t := range s.troubles(d.settled) {
+			since, ok := first[t.key]
+			if !ok {
+				since = now
+			}
+			present[t.key] = since
+			if now.Sub(since) >= t.hold {
+				return false, "", wait.Stop(errors.New(t.text))
+			}
+		}
+		first = present
+		return false, s.String(), nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, d.details(ctx, last))
+	}
+	d.settled = last.baseline()
+	return nil
+}
+
+// Scale sets the number of replicas, and waits until the pods are gone for 0, else for Ready.
+func (d *Deployment) Scale(ctx context.Context, replicas int32) error {
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
+	apps := d.cluster.Client.AppsV1()
+	var err error
+	switch d.Kind {
+	case "Deployment":
+		_, err = apps.Deployments(d.Namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "scale")
+	default:
+		_, err = apps.StatefulSets(d.Namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "scale")
+	}
+	if err != nil {
+		return fmt.Errorf("scaling %s %s/%s to %d: %w", d.Kind, d.Namespace, d.Name, replicas, err)
+	}
+	if replicas == 0 {
+		return d.podsGone(ctx, d.Limit)
+	}
+	return d.Ready(ctx)
+}
+
+func (d *Deployment) snapshot(ctx context.Context) (snapshot, error) {
+	var s snapshot
+	about := map[types.UID]bool{} // objects whose events matter
+	switch d.Kind {
+	case "Deployment":
+		current, err := d.cluster.Client.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
+		if err != nil {
+			return s, err
+		}
+		s.workload = fromDeployment(current)
+		about[current.UID] = true
+		sets, err := d.cluster.Client.AppsV1().ReplicaSets(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: d.selector.String()})
+		if err != nil {
+			return s, fmt.Errorf("listing replica sets: %w", err)
+		}
+		for _, set := range sets.Items {
+			about[set.UID] = metav1.IsControlledBy(&set, current) && set.Spec.Replicas != nil && *set.Spec.Replicas > 0
+		}
+	default:
+		current, err := d.cluster.Client.AppsV1().StatefulSets(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
+		if err != nil {
+			return s, err
+		}
+		s.workload = fromStatefulSet(current)
+		about[current.UID] = true
+	}
+
+	var err error
+	if s.pods, err = d.Pods(ctx); err != nil {
+		return s, err
+	}
+	for _, pod := range s.pods {
+		about[pod.UID] = true
+	}
+	claims, err := d.Claims(ctx)
+	if err != nil {
+		return s, err
+	}
+	for _, claim := range claims {
+		about[claim.UID] = true
+	}
+	events, err := d.cluster.Client.CoreV1().Events(d.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
+	if err != nil {
+		return s, fmt.Errorf("listing events: %w", err)
+	}
+	for _, e := range events.Items {
+		if about[e.InvolvedObject.UID] {
+			s.events = append(s.events, e)
+		}
+	}
+	return s, nil
+}
+
+// details describes a snapshot over several lines, with the logs of the containers that failed.
+func (d *Deployment) details(ctx context.Context, s snapshot) string {
+	// The time for the wait is used up, the details are wanted nevertheless.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), detailsLimit)
+	defer cancel()
+	var b strings.Builder
+	if len(s.pods) == 0 {
+		b.WriteString("no pods\n")
+	}
+	for _, pod := range s.pods {
+		fmt.Fprintf(&b, "pod %s: %s%s\n", pod.Name, pod.Status.Phase, message(pod.Status.Message))
+		for _, c := range pod.Status.Conditions {
+			if c.Status != corev1.ConditionTrue && c.Message != "" {
+				fmt.Fprintf(&b, "  %s %s: %s\n", c.Type, c.Status, c.Message)
+			}
+		}
+		for _, c := range statuses(pod) {
+			fmt.Fprintf(&b, "  container %s: %s\n", c.Name, containerState(c))
+			if wants, previous := failedLog(c); wants {
+				b.WriteString(d.tail(ctx, pod.Name, c.Name, previous))
+			}
+		}
+	}
+	for _, e := range s.events {
+		fmt.Fprintf(&b, "warning (%d times) %s\n", max(1, count(e)), eventLine(e))
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// failedLog reports whether the log of a container is of interest, and of which instance.
+func failedLog(c corev1.ContainerStatus) (wants, previous bool) {
+	switch {
+	case c.State.Terminated != nil:
+		return c.State.Terminated.ExitCode != 0, false
+	case c.State.Running != nil && !c.Ready:
+		return true, false
+	}
+	return c.LastTerminationState.Terminated != nil, true
+}
+
+func (d *Deployment) tail(ctx context.Context, pod, container string, previous bool) string {
+	text, err := d.cluster.LogTail(ctx, d.Namespace, pod, container, previous, logLines)
+	if err != nil {
+		return fmt.Sprintf("    no log: %v\n", err)
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "    | %s\n", strings.TrimRight(line, "\r\n"))
+	}
+	if b.Len() == 0 {
+		return "    the log is empty\n"
+	}
+	return b.String()
+}

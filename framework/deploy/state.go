@@ -1,0 +1,310 @@
+package deploy
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/kubectl/pkg/util/podutils"
+)
+
+// workload is what Deployment and StatefulSet have in common.
+type workload struct {
+	observed                bool // the controller has seen the current spec
+	want                    int32
+	updated, ready, present int32
+	checksUpdated           bool // pods follow the template by themselves
+}
+
+func fromDeployment(d *appsv1.Deployment) workload {
+	w := workload{
+		observed: d.Status.ObservedGeneration >= d.Generation,
+		want:     1,
+		updated:  d.Status.UpdatedReplicas,
+		ready:    min(d.Status.ReadyReplicas, d.Status.AvailableReplicas),
+		present:  d.Status.Replicas, checksUpdated: true,
+	}
+	if d.Spec.Replicas != nil {
+		w.want = *d.Spec.Replicas
+	}
+	return w
+}
+
+func fromStatefulSet(s *appsv1.StatefulSet) workload {
+	w := workload{
+		observed: s.Status.ObservedGeneration >= s.Generation,
+		want:     1,
+		updated:  s.Status.UpdatedReplicas,
+		ready:    min(s.Status.ReadyReplicas, s.Status.AvailableReplicas),
+		present:  s.Status.Replicas,
+	}
+	if s.Spec.Replicas != nil {
+		w.want = *s.Spec.Replicas
+	}
+	rolling := s.Spec.UpdateStrategy.RollingUpdate
+	w.checksUpdated = s.Spec.UpdateStrategy.Type != appsv1.OnDeleteStatefulSetStrategyType &&
+		(rolling == nil || rolling.Partition == nil || *rolling.Partition == 0)
+	return w
+}
+
+// snapshot is the state of a deployment at one moment.
+type snapshot struct {
+	workload workload
+	pods     []corev1.Pod
+	events   []corev1.Event // warnings about the workload, its pods and its claims
+}
+
+func (s snapshot) ready() bool {
+	w := s.workload
+	if !w.observed || w.present != w.want || w.ready != w.want || w.checksUpdated && w.updated != w.want {
+		return false
+	}
+	return len(live(s.pods, isReady)) == int(w.want) && len(unfinished(s.pods)) == int(w.want)
+}
+
+func (s snapshot) String() string {
+	text := fmt.Sprintf("%d of %d ready; %s", s.workload.ready, s.workload.want, summarise(s.pods))
+	if s.ready() || len(s.events) == 0 {
+		return text
+	}
+	newest := slices.MaxFunc(s.events, func(a, b corev1.Event) int { return cmp.Compare(lastSeen(a).UnixNano(), lastSeen(b).UnixNano()) })
+	return text + "; " + eventLine(newest)
+}
+
+// trouble is a state that does not mend by itself.
+type trouble struct {
+	key            string // identifies it over several snapshots
+	text           string
+	pod, container string        // whose log tells more, if any
+	hold           time.Duration // how long it has to persist to be believed
+}
+
+const (
+	shortHold = 5 * time.Second
+	// The kubelet learns of a driver when its registrar restarts, and a class may be made by the
+	// same person a moment later.
+	longHold    = 15 * time.Second
+	maxRestarts = 2
+)
+
+var holds = map[string]time.Duration{
+	"ErrImagePull":               shortHold,
+	"ImagePullBackOff":           shortHold,
+	"InvalidImageName":           shortHold,
+	"ErrImageNeverPull":          shortHold,
+	"CreateContainerConfigError": shortHold,
+	"CreateContainerError":       longHold,
+}
+
+// baseline is what was seen when the deployment was last Ready; what happened before is not held
+// against it.
+type baseline struct {
+	restarts map[string]int32 // by pod UID and container
+	events   map[types.UID]int32
+}
+
+func (s snapshot) baseline() baseline {
+	b := baseline{restarts: map[string]int32{}, events: map[types.UID]int32{}}
+	for _, pod := range s.pods {
+		for _, c := range statuses(pod) {
+			b.restarts[restartKey(pod, c.Name)] = c.RestartCount
+		}
+	}
+	for _, e := range s.events {
+		b.events[e.UID] = count(e)
+	}
+	return b
+}
+
+func restartKey(pod corev1.Pod, container string) string { return string(pod.UID) + "/" + container }
+
+// troubles returns what, if it persists, keeps the deployment from becoming ready.
+func (s snapshot) troubles(since baseline) []trouble {
+	var found []trouble
+	for _, pod := range s.pods {
+		if pod.DeletionTimestamp == nil {
+			found = append(found, podTroubles(pod, since)...)
+		}
+	}
+	for _, e := range s.events {
+		if seen, ok := since.events[e.UID]; ok && count(e) <= seen {
+			continue
+		}
+		if t, ok := s.eventTrouble(e); ok {
+			found = append(found, t)
+		}
+	}
+	return found
+}
+
+func podTroubles(pod corev1.Pod, since baseline) []trouble {
+	var found []trouble
+	for _, c := range statuses(pod) {
+		t := trouble{pod: pod.Name, container: c.Name}
+		waiting := c.State.Waiting
+		restarts := c.RestartCount - since.restarts[restartKey(pod, c.Name)]
+		switch {
+		case waiting != nil && holds[waiting.Reason] > 0:
+			// An image that cannot be pulled changes between two reasons.
+			t.key = "waiting " + strings.NewReplacer("ErrImagePull", "image", "ImagePullBackOff", "image").Replace(waiting.Reason)
+			t.hold = holds[waiting.Reason]
+			t.text = fmt.Sprintf("container %s of pod %s cannot start: %s: %s", c.Name, pod.Name, waiting.Reason, waiting.Message)
+		case restarts >= maxRestarts && crashed(c):
+			t.key = "crash"
+			t.text = fmt.Sprintf("container %s of pod %s has ended %d times: %s", c.Name, pod.Name, restarts, containerState(c))
+		default:
+			continue
+		}
+		t.key += " " + restartKey(pod, c.Name)
+		found = append(found, t)
+	}
+	return found
+}
+
+func crashed(c corev1.ContainerStatus) bool {
+	if c.State.Waiting != nil {
+		return c.State.Waiting.Reason == "CrashLoopBackOff"
+	}
+	return c.State.Terminated != nil && c.State.Terminated.ExitCode != 0
+}
+
+var (
+	driverMissing = regexp.MustCompile(`driver name \S+ not found in the list of registered CSI drivers`)
+	classMissing  = regexp.MustCompile(`storageclass(\.storage\.k8s\.io)? "[^"]*" not found`)
+	refused       = regexp.MustCompile(`is forbidden: violates PodSecurity|admission webhook .* denied the request|is invalid: |forbidden: unable to validate against`)
+)
+
+func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
+	t := trouble{key: "event " + string(e.UID), text: eventLine(e), hold: longHold}
+	switch {
+	case e.Reason == "FailedMount" && driverMissing.MatchString(e.Message):
+		return t, s.podWaits(e.InvolvedObject.Name)
+	case e.Reason == "ProvisioningFailed" && classMissing.MatchString(e.Message):
+		return t, len(live(s.pods, isReady)) < int(s.workload.want)
+	case e.Reason == "FailedCreate" && refused.MatchString(e.Message):
+		t.hold = shortHold
+		return t, len(unfinished(s.pods)) < int(s.workload.want)
+	}
+	return trouble{}, false
+}
+
+func (s snapshot) podWaits(name string) bool {
+	for _, pod := range s.pods {
+		if pod.Name == name {
+			return pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil
+		}
+	}
+	return false
+}
+
+func statuses(pod corev1.Pod) []corev1.ContainerStatus {
+	return slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+}
+
+func isReady(pod corev1.Pod) bool { return podutils.IsPodReady(&pod) }
+
+// live returns the pods for which keep holds and which are not being deleted.
+func live(pods []corev1.Pod, keep func(corev1.Pod) bool) []corev1.Pod {
+	var kept []corev1.Pod
+	for _, pod := range pods {
+		if pod.DeletionTimestamp == nil && keep(pod) {
+			kept = append(kept, pod)
+		}
+	}
+	return kept
+}
+
+// unfinished leaves out pods that an eviction or node shutdown left behind.
+func unfinished(pods []corev1.Pod) []corev1.Pod {
+	var kept []corev1.Pod
+	for _, pod := range pods {
+		if pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded {
+			kept = append(kept, pod)
+		}
+	}
+	return kept
+}
+
+// summarise describes pods in one line.
+func summarise(pods []corev1.Pod) string {
+	if len(pods) == 0 {
+		return "no pods"
+	}
+	lines := make([]string, 0, len(pods))
+	for _, pod := range pods {
+		text := "pod " + pod.Name + " " + string(pod.Status.Phase)
+		switch {
+		case pod.DeletionTimestamp != nil:
+			text += ", being deleted"
+		case isReady(pod):
+			text += ", Ready"
+		}
+		for _, c := range statuses(pod) {
+			if !c.Ready && (c.State.Waiting == nil || c.State.Waiting.Reason != "PodInitializing") {
+				text += fmt.Sprintf(", container %s %s", c.Name, containerState(c))
+			}
+		}
+		lines = append(lines, text)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "; ")
+}
+
+func containerState(c corev1.ContainerStatus) string {
+	text := "not started"
+	switch {
+	case c.State.Waiting != nil:
+		text = "waiting: " + c.State.Waiting.Reason
+	case c.State.Terminated != nil:
+		text = "terminated: " + ending(c.State.Terminated)
+	case c.State.Running != nil:
+		text = "running, not ready"
+		if c.Ready {
+			text = "running"
+		}
+	}
+	if last := c.LastTerminationState.Terminated; last != nil {
+		text += ", before: " + ending(last)
+	}
+	if c.RestartCount > 0 {
+		text += fmt.Sprintf(", %d restarts", c.RestartCount)
+	}
+	return text
+}
+
+func ending(t *corev1.ContainerStateTerminated) string {
+	if t.Signal != 0 {
+		return fmt.Sprintf("%s, signal %d", t.Reason, t.Signal)
+	}
+	return fmt.Sprintf("%s, exit code %d", t.Reason, t.ExitCode)
+}
+
+func eventLine(e corev1.Event) string {
+	return fmt.Sprintf("%s of %s %s: %s", e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Name, strings.Join(strings.Fields(e.Message), " "))
+}
+
+func lastSeen(e corev1.Event) time.Time {
+	latest := e.CreationTimestamp.Time
+	for _, t := range []time.Time{e.FirstTimestamp.Time, e.LastTimestamp.Time, e.EventTime.Time} {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	if e.Series != nil && e.Series.LastObservedTime.Time.After(latest) {
+		latest = e.Series.LastObservedTime.Time
+	}
+	return latest
+}
+
+func count(e corev1.Event) int32 {
+	if e.Series != nil {
+		return max(e.Count, e.Series.Count)
+	}
+	return e.Count
+}

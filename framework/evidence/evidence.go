@@ -1,0 +1,227 @@
+// Package evidence collects what explains a failure, while the objects still exist, into a directory.
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/pmem"
+)
+
+const (
+	fileBytes = 1 << 20
+	logLines  = 10_000
+	stepLimit = 20 * time.Second
+
+	indexFile = "index.txt"
+
+	// driverSelector finds all pods of PMEM-CSI, deploy/kubernetes-1.25/pmem-csi-lvm.yaml of v1.1.0.
+	driverSelector = "app.kubernetes.io/part-of=pmem-csi"
+)
+
+// Collect writes into dir, which is made if need be: the objects of the namespaces and of the cluster as
+// YAML and described, events, logs of all containers and of their previous instances, the logs
+// of PMEM-CSI, and of every node with PMEM-CSI the kernel's messages, logical volumes, namespaces and mounts.
+// Secrets' values are left out. A file holds at most 1 MiB; of longer ones the end is kept.
+//
+// What could not be collected is told in index.txt and is no error, unless nothing was collected at all
+// or dir cannot be written.
+func Collect(ctx context.Context, c *cluster.Cluster, dir string, namespaces []string) error {
+	client, err := dynamic.NewForConfig(c.Config)
+	if err != nil {
+		return fmt.Errorf("collecting evidence: %w", err)
+	}
+	col := &collector{cluster: c, dynamic: client, dir: dir}
+	return col.collect(ctx, namespaces)
+}
+
+type collector struct {
+	cluster *cluster.Cluster
+	dynamic dynamic.Interface
+	dir     string
+
+	written []string
+	missing []string
+	broken  error // dir cannot be written
+}
+
+func (c *collector) collect(ctx context.Context, namespaces []string) error {
+	start := time.Now()
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return fmt.Errorf("collecting evidence: %w", err)
+	}
+	for _, ns := range namespaces {
+		c.events(ctx, ns)
+		c.logs(ctx, ns, "")
+		c.objects(ctx, ns, namespaced)
+		c.describe(ctx, ns, describedInNamespace)
+	}
+	c.driver(ctx, namespaces)
+	c.nodes(ctx)
+	c.objects(ctx, "", clusterScoped)
+	c.describe(ctx, "", describedInCluster)
+
+	if err := c.index(start, namespaces); err != nil {
+		return fmt.Errorf("collecting evidence: %w", err)
+	}
+	switch {
+	case c.broken != nil:
+		return fmt.Errorf("collecting evidence: %w", c.broken)
+	case len(c.written) == 0:
+		return fmt.Errorf("collecting evidence: nothing could be collected, see %s", filepath.Join(c.dir, indexFile))
+	}
+	return nil
+}
+
+func (c *collector) index(start time.Time, namespaces []string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Evidence of namespaces %s, collected at %s in %s.\n", strings.Join(namespaces, ", "),
+		start.UTC().Format(time.RFC3339), time.Since(start).Round(time.Millisecond))
+	fmt.Fprintf(&b, "A file holds at most %d bytes; of longer ones the end was kept. Values of Secrets are left out.\n", fileBytes)
+	fmt.Fprintf(&b, "\nCollected, %d files:\n", len(c.written))
+	slices.Sort(c.written)
+	for _, line := range c.written {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	fmt.Fprintf(&b, "\nNot collected, %d:\n", len(c.missing))
+	for _, line := range c.missing {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	return os.WriteFile(filepath.Join(c.dir, indexFile), []byte(b.String()), 0o644)
+}
+
+// step runs one collection with a limit of its own and files its outcome under path. An empty text
+// is not worth a file.
+func (c *collector) step(ctx context.Context, path string, produce func(context.Context) (string, error)) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	text, err := produce(ctx)
+	if err != nil {
+		c.miss(path, err)
+	}
+	if text != "" {
+		c.write(path, text)
+	}
+}
+
+func (c *collector) miss(path string, err error) {
+	c.missing = append(c.missing, fmt.Sprintf("%s: %s", path, strings.Join(strings.Fields(err.Error()), " ")))
+}
+
+func (c *collector) write(path, text string) {
+	full := filepath.Join(c.dir, filepath.FromSlash(path))
+	err := os.MkdirAll(filepath.Dir(full), 0o755)
+	if err == nil {
+		err = os.WriteFile(full, tail(text, fileBytes), 0o644)
+	}
+	if err != nil {
+		c.broken = errors.Join(c.broken, err)
+		c.miss(path, err)
+		return
+	}
+	c.written = append(c.written, path)
+}
+
+// tail returns the last bytes of text, from the start of a line, with a note of what is left out.
+func tail(text string, limit int) []byte {
+	if len(text) <= limit {
+		return []byte(text)
+	}
+	const note = "[the first %d bytes are left out]\n"
+	keep := max(0, limit-len(fmt.Sprintf(note, len(text))))
+	kept := text[len(text)-keep:]
+	if _, after, ok := strings.Cut(kept, "\n"); ok && after != "" {
+		kept = after
+	}
+	return fmt.Appendf(nil, note+"%s", len(text)-len(kept), kept)
+}
+
+func (c *collector) logs(ctx context.Context, ns, selector string) {
+	dir := ns + "/logs"
+	limited, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	pods, err := c.cluster.Client.CoreV1().Pods(ns).List(limited, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		c.miss(dir, err)
+		return
+	}
+	for _, pod := range pods.Items {
+		for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses) {
+			base := dir + "/" + pod.Name + "_" + status.Name
+			if status.State.Waiting == nil {
+				c.step(ctx, base+".log", func(ctx context.Context) (string, error) {
+					return c.cluster.LogTail(ctx, ns, pod.Name, status.Name, false, logLines)
+				})
+			}
+			if status.LastTerminationState.Terminated != nil {
+				c.step(ctx, base+".previous.log", func(ctx context.Context) (string, error) {
+					return c.cluster.LogTail(ctx, ns, pod.Name, status.Name, true, logLines)
+				})
+			}
+		}
+	}
+}
+
+// driver collects logs and events of PMEM-CSI in namespaces that were not collected as a whole.
+func (c *collector) driver(ctx context.Context, done []string) {
+	limited, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	pods, err := c.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List(limited, metav1.ListOptions{LabelSelector: driverSelector})
+	if err != nil {
+		c.miss("logs of PMEM-CSI", err)
+		return
+	}
+	if len(pods.Items) == 0 {
+		c.miss("logs of PMEM-CSI", fmt.Errorf("no pod is labelled %s", driverSelector))
+	}
+	done = slices.Clone(done)
+	for _, pod := range pods.Items {
+		if slices.Contains(done, pod.Namespace) {
+			continue
+		}
+		done = append(done, pod.Namespace)
+		c.events(ctx, pod.Namespace)
+		c.logs(ctx, pod.Namespace, driverSelector)
+		c.objects(ctx, pod.Namespace, ofDriver)
+		c.describe(ctx, pod.Namespace, describedOfDriver)
+	}
+}
+
+func (c *collector) nodes(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	nodes, err := c.cluster.Client.CoreV1().Nodes().List(limited, metav1.ListOptions{})
+	if err != nil {
+		c.miss("nodes", err)
+		return
+	}
+	for _, node := range nodes.Items {
+		c.node(ctx, node)
+	}
+}
+
+func (c *collector) node(ctx context.Context, node corev1.Node) {
+	dir := "nodes/" + node.Name + "/"
+	limited, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	driver, err := pmem.FindNodeDriver(limited, c.cluster, node.Name)
+	if err != nil {
+		c.miss(dir, err)
+		return
+	}
+	c.step(ctx, dir+"dmesg.txt", driver.Dmesg)
+	for _, what := range []string{"lvs", "vgs", "ndctl", "mounts"} {
+		c.step(ctx, dir+what+".txt", func(ctx context.Context) (string, error) { return driver.Report(ctx, what) })
+	}
+}

@@ -1,0 +1,89 @@
+package artifact
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/modfile"
+)
+
+const checkout = "../../.."
+
+// What parts.go says of a program must be what its module pins.
+func TestVersionsAreThoseOfTheModules(t *testing.T) {
+	for _, p := range []struct {
+		Program
+		pinned string
+	}{
+		{kubernetes, "k8s.io/kubernetes"},
+		{etcd, "go.etcd.io/etcd/server/v3"},
+		{containerd, "github.com/containerd/containerd/v2"},
+		{runc, "github.com/opencontainers/runc"},
+		{driver, "github.com/intel/pmem-csi"},
+		{provisioner, "github.com/kubernetes-csi/external-provisioner/v5"},
+		{coredns, "github.com/coredns/coredns"},
+	} {
+		path := filepath.Join(checkout, "hack", p.Module, "go.mod")
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mod, err := modfile.Parse(path, content, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := ""
+		for _, r := range mod.Require {
+			if r.Mod.Path == p.pinned {
+				found = r.Mod.Version
+			}
+		}
+		if want := "v" + strings.TrimPrefix(p.Version, "v"); found != want {
+			t.Errorf("%s: parts.go says %s, hack/%s/go.mod pins %q", p.pinned, p.Version, p.Module, found)
+		}
+	}
+}
+
+func TestArtifactsOfThisCheckout(t *testing.T) {
+	b, err := NewBuilder(openStore(t), checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := b.diskArtifact()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.diskArtifact()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.store.Path(disk) != b.store.Path(again) {
+		t.Error("the same checkout gives two disks")
+	}
+}
+
+func TestNewBuilderRefusesAnotherDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := NewBuilder(openStore(t), dir); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("err = %v, want one that names %s", err, dir)
+	}
+}
+
+func TestImageReferences(t *testing.T) {
+	seen := map[string]bool{}
+	for _, i := range Images {
+		ref := i.Reference()
+		if seen[ref] {
+			t.Errorf("%s is there twice", ref)
+		}
+		seen[ref] = true
+		if !strings.HasPrefix(ref, Registry+"/") || strings.HasSuffix(ref, ":") {
+			t.Errorf("%s: want a name below %s with a tag", ref, Registry)
+		}
+		if len(i.Config.Entrypoint)+len(i.Config.Cmd) == 0 {
+			t.Errorf("%s has nothing to run", ref)
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package pmem
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kubectl/pkg/util/podutils"
+
+	"pmem-memcached-e2e/framework/cluster"
+)
+
+// Labels and names of PMEM-CSI's deployment, deploy/kubernetes-1.25/pmem-csi-lvm.yaml of v1.1.0.
+const (
+	NodeDriverSelector  = "app.kubernetes.io/name=pmem-csi-node"
+	NodeDriverContainer = "pmem-driver"
+)
+
+// A NodeDriver is the pod of PMEM-CSI on one node, a way to the node's persistent memory.
+type NodeDriver struct {
+	Node           string
+	Namespace, Pod string
+
+	exec Execer
+}
+
+// FindNodeDriver returns the driver on a node.
+func FindNodeDriver(ctx context.Context, c *cluster.Cluster, node string) (*NodeDriver, error) {
+	pods, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+		LabelSelector: NodeDriverSelector,
+		FieldSelector: "spec.nodeName=" + node,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for the PMEM-CSI pod on node %s: %w", node, err)
+	}
+	pod, err := choose(pods.Items, node)
+	if err != nil {
+		return nil, err
+	}
+	return &NodeDriver{Node: node, Namespace: pod.Namespace, Pod: pod.Name, exec: c}, nil
+}
+
+func choose(pods []corev1.Pod, node string) (*corev1.Pod, error) {
+	var states []string
+	for i := range pods {
+		pod := &pods[i]
+		if pod.DeletionTimestamp == nil && podutils.IsPodReady(pod) {
+			return pod, nil
+		}
+		states = append(states, fmt.Sprintf("%s/%s (%s)", pod.Namespace, pod.Name, pod.Status.Phase))
+	}
+	if len(states) == 0 {
+		return nil, fmt.Errorf("no pod labelled %s on node %s; install PMEM-CSI there", NodeDriverSelector, node)
+	}
+	return nil, fmt.Errorf("no PMEM-CSI pod on node %s is Ready: %s", node, strings.Join(states, ", "))
+}
+
+func (d *NodeDriver) run(ctx context.Context, command ...string) (string, error) {
+	text, err := run(ctx, d.exec, d.Namespace, d.Pod, NodeDriverContainer, command...)
+	if err != nil {
+		return "", fmt.Errorf("node %s: %w", d.Node, err)
+	}
+	return text, nil
+}
+
+// A LogicalVolume is one of LVM. In LVM mode the driver names it after the handle of a persistent
+// volume; that of an inline volume has a name of its own, found through its mount.
+type LogicalVolume struct {
+	Name, Group, Path string
+	Size              int64 // bytes
+}
+
+// Backs reports whether m is a mount of the logical volume, by either name of its device.
+func (v LogicalVolume) Backs(m Mount) bool {
+	escape := func(name string) string { return strings.ReplaceAll(name, "-", "--") }
+	return m.Device == v.Path || m.Device == "/dev/mapper/"+escape(v.Group)+"-"+escape(v.Name)
+}
+
+// LogicalVolumes lists the logical volumes of the node.
+func (d *NodeDriver) LogicalVolumes(ctx context.Context) ([]LogicalVolume, error) {
+	text, err := d.run(ctx, "lvs", "--reportformat", "json", "-o", "lv_name,vg_name,lv_size,lv_path", "--units", "b")
+	if err != nil {
+		return nil, err
+	}
+	volumes, err := parseLVS([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", d.Node, err)
+	}
+	return volumes, nil
+}
+
+// LogicalVolume returns the logical volume of the given name, which is the volume handle of a
+// persistent volume of the driver.
+func (d *NodeDriver) LogicalVolume(ctx context.Context, name string) (volume LogicalVolume, ok bool, err error) {
+	volumes, err := d.LogicalVolumes(ctx)
+	for _, v := range volumes {
+		if v.Name == name {
+			return v, true, nil
+		}
+	}
+	return LogicalVolume{}, false, err
+}
+
+type lvmReport struct {
+	Report []struct {
+		LV []struct {
+			Name  string `json:"lv_name"`
+			Group string `json:"vg_name"`
+			Size  string `json:"lv_size"`
+			Path  string `json:"lv_path"`
+		} `json:"lv"`
+		VG []struct {
+			Name string `json:"vg_name"`
+			Size string `json:"vg_size"`
+			Free string `json:"vg_free"`
+		} `json:"vg"`
+	} `json:"report"`
+}
+
+func parseLVS(text []byte) ([]LogicalVolume, error) {
+	var r lvmReport
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("output of lvs %.200q: %w", text, err)
+	}
+	var volumes []LogicalVolume
+	for _, part := range r.Report {
+		for _, lv := range part.LV {
+			size, err := lvmBytes(lv.Size)
+			if err != nil {
+				return nil, fmt.Errorf("output of lvs: lv_size of %s: %w", lv.Name, err)
+			}
+			volumes = append(volumes, LogicalVolume{Name: lv.Name, Group: lv.Group, Path: lv.Path, Size: size})
+		}
+	}
+	return volumes, nil
+}
+
+// A VolumeGroup is one of LVM; sizes in bytes.
+type VolumeGroup struct {
+	Name       string
+	Size, Free int64
+}
+
+// VolumeGroups lists the volume groups of the node; the driver makes one a region.
+func (d *NodeDriver) VolumeGroups(ctx context.Context) ([]VolumeGroup, error) {
+	text, err := d.run(ctx, "vgs", "--reportformat", "json", "-o", "vg_name,vg_size,vg_free", "--units", "b")
+	if err != nil {
+		return nil, err
+	}
+	groups, err := parseVGS([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", d.Node, err)
+	}
+	return groups, nil
+}
+
+func parseVGS(text []byte) ([]VolumeGroup, error) {
+	var r lvmReport
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("output of vgs %.200q: %w", text, err)
+	}
+	var groups []VolumeGroup
+	for _, part := range r.Report {
+		for _, vg := range part.VG {
+			size, err := lvmBytes(vg.Size)
+			if err != nil {
+				return nil, fmt.Errorf("output of vgs: vg_size of %s: %w", vg.Name, err)
+			}
+			free, err := lvmBytes(vg.Free)
+			if err != nil {
+				return nil, fmt.Errorf("output of vgs: vg_free of %s: %w", vg.Name, err)
+			}
+			groups = append(groups, VolumeGroup{Name: vg.Name, Size: size, Free: free})
+		}
+	}
+	return groups, nil
+}
+
+func lvmBytes(text string) (int64, error) {
+	return strconv.ParseInt(strings.TrimSuffix(text, "B"), 10, 64)
+}
+
+// A Region is one of the non-volatile memory of the node; sizes in bytes.
+type Region struct {
+	Dev           string      `json:"dev"`
+	Size          int64       `json:"size"`
+	AvailableSize int64       `json:"available_size"`
+	Type          string      `json:"type"`
+	Namespaces    []Namespace `json:"namespaces"`
+}
+
+// A Namespace is a part of a region.
+type Namespace struct {
+	Dev      string `json:"dev"`
+	Mode     string `json:"mode"` // fsdax, devdax, sector or raw
+	Map      string `json:"map"`
+	Name     string `json:"name"`
+	Size     int64  `json:"size"` // bytes
+	BlockDev string `json:"blockdev"`
+}
+
+// Regions lists the regions of the node with their namespaces, idle ones included.
+func (d *NodeDriver) Regions(ctx context.Context) ([]Region, error) {
+	text, err := d.run(ctx, "ndctl", "list", "-NRi")
+	if err != nil {
+		return nil, err
+	}
+	regions, err := parseNdctl([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", d.Node, err)
+	}
+	return regions, nil
+}
+
+// Namespaces lists the namespaces of all regions of the node, idle ones included.
+func (d *NodeDriver) Namespaces(ctx context.Context) ([]Namespace, error) {
+	regions, err := d.Regions(ctx)
+	var namespaces []Namespace
+	for _, r := range regions {
+		namespaces = append(namespaces, r.Namespaces...)
+	}
+	return namespaces, err
+}
+
+// parseNdctl reads what ndctl list -NR prints: nothing, an object with the key regions, a list of
+// regions, or a single region.
+func parseNdctl(text []byte) ([]Region, error) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return nil, nil
+	}
+	if text[0] == '[' {
+		var list []Region
+		if err := json.Unmarshal(text, &list); err != nil {
+			return nil, fmt.Errorf("output of ndctl %.200q: %w", text, err)
+		}
+		return list, nil
+	}
+	var object struct {
+		Regions []Region `json:"regions"`
+		Region
+	}
+	if err := json.Unmarshal(text, &object); err != nil {
+		return nil, fmt.Errorf("output of ndctl %.200q: %w", text, err)
+	}
+	if object.Dev != "" {
+		return []Region{object.Region}, nil
+	}
+	return object.Regions, nil
+}
+
+// Dmesg returns the messages of the node's kernel.
+func (d *NodeDriver) Dmesg(ctx context.Context) (string, error) {
+	return d.run(ctx, "dmesg")
+}
+
+// Report runs one of the commands of the driver's image and returns its output as it is, for
+// people to read: lvs, vgs, ndctl or mounts.
+func (d *NodeDriver) Report(ctx context.Context, what string) (string, error) {
+	switch what {
+	case "lvs":
+		return d.run(ctx, "lvs", "-a", "-o", "+lv_path,devices", "--units", "b")
+	case "vgs":
+		return d.run(ctx, "vgs", "--units", "b")
+	case "ndctl":
+		return d.run(ctx, "ndctl", "list", "-NRi")
+	case "mounts":
+		return d.run(ctx, "cat", "/proc/1/mountinfo")
+	}
+	return "", fmt.Errorf("node %s: no report %q; there are lvs, vgs, ndctl and mounts", d.Node, what)
+}

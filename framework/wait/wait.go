@@ -1,0 +1,159 @@
+// Package wait polls for a state with a limit, and tells what was awaited and what was last seen.
+package wait
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const defaultInterval = 250 * time.Millisecond
+
+// A Record describes one finished wait.
+type Record struct {
+	What  string
+	Took  time.Duration
+	Limit time.Duration // after scaling
+	Done  bool
+	Last  string // the last state seen
+}
+
+// A Waiter holds what all waits of a run have in common. The zero value is ready for use.
+type Waiter struct {
+	Scale    float64       // factor for every limit; 0 means 1
+	Interval time.Duration // between the end of one probe and the start of the next; 0 means 250 ms
+	Observe  func(Record)  // called at the end of every wait, if set
+}
+
+// A TimeoutError reports that the awaited state was not reached within the limit.
+type TimeoutError struct {
+	What  string
+	Limit time.Duration
+	Last  string
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("waited %s for %s: last seen %s", e.Limit, e.What, orNothing(e.Last))
+}
+
+// A StoppedError reports that a probe found that the awaited state can no longer be reached.
+type StoppedError struct {
+	What  string
+	After time.Duration
+	Err   error
+}
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("waiting for %s ended after %s: %v", e.What, round(e.After), e.Err)
+}
+
+func (e *StoppedError) Unwrap() error { return e.Err }
+
+type stop struct{ err error }
+
+func (s *stop) Error() string { return s.err.Error() }
+func (s *stop) Unwrap() error { return s.err }
+
+// Stop marks err as final: a probe that returns it ends the wait at once.
+// Stop of nil is nil.
+func Stop(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &stop{err}
+}
+
+// Until calls probe until it reports done, and at least once. The context of the probe ends with
+// the scaled limit. The string returned by probe is a one-line description of the state; an error
+// is remembered as the last state seen, and the probe is tried again, unless it was made by Stop.
+//
+// The error is a *TimeoutError when the limit passed, a *StoppedError when probe ended the wait,
+// and wraps the cause of ctx when ctx ended first.
+func (w Waiter) Until(ctx context.Context, what string, limit time.Duration, probe func(context.Context) (done bool, seen string, err error)) error {
+	limit, err := w.scaled(limit)
+	if err != nil {
+		return fmt.Errorf("waiting for %s: %w", what, err)
+	}
+	interval := w.Interval
+	if interval <= 0 {
+		interval = defaultInterval
+	}
+
+	start := time.Now()
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+
+	last := ""
+	finish := func(done bool, err error) error {
+		if w.Observe != nil {
+			w.Observe(Record{What: what, Took: time.Since(start), Limit: limit, Done: done, Last: last})
+		}
+		return err
+	}
+	pause := time.NewTimer(interval)
+	defer pause.Stop()
+	for {
+		done, seen, err := probe(limited)
+		var final *stop
+		switch {
+		case errors.As(err, &final):
+			last = final.Error()
+			return finish(false, &StoppedError{What: what, After: time.Since(start), Err: final.err})
+		case err == nil && done:
+			last = seen
+			return finish(true, nil)
+		case limited.Err() == nil || last == "":
+			// A probe cut short by the limit says less about the object than the one before it.
+			last = describe(seen, err)
+		}
+
+		pause.Reset(interval)
+		select {
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return finish(false, fmt.Errorf("waiting for %s was interrupted after %s: %w; last seen %s",
+					what, round(time.Since(start)), context.Cause(ctx), orNothing(last)))
+			}
+			return finish(false, &TimeoutError{What: what, Limit: limit, Last: last})
+		case <-pause.C:
+		}
+	}
+}
+
+func (w Waiter) scaled(limit time.Duration) (time.Duration, error) {
+	if limit <= 0 {
+		return 0, fmt.Errorf("limit %s: want a positive duration", limit)
+	}
+	switch {
+	case w.Scale < 0:
+		return 0, fmt.Errorf("scale of the limits %g: want a positive number", w.Scale)
+	case w.Scale == 0:
+		return limit, nil
+	}
+	return time.Duration(float64(limit) * w.Scale), nil
+}
+
+func describe(seen string, err error) string {
+	switch {
+	case err == nil:
+		return seen
+	case seen == "":
+		return "error: " + err.Error()
+	}
+	return seen + "; error: " + err.Error()
+}
+
+func orNothing(last string) string {
+	if last == "" {
+		return "nothing"
+	}
+	return last
+}
+
+func round(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Checks the form of the project: format, vet, staticcheck, shellcheck.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%-12s %s\n' "$1" "$2"; }
+
+unformatted=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l)
+if [ -n "$unformatted" ]; then
+	echo "check.sh: gofmt would change these files, run gofmt -w on them:" >&2
+	echo "$unformatted" >&2
+	exit 1
+fi
+say gofmt ok
+
+go vet ./...
+say vet ok
+
+go tool -modfile=hack/tools/go.mod staticcheck ./...
+say staticcheck ok
+
+git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 -r shellcheck
+say shellcheck ok

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/run"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// labProvider gives the runner a lab.
+type labProvider struct {
+	lab  *lab.Lab
+	keep bool
+	logs string // directory for the lab's own logs
+}
+
+func newLab(c config.Config, root string) (*labProvider, error) {
+	opts := lab.Options{
+		Name: os.Getenv("LAB_NAME"), CacheDir: os.Getenv("CACHE_DIR"), SourceDir: root,
+		Progress: os.Stdout, Waiter: wait.Waiter{Scale: c.WaitScale},
+	}
+	if port := os.Getenv("LAB_PORT"); port != "" {
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return nil, &config.FieldError{Field: "LAB_PORT", Value: port, Remedy: "give a port number, or leave it unset for any"}
+		}
+		opts.Port = n
+	}
+	l, err := lab.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	return &labProvider{lab: l, keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab")}, nil
+}
+
+// Up implements run.Provider.
+func (p *labProvider) Up(ctx context.Context) (kubeconfig, memcachedImage string, err error) {
+	if err := os.RemoveAll(p.logs); err != nil {
+		return "", "", fmt.Errorf("remove the earlier logs of the lab: %w", err)
+	}
+	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) {
+		return "", "", &run.UsageError{Err: err}
+	} else if err != nil {
+		return "", "", err
+	}
+	return p.lab.Kubeconfig(), p.lab.MemcachedImage(), nil
+}
+
+// Down implements run.Provider.
+func (p *labProvider) Down(ctx context.Context) error {
+	_, statErr := os.Stat(p.lab.Kubeconfig())
+	up := statErr == nil
+	var logs error
+	if up {
+		if err := p.lab.SaveLogs(p.logs); err != nil {
+			logs = fmt.Errorf("save the logs of the lab: %w", err)
+		}
+	}
+	if p.keep && up {
+		fmt.Printf("lab      stays up: KUBECONFIG=%s; make lab-down removes it\n", p.lab.Kubeconfig())
+		return logs
+	}
+	return errors.Join(logs, p.lab.Down(ctx))
+}

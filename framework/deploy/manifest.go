@@ -215,7 +215,7 @@ func (m *Manifest) findService() error {
 		}
 		var s corev1.Service
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &s); err != nil {
-			return fmt.Errorf("Service/%s: %w", o.GetName(), err)
+			return fmt.Errorf("service %s: %w", o.GetName(), err)
 		}
 		if len(s.Spec.Selector) == 0 || !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(m.template.Labels)) {
 			continue
@@ -223,7 +223,7 @@ func (m *Manifest) findService() error {
 		found = append(found, s.Name)
 		port, err := m.choosePort(s.Spec.Ports)
 		if err != nil {
-			return fmt.Errorf("Service/%s: %w", s.Name, err)
+			return fmt.Errorf("service %s: %w", s.Name, err)
 		}
 		m.Service, m.ServicePort = s.Name, port
 	}

@@ -50,13 +50,11 @@ func RunForwarder() {
 	if target == "" {
 		return
 	}
-	if err := forward(os.NewFile(listenerFD, "listener"), target); err != nil {
-		fmt.Fprintln(os.Stderr, "forwarder:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	fmt.Fprintln(os.Stderr, "forwarder:", forward(os.NewFile(listenerFD, "listener"), target))
+	os.Exit(1)
 }
 
+// forward returns when it can accept no more connections, with the reason.
 func forward(file *os.File, target string) error {
 	listener, err := net.FileListener(file)
 	if err != nil {

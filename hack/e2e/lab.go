@@ -45,6 +45,8 @@ func (p *labProvider) Up(ctx context.Context) (kubeconfig, memcachedImage string
 	if err := os.RemoveAll(p.logs); err != nil {
 		return "", "", fmt.Errorf("remove the earlier logs of the lab: %w", err)
 	}
+	// Who brought the lab up before wants to find it afterwards.
+	p.keep = p.keep || p.lab.Status().Err() == nil
 	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) {
 		return "", "", &run.UsageError{Err: err}
 	} else if err != nil {

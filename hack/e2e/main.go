@@ -17,11 +17,13 @@ import (
 	"syscall"
 
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 )
 
 func main() {
+	lab.RunForwarder()
 	os.Exit(e2e(os.Args[1:]))
 }
 

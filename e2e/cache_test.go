@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+const (
+	mib              = 1 << 20
+	defaultPort      = 11211
+	defaultMountPath = "/data"
+)
+
+// cache is what is found out about memcached in a pod, whatever the names in
+// its manifest.
+type cache struct {
+	pod     *corev1.Pod
+	name    string // of the pod, for failures
+	process pmem.Process
+	file    pmem.MemoryFile
+	fs      pmem.Filesystem
+	mount   pmem.Mount // that the memory file lies on
+}
+
+// pod is the only Ready pod of a deployment.
+func pod(ctx context.Context, e *framework.Env, d *deploy.Deployment) *corev1.Pod {
+	p, err := d.Pod(ctx)
+	e.NoError(err, "find the pod of %s %s/%s", d.Kind, d.Namespace, d.Name)
+	return p
+}
+
+// process finds memcached in a pod.
+func process(ctx context.Context, e *framework.Env, p *corev1.Pod) pmem.Process {
+	proc, err := pmem.FindProcess(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, "memcached")
+	e.NoError(err, "find memcached's process in %s", framework.Name("pod", p))
+	return proc
+}
+
+// memoryFile is the path that memcached was started with. The spec ends with
+// req not met when there is none.
+func memoryFile(e *framework.Env, req spec.ReqID, p *corev1.Pod, proc pmem.Process) string {
+	path, _ := proc.MemoryFile()
+	e.Require(req, "memcached runs with a memory file (--memory-file in its arguments "+strings.Join(proc.Args, " ")+")",
+		framework.Name("pod", p), path, gomega.Not(gomega.BeEmpty()))
+	return path
+}
+
+// inspect finds out everything about the cache in a pod.
+func inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) cache {
+	c := cache{pod: p, name: framework.Name("pod", p), process: process(ctx, e, p)}
+	path := memoryFile(e, req, p, c.process)
+	var err error
+	c.file, err = pmem.StatMemoryFile(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	e.NoError(err, "look at the memory file %s", path)
+	c.fs, err = pmem.StatFilesystem(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	e.NoError(err, "look at the filesystem of %s", path)
+	c.mount, err = pmem.MountOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	e.NoError(err, "find the mount of %s", path)
+	return c
+}
+
+// device is a part of a node's persistent memory.
+type device struct {
+	name string
+	size int64 // bytes
+}
+
+// backing finds the logical volume, or the namespace when the driver runs
+// without LVM, that is mounted.
+func backing(ctx context.Context, nd *pmem.NodeDriver, m pmem.Mount) (device, bool, error) {
+	volumes, err := nd.LogicalVolumes(ctx)
+	if err != nil {
+		return device{}, false, err
+	}
+	for _, v := range volumes {
+		if v.Backs(m) {
+			return device{v.Path, v.Size}, true, nil
+		}
+	}
+	namespaces, err := nd.Namespaces(ctx)
+	if err != nil {
+		return device{}, false, err
+	}
+	for _, n := range namespaces {
+		if n.BlockDev != "" && m.Device == "/dev/"+n.BlockDev {
+			return device{m.Device, n.Size}, true, nil
+		}
+	}
+	return device{}, false, nil
+}
+
+// expectPMEM examines that the memory file lies on persistent memory that the
+// driver made for it, seen from the container and from the node. It returns
+// the node's driver and the device, if there is one.
+func expectPMEM(ctx context.Context, e *framework.Env, req spec.ReqID, c cache, requested int64) (*pmem.NodeDriver, device) {
+	seen := fmt.Sprintf("%s on %s with %s", c.mount.Device, c.mount.Path, strings.Join(c.mount.Options, ","))
+	e.Expect(req, "the memory file lies on ext4 or xfs ("+seen+")", c.name, c.mount.FSType, gomega.BeElementOf("ext4", "xfs"))
+	e.Expect(req, "the filesystem of the memory file is mounted with dax ("+c.mount.FSType+" "+seen+")", c.name, c.mount.DAX(), gomega.BeTrue())
+
+	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, c.pod.Spec.NodeName)
+	e.NoError(err, "find the driver on node %s", c.pod.Spec.NodeName)
+	dev, found, err := backing(ctx, nd, c.mount)
+	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
+	if e.Expect(req, fmt.Sprintf("the mounted device %s is persistent memory of node %s", c.mount.Device, nd.Node), c.name, found, gomega.BeTrue()) {
+		e.Expect(req, "the volume on the node is at least as large as requested (bytes)", dev.name+" on node "+nd.Node,
+			dev.size, gomega.BeNumerically(">=", requested))
+	}
+	return nd, dev
+}
+
+// awaitFreed examines that a device is no longer on its node. Without a device
+// the spec has failed before.
+func awaitFreed(ctx context.Context, e *framework.Env, req spec.ReqID, nd *pmem.NodeDriver, dev device, m pmem.Mount) {
+	if dev.name == "" {
+		return
+	}
+	err := e.Waiter.Until(ctx, dev.name+" to be removed from node "+nd.Node, freeLimit, func(ctx context.Context) (bool, string, error) {
+		left, found, err := backing(ctx, nd, m)
+		if err != nil || !found {
+			return err == nil, "no such volume", err
+		}
+		return false, fmt.Sprintf("%s with %d bytes is there", left.name, left.size), nil
+	})
+	e.Expect(req, "the volume is removed from the node", dev.name+" on node "+nd.Node, err, framework.Succeed)
+}
+
+// port is where memcached listens in its pod.
+func port(p *corev1.Pod) int {
+	for _, c := range p.Spec.Containers {
+		if c.Name == deploy.Container && len(c.Ports) > 0 {
+			return int(c.Ports[0].ContainerPort)
+		}
+	}
+	return defaultPort
+}
+
+func connect(ctx context.Context, e *framework.Env, p *corev1.Pod) *framework.Connection {
+	return e.ConnectPod(ctx, p, port(p))
+}
+
+func stats(ctx context.Context, e *framework.Env, c *framework.Connection, sub string) map[string]string {
+	m, err := c.Stats(ctx, sub)
+	e.NoError(err, "read memcached's statistics")
+	return m
+}
+
+// marker is text that occurs nowhere else.
+func marker() string { return "marker-" + rand.String(40) }
+
+// contains tells whether text is among the bytes of the memory file.
+func contains(ctx context.Context, e *framework.Env, p *corev1.Pod, path, text string) bool {
+	found, err := pmem.Contains(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path, text)
+	e.NoError(err, "search %s", path)
+	return found
+}

@@ -1,0 +1,286 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "EPH-01", Title: "a deployment with an inline volume serves through its Service and leaves nothing",
+	Covers: []spec.ReqID{"EPH-01", "EPH-02", "EPH-09", "EPH-12", "EPH-14", "MC-05", "OBJ-01"},
+	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess},
+	Budget: 4 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "EPH-01", e.Manifest(spec.Ephemeral))
+	p := pod(ctx, e, d)
+
+	expectInlineVolume(ctx, e, d, p)
+	expectUnprivileged(ctx, e, p)
+	expectEndpoint(ctx, e, d, p)
+	expectDemo(ctx, e, d)
+	expectServiceInCluster(ctx, e, d, p)
+
+	nd, dev, mount := volumeOnNode(ctx, e, d, p)
+	e.Step("delete %s", d.Dir)
+	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
+	awaitFreed(ctx, e, "EPH-14", nd, dev, mount)
+})
+
+var _ = framework.It(spec.Spec{
+	ID: "EPH-03", Title: "the cache lies in a memory file on persistent memory and uses what the volume offers",
+	Covers: []spec.ReqID{"EPH-03", "EPH-04", "EPH-05", "EPH-06", "EPH-07", "EPH-08", "EPH-10", "EPH-11", "MC-01"},
+	Level:  spec.Must, Profile: spec.Ephemeral,
+	Needs:  []spec.Feature{spec.InlineVolume, spec.DAX, spec.NodeAccess},
+	Budget: 4 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "EPH-03", e.Manifest(spec.Ephemeral))
+	p := pod(ctx, e, d)
+	c := inspect(ctx, e, "EPH-08", p)
+	expectPMEM(ctx, e, "EPH-03", c, requestedSize(d))
+	expectSize(e, c)
+
+	client := connect(ctx, e, p)
+	expectMemoryFileInUse(ctx, e, c, client)
+
+	stored, absent := marker(), marker()
+	err := client.Set(ctx, &memcached.Item{Key: "in-memory-file", Value: []byte(stored)})
+	e.NoError(err, "store a value")
+	e.Expect("EPH-10", "a stored value is found in the memory file", c.name, contains(ctx, e, p, c.file.Path, stored), gomega.BeTrue())
+	e.Expect("EPH-11", "a value that was never stored is not found in the memory file", c.name, contains(ctx, e, p, c.file.Path, absent), gomega.BeFalse())
+
+	expectLimitRefused(ctx, e, c, client)
+})
+
+var _ = framework.It(spec.Spec{
+	ID: "EPH-13", Title: "a restart of the pod by scale 1, 0, 1 starts with an empty cache on a new volume",
+	Covers: []spec.ReqID{"EPH-13"}, Level: spec.Must, Profile: spec.Ephemeral,
+	Needs: []spec.Feature{spec.InlineVolume}, Tags: []string{"restart"}, Budget: 4 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "EPH-13", e.Manifest(spec.Ephemeral))
+	before := pod(ctx, e, d)
+	value := marker()
+	client := connect(ctx, e, before)
+	err := client.Set(ctx, &memcached.Item{Key: "survivor", Value: []byte(value), Flags: 7})
+	e.NoError(err, "store a value")
+	_, err = client.Get(ctx, "survivor")
+	e.NoError(err, "read the value back")
+	client.Close()
+
+	downLongEnough := scaleDown(ctx, e, d)
+	downLongEnough()
+	scaleUp(ctx, e, d)
+
+	after := pod(ctx, e, d)
+	name := framework.Name("pod", after)
+	e.Expect("EPH-13", "the pod is a new one", name, after.UID, gomega.Not(gomega.Equal(before.UID)))
+	client = connect(ctx, e, after)
+	e.Expect("EPH-13", "the cache is empty (curr_items)", name, stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
+	_, err = client.Get(ctx, "survivor")
+	e.Expect("EPH-13", "a key from before the restart is a miss", name, errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
+	path := memoryFile(e, "EPH-13", after, process(ctx, e, after))
+	e.Expect("EPH-13", "the new memory file does not hold the old value", name, contains(ctx, e, after, path, value), gomega.BeFalse())
+})
+
+func requestedSize(d *deploy.Deployment) int64 {
+	v, err := d.Volume()
+	if err != nil {
+		return 0 // EPH-02 and RST-04 say what is wrong with it
+	}
+	return v.Size.Value()
+}
+
+func expectInlineVolume(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
+	name := framework.Name("pod", p)
+	v, err := d.Volume()
+	if e.Expect("EPH-02", "the manifest has a volume for the memory file", name, err, framework.Succeed) {
+		e.Expect("EPH-02", "the pod asks for its volume inline, by the name of the driver", name, v.Source, gomega.Equal(deploy.Inline))
+	}
+	claims, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(d.Namespace).List(ctx, metav1.ListOptions{})
+	e.NoError(err, "list the claims in %s", d.Namespace)
+	var names []string
+	for _, c := range claims.Items {
+		names = append(names, c.Name)
+	}
+	e.Expect("EPH-02", "there is no claim", "namespace "+d.Namespace, names, gomega.BeEmpty())
+}
+
+func expectUnprivileged(ctx context.Context, e *framework.Env, p *corev1.Pod) {
+	name := framework.Name("pod", p)
+	e.Expect("EPH-09", "memcached does not run as root (user id)", name, process(ctx, e, p).UID, gomega.Not(gomega.BeZero()))
+	for _, c := range p.Spec.Containers {
+		privileged := c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
+		e.Expect("EPH-09", "container "+c.Name+" is not privileged", name, privileged, gomega.BeFalse())
+	}
+}
+
+// expectEndpoint examines that the Service leads to the one Ready pod.
+func expectEndpoint(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
+	service := "Service " + d.Namespace + "/" + d.Service
+	var addresses []string
+	err := e.Waiter.Until(ctx, service+" to have the pod's address "+p.Status.PodIP, 30*time.Second, func(ctx context.Context) (bool, string, error) {
+		slices, err := e.Cluster.Client.DiscoveryV1().EndpointSlices(d.Namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + d.Service})
+		if err != nil {
+			return false, "", err
+		}
+		addresses = nil
+		for _, s := range slices.Items {
+			for _, ep := range s.Endpoints {
+				if ep.Conditions.Ready == nil || *ep.Conditions.Ready {
+					addresses = append(addresses, ep.Addresses...)
+				}
+			}
+		}
+		return len(addresses) == 1 && addresses[0] == p.Status.PodIP, fmt.Sprintf("ready addresses %v", addresses), nil
+	})
+	e.Expect("OBJ-01", "the Service's ready addresses are that of the pod", service, err, framework.Succeed)
+}
+
+// expectDemo follows the published walk-through, byte for byte.
+func expectDemo(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+	e.Step("store and read the demo key through a port-forward to the Service")
+	service := "Service " + d.Namespace + "/" + d.Service
+	c, err := e.ConnectService(ctx, d)
+	if !e.Expect("EPH-12", "memcached answers at the near end of a port-forward to the Service", service, err, framework.Succeed) {
+		return
+	}
+	s, err := memcached.Open(ctx, c.Addr)
+	e.NoError(err, "open a second connection to %s", c.Addr)
+	defer s.Close()
+	lines, err := s.Do(ctx, "set demo_key 0 500000 10\r\nI am PMEM.", memcached.Line("STORED"))
+	e.NoError(err, "send set")
+	e.Expect("EPH-12", "set of 10 bytes is answered by STORED", service, lines, gomega.Equal([]string{"STORED"}))
+	lines, err = s.Do(ctx, "get demo_key", memcached.Line("END"))
+	e.NoError(err, "send get")
+	e.Expect("EPH-12", "get returns flags, length and bytes as stored", service, lines,
+		gomega.Equal([]string{"VALUE demo_key 0 10", "I am PMEM.", "END"}))
+	lines, err = s.Do(ctx, "quit", nil)
+	e.Expect("MC-05", fmt.Sprintf("quit ends the connection without a word (answer %q)", lines), service,
+		errors.Is(err, io.EOF) && len(lines) == 0, gomega.BeTrue())
+}
+
+// inCluster talks to the address in its arguments for at most 20 s, as it may
+// take a moment until every node knows a new Service.
+const inCluster = `
+while :; do
+	if exec 3<>"/dev/tcp/$1/$2"; then
+		printf 'set in-cluster 5 60 5\r\nhello\r\nget in-cluster\r\nquit\r\n' >&3 && timeout 10 cat <&3 && exit 0
+	fi
+	[ "$SECONDS" -lt 20 ] || exit 1
+	sleep 0.5
+done`
+
+// expectServiceInCluster examines that another pod reaches memcached by the
+// name of its Service.
+func expectServiceInCluster(ctx context.Context, e *framework.Env, d *deploy.Deployment, server *corev1.Pod) {
+	e.Step("reach the Service from another pod")
+	host := d.Service + "." + d.Namespace + ".svc"
+	no, yes, user := false, true, int64(65534)
+	client := e.RunPod(ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "client-", Namespace: d.Namespace},
+		Spec: corev1.PodSpec{
+			RestartPolicy:                corev1.RestartPolicyNever,
+			AutomountServiceAccountToken: &no,
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+			Containers: []corev1.Container{{
+				Name:    "client",
+				Image:   image(server),
+				Command: []string{"bash", "-c", inCluster, "client", host, fmt.Sprint(d.ServicePort)},
+				SecurityContext: &corev1.SecurityContext{
+					AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
+					Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				},
+			}},
+		},
+	})
+	phase, log := e.PodEnd(ctx, client)
+	service := fmt.Sprintf("Service %s:%d, seen from %s", host, d.ServicePort, framework.Name("pod", client))
+	e.Expect("OBJ-01", "a pod reaches memcached by the Service's name ("+lastLine(log)+")", service, phase, gomega.Equal(corev1.PodSucceeded))
+	// Container runtimes drop the carriage returns.
+	e.Expect("OBJ-01", "a pod sets and gets a key through the Service", service,
+		strings.Join(strings.Fields(log), " "), gomega.HaveSuffix("STORED VALUE in-cluster 5 5 hello END"))
+}
+
+func lastLine(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+func image(p *corev1.Pod) string {
+	for _, c := range p.Spec.Containers {
+		if c.Name == deploy.Container {
+			return c.Image
+		}
+	}
+	return ""
+}
+
+// volumeOnNode finds the device behind the pod's volume before it goes.
+func volumeOnNode(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) (*pmem.NodeDriver, device, pmem.Mount) {
+	path := defaultMountPath
+	if v, err := d.Volume(); err == nil {
+		path = v.MountPath
+	}
+	mount, err := pmem.MountOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	e.NoError(err, "find the mount of %s", path)
+	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, p.Spec.NodeName)
+	e.NoError(err, "find the driver on node %s", p.Spec.NodeName)
+	dev, found, err := backing(ctx, nd, mount)
+	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
+	e.Expect("EPH-14", fmt.Sprintf("while the pod runs its volume %s is on node %s", mount.Device, nd.Node),
+		framework.Name("pod", p), found, gomega.BeTrue())
+	return nd, dev, mount
+}
+
+func expectSize(e *framework.Env, c cache) {
+	usable := c.fs.Available + c.file.Allocated
+	e.Note("memory file", fmt.Sprintf("%d MiB, %.1f %% of the %d MiB that a user can use of %s", c.file.Size/mib,
+		100*float64(c.file.Size)/float64(usable), usable/mib, c.mount.Device))
+	e.Expect("EPH-04", fmt.Sprintf("the memory file has at least 85 %% of the %d bytes that a user can use", usable), c.name,
+		c.file.Size, gomega.BeNumerically(">=", usable*85/100))
+	e.Expect("EPH-04", "the user has room beside the memory file (bytes)", c.name, c.fs.Available, gomega.BeNumerically(">=", c.fs.BlockSize))
+	e.Expect("EPH-05", "the memory file has a whole number of MiB (bytes over)", c.name, c.file.Size%mib, gomega.BeZero())
+	e.Expect("EPH-06", "the memory file is fully allocated (bytes)", c.name, c.file.Allocated, gomega.BeNumerically(">=", c.file.Size))
+}
+
+func expectMemoryFileInUse(ctx context.Context, e *framework.Env, c cache, client *framework.Connection) {
+	general, settings := stats(ctx, e, client, ""), stats(ctx, e, client, "settings")
+	size := fmt.Sprint(c.file.Size)
+	e.Expect("EPH-07", "memcached's limit is the size of the memory file (limit_maxbytes)", c.name, general["limit_maxbytes"], gomega.Equal(size))
+	e.Expect("EPH-07", "memcached's limit is the size of the memory file (maxbytes)", c.name, settings["maxbytes"], gomega.Equal(size))
+	if path, ok := settings["memory_file"]; ok { // since 1.6.9
+		e.Expect("EPH-08", "memcached names the memory file in its settings", c.name, path, gomega.Equal(c.file.Path))
+	}
+	mapped, err := pmem.Maps(ctx, e.Cluster, c.pod.Namespace, c.pod.Name, deploy.Container, c.process.PID, c.file.Path)
+	e.Expect("EPH-08", "the mappings of the process can be read", c.name, err, framework.Succeed)
+	e.Expect("EPH-08", "the process has mapped the memory file shared and writable", c.name, mapped, gomega.BeTrue())
+}
+
+// expectLimitRefused comes last, since memcached without a memory file obeys.
+func expectLimitRefused(ctx context.Context, e *framework.Env, c cache, client *framework.Connection) {
+	s, err := memcached.Open(ctx, client.Addr)
+	e.NoError(err, "open a second connection to %s", client.Addr)
+	defer s.Close()
+	lines, err := s.Do(ctx, "cache_memlimit 100", func(string) bool { return true })
+	e.NoError(err, "send cache_memlimit")
+	e.Expect("MC-01", "a change of the memory limit is refused, as memcached does with a memory file only", c.name,
+		strings.Join(lines, " "), gomega.HavePrefix("MEMLIMIT_ADJUST_FAILED"))
+}

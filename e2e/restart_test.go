@@ -1,0 +1,42 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+)
+
+const (
+	freeLimit = time.Minute // from the removal of a claim or pod to that of its volume
+
+	// memcached takes a restart within one second of the clock for a clock
+	// that went back, and starts cold (memcached.c, restart callbacks).
+	downtime = 2 * time.Second
+)
+
+// scaleDown takes the deployment to no replicas. The function it returns ends
+// once memcached was down long enough for a warm start.
+func scaleDown(ctx context.Context, e *framework.Env, d *deploy.Deployment) (downLongEnough func()) {
+	e.Step("scale to 0")
+	e.NoError(d.Scale(ctx, 0), "scale %s %s/%s to 0", d.Kind, d.Namespace, d.Name)
+	return awaitDowntime(ctx, e)
+}
+
+func awaitDowntime(ctx context.Context, e *framework.Env) func() {
+	down := time.Now()
+	return func() {
+		err := e.Waiter.Until(ctx, fmt.Sprintf("%s of downtime", downtime), time.Minute, func(context.Context) (bool, string, error) {
+			passed := time.Since(down)
+			return passed >= downtime, "down for " + passed.Round(time.Millisecond).String(), nil
+		})
+		e.NoError(err, "stay down")
+	}
+}
+
+func scaleUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+	e.Step("scale to 1")
+	e.NoError(d.Scale(ctx, 1), "scale %s %s/%s to 1", d.Kind, d.Namespace, d.Name)
+}

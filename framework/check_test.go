@@ -1,0 +1,84 @@
+package framework
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
+
+	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+func TestCompare(t *testing.T) {
+	tests := []struct {
+		name               string
+		observed           any
+		want               gomegatypes.GomegaMatcher
+		ok                 bool
+		expected, seenText string
+	}{
+		{"equal", 1, gomega.Equal(1), true, "", ""},
+		{"not equal", 64, gomega.Equal(121), false, "to equal 121", "64"},
+		{"smaller", int64(3), gomega.BeNumerically(">=", 4), false, "to be >= 4", "3"},
+		{"text", "ext2", gomega.BeElementOf("ext4", "xfs"), false, `to be an element of ["ext4", "xfs"]`, "ext2"},
+		{"no error", nil, Succeed, true, "", ""},
+		{"error", errors.New("crash loop"), Succeed, false, "no error", "crash loop"},
+		{"list", []string{"a"}, gomega.BeEmpty(), false, "to be empty", "[a]"},
+		{"false", false, gomega.BeTrue(), false, "to be true", "false"},
+		{"matcher does not apply", 1, gomega.HavePrefix("x"), false, "HavePrefix matcher requires a string or stringer. Got: <int>: 1", "1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, ok := compare(tt.observed, tt.want)
+			if ok != tt.ok {
+				t.Fatalf("matched: %v, want %v", ok, tt.ok)
+			}
+			if !ok && (f.expected != tt.expected || f.observed != tt.seenText) {
+				t.Errorf("expected %q observed %q, want %q and %q", f.expected, f.observed, tt.expected, tt.seenText)
+			}
+		})
+	}
+}
+
+func TestMessage(t *testing.T) {
+	c := config.Default("/src")
+	c.ReportDir = "/src/report"
+	e := &Env{Spec: spec.Spec{ID: "EPH-03"}, Config: c}
+	dax := failure{
+		req: "EPH-03", says: "the memory file lies on PMEM", object: "pod e2e/cache-0",
+		expected: "to be true", observed: "tmpfs at /data\nmounted rw",
+	}
+	tests := []struct {
+		name     string
+		failures []failure
+		want     string
+	}{
+		{"one", []failure{dax}, `EPH-03 the memory file lies on PMEM
+  expected  to be true
+  observed  tmpfs at /data
+            mounted rw
+  object    pod e2e/cache-0
+evidence  /src/report/evidence/EPH-03
+again     make e2e FOCUS=EPH-03`},
+		{"two", []failure{dax, {says: "could not reach the pod", observed: "EOF"}}, `2 checks failed: EPH-03 the memory file lies on PMEM; could not reach the pod
+EPH-03 the memory file lies on PMEM
+  expected  to be true
+  observed  tmpfs at /data
+            mounted rw
+  object    pod e2e/cache-0
+could not reach the pod
+  observed  EOF
+evidence  /src/report/evidence/EPH-03
+again     make e2e FOCUS=EPH-03`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e.failures = tt.failures
+			if got := e.message(); got != tt.want {
+				t.Errorf("message:\n%s\nwant:\n%s", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,228 @@
+// Package config is the configuration of one run: defaults, overridden by the
+// environment, overridden by flags. It is strict: what it does not understand
+// is an error that names the field, the value and the remedy.
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is everything a run can be told.
+type Config struct {
+	Dir           string // absolute; relative paths start here
+	Cluster       Cluster
+	Select        Select
+	Deploy        Deploy
+	ReportDir     string        // absolute; junit.xml, report.json and evidence/ go here
+	WaitScale     float64       // multiplies the limit of every wait and the budget of every spec
+	BenchDuration time.Duration // measured time of one benchmark
+}
+
+// Cluster says where the specs run.
+type Cluster struct {
+	Provider   string // Lab or Existing
+	Kubeconfig string // absolute; of Existing as given, of Lab filled in once it is up
+	Context    string // empty: the kubeconfig's current one
+	KeepLab    bool   // leave the lab running at the end
+}
+
+// Providers of a cluster.
+const (
+	Lab      = "lab"      // built on this machine for the run
+	Existing = "existing" // reached by a kubeconfig
+)
+
+// Select says which specs run.
+type Select struct {
+	Labels string // Ginkgo label filter; empty: all
+	Focus  string // regular expression on "ID title"; empty: all
+	Seed   int64  // order of the specs; 0: a new one for each run
+}
+
+// Deploy says what is examined.
+type Deploy struct {
+	Ephemeral      string // absolute directory of a kustomization
+	Persistent     string // absolute directory of a kustomization
+	MemcachedImage string // takes the place of every image called memcached; empty: as written
+}
+
+// Command is the command that runs the specs focused on in the same way.
+func (c Config) Command(focus string) string {
+	std := Default(c.Dir)
+	words := []string{"make", "e2e", "FOCUS=" + focus}
+	add := func(name, value, unless string) {
+		if value == unless {
+			return
+		}
+		if rel, err := filepath.Rel(c.Dir, value); err == nil && filepath.IsLocal(rel) {
+			value = rel
+		}
+		if strings.ContainsAny(value, " \t'\"\\$") {
+			value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+		}
+		words = append(words, name+"="+value)
+	}
+	if c.Cluster.Provider == Existing {
+		add("KUBECONFIG", c.Cluster.Kubeconfig, "")
+		add("KUBE_CONTEXT", c.Cluster.Context, "")
+		add("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "")
+	}
+	add("EPHEMERAL", c.Deploy.Ephemeral, std.Deploy.Ephemeral)
+	add("PERSISTENT", c.Deploy.Persistent, std.Deploy.Persistent)
+	add("WAIT_SCALE", strconv.FormatFloat(c.WaitScale, 'g', -1, 64), "1")
+	return strings.Join(words, " ")
+}
+
+// FieldError is a value that was refused.
+type FieldError struct {
+	Field  string // name of the environment variable or flag
+	Value  string
+	Remedy string
+}
+
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s=%q: %s", e.Field, e.Value, e.Remedy)
+}
+
+// Default is the configuration when nothing is said, with paths below dir.
+func Default(dir string) Config {
+	return Config{
+		Dir: dir,
+		Deploy: Deploy{
+			Ephemeral:  filepath.Join(dir, "manifests", "ephemeral"),
+			Persistent: filepath.Join(dir, "manifests", "persistent"),
+		},
+		ReportDir:     filepath.Join(dir, "report"),
+		WaitScale:     1,
+		BenchDuration: 5 * time.Second,
+	}
+}
+
+// Validate checks what can be checked without a cluster: the combination of
+// fields and the files they name.
+func (c Config) Validate() error {
+	var errs []error
+	refuse := func(field, value, remedy string) {
+		errs = append(errs, &FieldError{Field: field, Value: value, Remedy: remedy})
+	}
+	switch c.Cluster.Provider {
+	case Existing:
+		if c.Cluster.Kubeconfig == "" {
+			refuse("KUBECONFIG", "", "PROVIDER=existing needs KUBECONFIG, the path of a kubeconfig file")
+		} else if err := regularFile(c.Cluster.Kubeconfig); err != nil {
+			refuse("KUBECONFIG", c.Cluster.Kubeconfig, reason(err)+"; give the path of one readable kubeconfig file")
+		}
+		if c.Cluster.KeepLab {
+			refuse("KEEP_LAB", "1", "there is no lab with PROVIDER=existing; leave KEEP_LAB unset")
+		}
+	case Lab:
+		if c.Cluster.Context != "" {
+			refuse("KUBE_CONTEXT", c.Cluster.Context, "the lab has one context only; leave KUBE_CONTEXT unset or give PROVIDER=existing")
+		}
+		if c.Deploy.MemcachedImage != "" {
+			refuse("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "the lab brings its own image and pulls none; leave MEMCACHED_IMAGE unset")
+		}
+	default:
+		refuse("PROVIDER", c.Cluster.Provider, "unknown provider; give lab or existing")
+	}
+	for _, d := range []struct{ field, dir string }{
+		{"EPHEMERAL", c.Deploy.Ephemeral}, {"PERSISTENT", c.Deploy.Persistent},
+	} {
+		if info, err := os.Stat(d.dir); err != nil {
+			refuse(d.field, d.dir, reason(err)+"; give a directory with a kustomization.yaml")
+		} else if !info.IsDir() {
+			refuse(d.field, d.dir, "not a directory; give a directory with a kustomization.yaml")
+		}
+	}
+	if err := writableDir(c.ReportDir); err != nil {
+		refuse("REPORT_DIR", c.ReportDir, reason(err)+"; give a directory that can be written")
+	}
+	return errors.Join(errs...)
+}
+
+func reason(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+func regularFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	return nil
+}
+
+// writableDir proves by a file that is removed again that dir, or the nearest
+// directory above it that exists, can be written. It leaves no trace.
+func writableDir(dir string) error {
+	for {
+		info, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", dir)
+		}
+		f, err := os.CreateTemp(dir, ".writable-*")
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+}
+
+// WriteFile stores c for the suite's process. The file is readable by its
+// owner alone.
+func (c Config) WriteFile(path string) error {
+	data, err := json.MarshalIndent(c, "", "\t")
+	if err != nil {
+		return fmt.Errorf("encode configuration: %w", err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return fmt.Errorf("store configuration: %w", err)
+	}
+	return nil
+}
+
+// ReadFile loads what WriteFile stored. A field it does not know is an error.
+func ReadFile(path string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	var c Config
+	dec := json.NewDecoder(f)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return Config{}, fmt.Errorf("read configuration %s: %w", path, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("read configuration %s: more than one value in the file", path)
+	}
+	return c, nil
+}

@@ -1,0 +1,98 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework/wait"
+)
+
+const (
+	podStartLimit  = 2 * time.Minute
+	podRemoveLimit = time.Minute
+)
+
+// RunPod makes a pod in the namespace it names and waits until it runs or has
+// ended. The pod is removed with the ledger, or before by RemovePod.
+func (e *Env) RunPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
+	ginkgo.GinkgoHelper()
+	pods := e.Cluster.Client.CoreV1().Pods(pod.Namespace)
+	pod, err := pods.Create(ctx, pod, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	e.NoError(err, "make a pod")
+	e.Ledger.Add(Name("pod", pod), func(ctx context.Context) error { return e.removePod(ctx, pod) })
+	return e.awaitPod(ctx, pod, "to run", func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
+}
+
+// PodEnd waits until a pod has ended and returns its phase and the log of its
+// first container.
+func (e *Env) PodEnd(ctx context.Context, pod *corev1.Pod) (corev1.PodPhase, string) {
+	ginkgo.GinkgoHelper()
+	pod = e.awaitPod(ctx, pod, "to end", func(p *corev1.Pod) bool {
+		return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+	})
+	log, err := e.Cluster.Logs(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, false)
+	e.NoError(err, "read the log of %s", Name("pod", pod))
+	return pod.Status.Phase, log
+}
+
+func (e *Env) awaitPod(ctx context.Context, pod *corev1.Pod, what string, reached func(*corev1.Pod) bool) *corev1.Pod {
+	ginkgo.GinkgoHelper()
+	pods := e.Cluster.Client.CoreV1().Pods(pod.Namespace)
+	name, uid := pod.Name, pod.UID
+	err := e.Waiter.Until(ctx, Name("pod", pod)+" "+what, podStartLimit, func(ctx context.Context) (bool, string, error) {
+		p, err := pods.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || (err == nil && p.UID != uid) {
+			return false, "", wait.Stop(fmt.Errorf("the pod was removed by somebody else"))
+		}
+		if err != nil {
+			return false, "", err
+		}
+		pod = p
+		return reached(p), podState(p), nil
+	})
+	e.NoError(err, "run %s", Name("pod", pod))
+	return pod
+}
+
+func podState(p *corev1.Pod) string {
+	state := string(p.Status.Phase)
+	for _, c := range p.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			state += fmt.Sprintf(", %s: %s %s", c.Name, w.Reason, w.Message)
+		}
+	}
+	return state
+}
+
+// RemovePod removes a pod at once and waits until it is gone.
+func (e *Env) RemovePod(ctx context.Context, pod *corev1.Pod) {
+	ginkgo.GinkgoHelper()
+	e.NoError(e.removePod(ctx, pod), "remove %s", Name("pod", pod))
+}
+
+func (e *Env) removePod(ctx context.Context, pod *corev1.Pod) error {
+	pods := e.Cluster.Client.CoreV1().Pods(pod.Namespace)
+	one := int64(1) // 0 would not wait for the kubelet
+	err := pods.Delete(ctx, pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: &one, Preconditions: &metav1.Preconditions{UID: &pod.UID},
+	})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return err
+	}
+	return e.Waiter.Until(ctx, "the removal of "+Name("pod", pod), podRemoveLimit, func(ctx context.Context) (bool, string, error) {
+		p, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return true, "gone", nil
+		case err != nil:
+			return false, "", err
+		}
+		return p.UID != pod.UID, podState(p), nil
+	})
+}

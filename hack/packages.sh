@@ -6,7 +6,7 @@
 set -eu
 
 test_packages="e2fsprogs memcached shellcheck xfsprogs"
-lab_packages="e2fsprogs gcc iproute2 libc6-dev libdaxctl-dev libndctl-dev libseccomp-dev mmdebstrap pkg-config qemu-system-x86 qemu-utils xz-utils"
+lab_packages="e2fsprogs gcc iproute2 libc6-dev libdaxctl-dev libndctl-dev mmdebstrap pkg-config qemu-system-x86 qemu-utils xz-utils"
 
 case ${1-} in
 test) wanted=$test_packages ;;

@@ -87,7 +87,7 @@ func (b *Builder) prepare(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		for _, p := range []Program{pause, registrar, etcd, runc, containerd, driver, provisioner, coredns, kubernetes} {
+		for _, p := range []Program{pause, registrar, etcd, containerd, driver, provisioner, coredns, kubernetes} {
 			if _, err := b.program(ctx, p); err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ const (
 // much faster here than on an emulated processor.
 func (b *Builder) diskArtifact() (Artifact, error) {
 	a := Artifact{Name: "disk", Make: b.makeDisk}
-	for _, p := range []Program{kubernetes, containerd, runc, driver, provisioner, registrar, coredns, pause} {
+	for _, p := range []Program{kubernetes, containerd, driver, provisioner, registrar, coredns, pause} {
 		pa, err := p.artifact(b.root)
 		if err != nil {
 			return a, err
@@ -101,7 +101,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 
 func (b *Builder) installPrograms(ctx context.Context, root string) error {
 	bin := filepath.Join(root, "usr/local/bin")
-	for _, p := range []Program{kubernetes, containerd, runc} {
+	for _, p := range []Program{kubernetes, containerd} {
 		dir, err := b.program(ctx, p)
 		if err != nil {
 			return err

@@ -33,14 +33,6 @@ var (
 		LDFlags: []string{"-X github.com/containerd/containerd/v2/version.Version=%s"},
 		Tags:    "no_btrfs,no_devmapper,no_zfs",
 	}
-	runc = Program{
-		Module:   "runc",
-		Version:  "1.5.2",
-		Packages: map[string]string{"runc": "github.com/opencontainers/runc"},
-		LDFlags:  []string{"-X main.version=%s"},
-		Tags:     "seccomp",
-		Cgo:      true,
-	}
 	driver = Program{
 		Module:   "pmem-csi",
 		Version:  "v1.1.0",
@@ -83,7 +75,7 @@ var nodeRoot = RootFS{
 	Packages: []string{
 		"systemd", "systemd-sysv", "udev", "kmod", "iproute2", "nftables", "conntrack", "ethtool",
 		"e2fsprogs", "xfsprogs", "lvm2", "ndctl", "containernetworking-plugins", "ca-certificates",
-		"linux-image-cloud-amd64", "initramfs-tools", "zstd", "libseccomp2",
+		"linux-image-cloud-amd64", "initramfs-tools", "zstd", "crun",
 	},
 	// The initial RAM disk only has to find the root disk.
 	Early: []string{

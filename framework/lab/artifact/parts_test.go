@@ -20,7 +20,6 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		{kubernetes, "k8s.io/kubernetes"},
 		{etcd, "go.etcd.io/etcd/server/v3"},
 		{containerd, "github.com/containerd/containerd/v2"},
-		{runc, "github.com/opencontainers/runc"},
 		{driver, "github.com/intel/pmem-csi"},
 		{provisioner, "github.com/kubernetes-csi/external-provisioner/v5"},
 		{coredns, "github.com/coredns/coredns"},

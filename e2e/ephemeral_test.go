@@ -245,8 +245,7 @@ func volumeOnNode(ctx context.Context, e *framework.Env, d *deploy.Deployment, p
 	e.NoError(err, "find the driver on node %s", p.Spec.NodeName)
 	dev, found, err := backing(ctx, nd, mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
-	e.Expect("EPH-14", fmt.Sprintf("while the pod runs its volume %s is on node %s", mount.Device, nd.Node),
-		framework.Name("pod", p), found, gomega.BeTrue())
+	e.Expect("EPH-14", "while the pod runs its volume is on node "+nd.Node, framework.Name("pod", p), backed(mount, found), gomega.Equal(mount.Device))
 	return nd, dev, mount
 }
 

@@ -22,8 +22,9 @@ const headroom = 2048
 // ErrHost is wrapped by errors that say that this host cannot run a lab.
 var ErrHost = errors.New("this host cannot run a lab")
 
-// checkHost finds what would make a lab fail later, before anything starts.
-func (l *Lab) checkHost() error {
+// Check finds what would make a lab fail later, before anything starts. Its
+// errors wrap ErrHost.
+func (l *Lab) Check() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: making its network namespace needs root; run as root, or give the KUBECONFIG of a cluster that has PMEM-CSI", ErrHost)
 	}
@@ -31,6 +32,9 @@ func (l *Lab) checkHost() error {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("%w: %w; make packages installs what is missing", ErrHost, err)
 		}
+	}
+	if err := l.checkCache(); err != nil {
+		return err
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return fmt.Errorf("%w: %w; load the kernel module tun", ErrHost, err)
@@ -64,10 +68,26 @@ func availableMemory() (int, error) {
 	return 0, errors.New("/proc/meminfo has no MemAvailable")
 }
 
+// checkCache finds out whether parts can be kept where they shall be.
+func (l *Lab) checkCache() error {
+	if _, err := artifact.Open(l.opts.CacheDir, l.progress); err != nil {
+		return hostError(err)
+	}
+	return nil
+}
+
+// hostError says of an error that this host is the reason for it, if it is.
+func hostError(err error) error {
+	if errors.Is(err, artifact.ErrCache) {
+		return fmt.Errorf("%w: %w", ErrHost, err)
+	}
+	return err
+}
+
 func (l *Lab) makeParts(ctx context.Context) error {
 	parts, err := l.build(ctx)
 	l.parts = parts
-	return err
+	return hostError(err)
 }
 
 func (l *Lab) build(ctx context.Context) (*artifact.Parts, error) {

@@ -155,7 +155,7 @@ type phase struct {
 // memory. A lab that is up is left as it is. If Up fails or is interrupted,
 // what it started is removed again, but for what it built.
 func (l *Lab) Up(ctx context.Context) (err error) {
-	if err := l.checkHost(); err != nil {
+	if err := l.Check(); err != nil {
 		return err
 	}
 	unlock, err := l.lock()
@@ -203,6 +203,9 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 		return errors.Join(fmt.Errorf("lab phase %q was interrupted: %w", p.name, err), l.remove())
 	}
 	logs := filepath.Join(os.TempDir(), "pmem-lab-"+l.opts.Name+"-failed")
+	if errors.Is(err, ErrHost) {
+		return errors.Join(fmt.Errorf("lab phase %q: %w", p.name, err), l.remove())
+	}
 	err = fmt.Errorf("lab phase %q: %w\nhint: %s", p.name, err, p.hint)
 	if _, statErr := os.Stat(l.path("logs")); statErr == nil {
 		if saveErr := errors.Join(os.RemoveAll(logs), l.SaveLogs(logs)); saveErr == nil {

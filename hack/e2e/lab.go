@@ -37,6 +37,9 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.Check(); err != nil {
+		return nil, err
+	}
 	return &labProvider{lab: l, keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab")}, nil
 }
 

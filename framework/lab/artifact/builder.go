@@ -83,7 +83,7 @@ func (b *Builder) prepare(ctx context.Context) error {
 		return err
 	}
 	if free < minFree {
-		return fmt.Errorf("cache directory %s has %d MiB left and the lab's parts need up to %d MiB: free some, or name another with CACHE_DIR", b.store.dir, free>>20, minFree>>20)
+		return fmt.Errorf("%w: directory %s has %d MiB left and the lab's parts need up to %d MiB: free some, or name another with CACHE_DIR", ErrCache, b.store.dir, free>>20, minFree>>20)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {

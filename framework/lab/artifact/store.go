@@ -22,6 +22,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrCache is wrapped by errors that say that the cache directory is of no use.
+var ErrCache = errors.New("the cache cannot be used")
+
 // Store is a directory of artifacts.
 type Store struct {
 	dir      string
@@ -32,11 +35,11 @@ type Store struct {
 // interrupted build left there is removed.
 func Open(dir string, progress io.Writer) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("cache directory %s: %w; name a writable one with CACHE_DIR", dir, err)
+		return nil, fmt.Errorf("%w: directory %s: %w; name a writable one with CACHE_DIR", ErrCache, dir, err)
 	}
 	probe, err := os.CreateTemp(dir, ".writable-*")
 	if err != nil {
-		return nil, fmt.Errorf("cache directory %s is not writable: %w; name a writable one with CACHE_DIR", dir, err)
+		return nil, fmt.Errorf("%w: directory %s is not writable: %w; name a writable one with CACHE_DIR", ErrCache, dir, err)
 	}
 	probe.Close()
 	if err := os.Remove(probe.Name()); err != nil {

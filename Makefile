@@ -26,8 +26,6 @@ endif
 
 export $(SUITE_VARIABLES) $(LAB_VARIABLES)
 
-GO_PACKAGES = $$(go list ./... | grep -v '/e2e$$')
-
 .PHONY: help
 help:
 	@echo 'make e2e          run the suite on the lab, or on the cluster of KUBECONFIG'
@@ -43,7 +41,7 @@ help:
 .PHONY: test
 test: test-packages
 	@hack/check.sh
-	go test $(GO_PACKAGES)
+	go test ./...
 
 .PHONY: e2e
 e2e: e2e-packages

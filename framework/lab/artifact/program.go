@@ -54,7 +54,8 @@ func (p Program) artifact(root string) (Artifact, error) {
 }
 
 func (p Program) build(ctx context.Context, dir, out string, log io.Writer) error {
-	env := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	// The compiler is quicker when it collects garbage less often.
+	env := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off", "GOGC=400")
 	if p.Cgo {
 		env = append(env, "CGO_ENABLED=1")
 	}

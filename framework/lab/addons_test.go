@@ -1,0 +1,50 @@
+package lab
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// An unknown field in the lab's own YAML is an error here, not a surprise in
+// the cluster.
+func TestCoreDNSIsValid(t *testing.T) {
+	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	kinds := map[string]int{}
+	for _, doc := range strings.Split(corednsYAML, "\n---\n") {
+		obj, kind, err := strict.Decode([]byte(doc), nil, nil)
+		if err != nil {
+			t.Errorf("%v in\n%s", err, doc)
+			continue
+		}
+		kinds[kind.Kind]++
+		if service, ok := obj.(*corev1.Service); ok && service.Spec.ClusterIP != dnsService {
+			t.Errorf("cluster DNS is %s, the kubelet tells pods %s", service.Spec.ClusterIP, dnsService)
+		}
+	}
+	for _, kind := range []string{"Deployment", "Service", "ConfigMap", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"} {
+		if kinds[kind] != 1 {
+			t.Errorf("%d objects of kind %s, want 1", kinds[kind], kind)
+		}
+	}
+}
+
+func TestAllowNewProvisioner(t *testing.T) {
+	role := &rbacv1.ClusterRole{Rules: []rbacv1.PolicyRule{
+		{Resources: []string{"persistentvolumes"}, Verbs: []string{"get", "delete"}},
+		{Resources: []string{"nodes"}, Verbs: []string{"get"}},
+		{Resources: []string{"persistentvolumes"}, Verbs: []string{"get"}},
+	}}
+	if err := allowNewProvisioner(role); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"get,delete,patch", "get", "get"} {
+		if got := strings.Join(role.Rules[i].Verbs, ","); got != want {
+			t.Errorf("rule %d: verbs %s, want %s", i, got, want)
+		}
+	}
+}

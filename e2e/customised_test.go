@@ -21,7 +21,7 @@ var _ = framework.It(spec.Spec{
 	ID: "KUS-01", Title: "the documented overlay changes namespace, size and arguments and nothing else",
 	Covers: []spec.ReqID{"KUS-01", "KUS-02", "KUS-03", "KUS-05", "MC-07"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
-	Tags: []string{"customised"}, Budget: 4 * time.Minute,
+	Tags: []string{"customised"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	plain, custom := e.Render(base, ""), e.Render(overlay, "")
 	object := "kustomization " + overlay

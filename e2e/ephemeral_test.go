@@ -24,7 +24,7 @@ var _ = framework.It(spec.Spec{
 	ID: "EPH-01", Title: "a deployment with an inline volume serves through its Service and leaves nothing",
 	Covers: []spec.ReqID{"EPH-01", "EPH-02", "EPH-09", "EPH-12", "EPH-14", "MC-05", "OBJ-01"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess},
-	Budget: 4 * time.Minute,
+	Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-01", e.Manifest(spec.Ephemeral))
 	p := pod(ctx, e, d)
@@ -46,7 +46,7 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"EPH-03", "EPH-04", "EPH-05", "EPH-06", "EPH-07", "EPH-08", "EPH-10", "EPH-11", "MC-01"},
 	Level:  spec.Must, Profile: spec.Ephemeral,
 	Needs:  []spec.Feature{spec.InlineVolume, spec.DAX, spec.NodeAccess},
-	Budget: 4 * time.Minute,
+	Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-03", e.Manifest(spec.Ephemeral))
 	p := pod(ctx, e, d)
@@ -69,7 +69,7 @@ var _ = framework.It(spec.Spec{
 var _ = framework.It(spec.Spec{
 	ID: "EPH-13", Title: "a restart of the pod by scale 1, 0, 1 starts with an empty cache on a new volume",
 	Covers: []spec.ReqID{"EPH-13"}, Level: spec.Must, Profile: spec.Ephemeral,
-	Needs: []spec.Feature{spec.InlineVolume}, Tags: []string{"restart"}, Budget: 4 * time.Minute,
+	Needs: []spec.Feature{spec.InlineVolume}, Tags: []string{"restart"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-13", e.Manifest(spec.Ephemeral))
 	before := pod(ctx, e, d)

@@ -58,7 +58,8 @@ func (e *Env) Require(req spec.ReqID, says, object string, observed any, want go
 func (e *Env) NoError(err error, attempted string, args ...any) {
 	ginkgo.GinkgoHelper()
 	if err != nil {
-		e.stop(failure{says: fmt.Sprintf("could not %s", fmt.Sprintf(attempted, args...)), observed: err.Error()})
+		cause, more, _ := strings.Cut(err.Error(), "\n")
+		e.stop(failure{says: fmt.Sprintf("could not %s: %s", fmt.Sprintf(attempted, args...), cause), observed: more})
 	}
 }
 

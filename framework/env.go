@@ -33,6 +33,7 @@ type Env struct {
 	used       []string // namespaces that the spec made
 	examined   map[spec.ReqID]bool
 	failures   []failure
+	lost       bool // the cluster no longer answers
 
 	mu    sync.Mutex
 	waits []wait.Record

@@ -9,6 +9,7 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 
 	"pmem-memcached-e2e/framework/evidence"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -27,9 +28,7 @@ func It(s spec.Spec, body func(context.Context, *Env)) bool {
 			env = newEnv(current, s)
 			ginkgo.DeferCleanup(env.reportWaits)
 			ginkgo.DeferCleanup(func() { current.removeLater(&env.namespaces) })
-			ginkgo.DeferCleanup(func(ctx ginkgo.SpecContext) error {
-				return env.Ledger.Close(ctx)
-			}, ginkgo.NodeTimeout(scaled(cleanUpLimit)))
+			ginkgo.DeferCleanup(env.cleanUp, ginkgo.NodeTimeout(scaled(cleanUpLimit)))
 			ginkgo.DeferCleanup(env.collectEvidence, ginkgo.NodeTimeout(scaled(evidenceLimit)))
 			env.MakeNamespace(ctx, env.Namespace)
 		}, ginkgo.NodeTimeout(scaled(setUpLimit)))
@@ -46,13 +45,29 @@ func It(s spec.Spec, body func(context.Context, *Env)) bool {
 
 // collectEvidence runs while the spec's objects still exist.
 func (e *Env) collectEvidence(ctx ginkgo.SpecContext) {
-	report := ginkgo.CurrentSpecReport()
-	if !report.Failed() || report.State.Is(types.SpecStateInterrupted) {
+	result := ginkgo.CurrentSpecReport()
+	if !result.Failed() || result.State.Is(types.SpecStateInterrupted) {
+		return
+	}
+	if _, err := e.Cluster.ServerVersion(ctx); err != nil {
+		e.lost = true
+		ginkgo.AddReportEntry(report.ClusterLost, err.Error())
 		return
 	}
 	if err := evidence.Collect(ctx, e.Cluster, e.evidenceDir(), e.used); err != nil {
 		ginkgo.AddReportEntry("evidence", err.Error()) // the spec has failed for a reason of its own
 	}
+}
+
+// cleanUp does not wait long for a cluster that does not answer.
+func (e *Env) cleanUp(ctx ginkgo.SpecContext) error {
+	limited := context.Context(ctx)
+	if e.lost {
+		var cancel func()
+		limited, cancel = context.WithTimeout(ctx, scaled(lostLimit))
+		defer cancel()
+	}
+	return e.Ledger.Close(limited)
 }
 
 func (e *Env) evidenceDir() string {

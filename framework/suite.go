@@ -25,7 +25,8 @@ const (
 	setUpLimit    = 2 * time.Minute
 	evidenceLimit = 90 * time.Second
 	cleanUpLimit  = 4 * time.Minute
-	removalLimit  = 3 * time.Minute // of all namespaces, at the end of the suite
+	lostLimit     = 20 * time.Second // of the clean-up on a cluster that does not answer
+	removalLimit  = 3 * time.Minute  // of all namespaces, at the end of the suite
 )
 
 // Ginkgo's tree of specs is global, and so is what belongs to it.

@@ -5,8 +5,8 @@
 # and exits 3.
 set -eu
 
-test_packages="e2fsprogs memcached shellcheck xfsprogs"
-lab_packages="e2fsprogs gcc iproute2 libc6-dev libdaxctl-dev libndctl-dev mmdebstrap pkg-config qemu-system-x86 qemu-utils xz-utils"
+test_packages="e2fsprogs git memcached shellcheck xfsprogs"
+lab_packages="ca-certificates debian-archive-keyring e2fsprogs gcc gpg iproute2 libc6-dev libdaxctl-dev libndctl-dev mmdebstrap pkg-config qemu-system-x86 qemu-utils"
 
 case ${1-} in
 test) wanted=$test_packages ;;

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Addresses inside the lab's network namespace. They cannot clash with the
@@ -60,7 +63,19 @@ func (l *Lab) removeNetwork() error {
 	if _, err := os.Stat(l.namespacePath()); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	return ip(context.Background(), "netns", "del", l.namespace())
+	if err := ip(context.Background(), "netns", "del", l.namespace()); err != nil {
+		return err
+	}
+	// The directory is a mount point that ip makes for the first namespace of a
+	// machine. Only the last one to go can take it along.
+	dir := filepath.Dir(l.namespacePath())
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		return err
+	}
+	if err := unix.Unmount(dir, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("unmount %s: %w", dir, err)
+	}
+	return nil
 }
 
 func ip(ctx context.Context, args ...string) error {

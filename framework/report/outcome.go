@@ -24,6 +24,10 @@ const (
 	NotRun       Outcome = "not run"      // planned, and nothing is known about it
 )
 
+// ClusterLost names the report entry of a failed spec whose cluster no longer
+// answered: what the spec saw says nothing about the deployment.
+const ClusterLost = "cluster lost"
+
 // Planned is a spec that was selected to run.
 type Planned struct {
 	ID     string
@@ -157,10 +161,11 @@ func summarise(doc types.Report, plan Plan) Summary {
 func result(p Planned, s types.SpecReport) Result {
 	r := Result{Planned: p, Took: s.RunTime, Reason: firstLine(s.Failure.Message)}
 	inSetUp := s.Failure.FailureNodeType.Is(types.NodeTypeBeforeEach)
+	lost := slices.ContainsFunc(s.ReportEntries, func(e types.ReportEntry) bool { return e.Name == ClusterLost })
 	switch {
 	case s.State.Is(types.SpecStatePassed):
 		r.Outcome = Passed
-	case s.State.Is(types.SpecStateFailed|types.SpecStateTimedout) && !inSetUp:
+	case s.State.Is(types.SpecStateFailed|types.SpecStateTimedout) && !inSetUp && !lost:
 		r.Outcome = Failed
 	case s.State.Is(types.SpecStateFailureStates):
 		r.Outcome = Undetermined
@@ -169,6 +174,9 @@ func result(p Planned, s types.SpecReport) Result {
 		if r.Reason == "" {
 			r.Reason = s.State.String()
 		}
+	}
+	if lost {
+		r.Reason = ClusterLost + ": " + r.Reason
 	}
 	if s.State.Is(types.SpecStatePanicked) {
 		r.Reason += ": " + firstLine(s.Failure.ForwardedPanic)

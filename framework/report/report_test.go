@@ -24,6 +24,11 @@ func failing(s types.SpecReport, node types.NodeType, message string) types.Spec
 	return s
 }
 
+func lost(s types.SpecReport) types.SpecReport {
+	s.ReportEntries = types.ReportEntries{{Name: ClusterLost, Value: types.WrapEntryValue("connection refused")}}
+	return s
+}
+
 func node(kind types.NodeType, state types.SpecState, message string) types.SpecReport {
 	return types.SpecReport{LeafNodeType: kind, State: state, Failure: types.Failure{Message: message}}
 }
@@ -73,6 +78,9 @@ func TestVerdict(t *testing.T) {
 			[]Outcome{Failed}, "", NotConformant},
 		{"set-up of a spec failed", planOf("EPH-01"), types.Report{SpecReports: types.SpecReports{
 			failing(it("EPH-01", types.SpecStateFailed), types.NodeTypeBeforeEach, "no namespace")}},
+			[]Outcome{Undetermined}, "", Unknown},
+		{"the cluster went away", planOf("EPH-01"), types.Report{SpecReports: types.SpecReports{
+			lost(failing(it("EPH-01", types.SpecStateFailed), types.NodeTypeIt, "not ready"))}},
 			[]Outcome{Undetermined}, "", Unknown},
 		{"panic", planOf("EPH-01"), types.Report{SpecReports: types.SpecReports{
 			failing(it("EPH-01", types.SpecStatePanicked), types.NodeTypeIt, "Test Panicked")}},

@@ -55,7 +55,7 @@ type Runner struct {
 
 // Limits at wait scale 1.
 const (
-	suiteLimit = 30 * time.Minute
+	suiteLimit = 45 * time.Minute
 	suiteGrace = 2 * time.Minute // the clean-up of one spec and of the suite
 	downLimit  = 5 * time.Minute
 )

@@ -87,9 +87,11 @@ func (r *Runner) conclude(sum report.Summary, err error) int {
 		return report.ExitUsage
 	}
 	switch {
-	case interrupted && !slices.Contains(sum.Trouble, errInterrupted.Error()):
-		sum.Trouble = append(sum.Trouble, errInterrupted.Error())
-		if err != nil && !errors.Is(err, errInterrupted) {
+	case interrupted:
+		if len(sum.Trouble) == 0 { // else the suite says it itself
+			sum.Trouble = append(sum.Trouble, errInterrupted.Error())
+		}
+		if err != nil && err.Error() != errInterrupted.Error() {
 			sum.Trouble = append(sum.Trouble, err.Error())
 		}
 	case err != nil:

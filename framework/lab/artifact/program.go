@@ -116,8 +116,9 @@ func runAs(ctx context.Context, attr *syscall.SysProcAttr, dir, scratch string, 
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(env, "TMPDIR="+scratch), log, log
 	cmd.SysProcAttr = attr
-	// As from a terminal, so that the command removes what it has made.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	// To the whole group, as from a terminal, so that the command removes what
+	// it has made and does not wait for its children first.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = stopLimit
 	fmt.Fprintln(log, "+", name, strings.Join(args, " "))
 	err := cmd.Run()

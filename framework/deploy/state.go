@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/util/podutils"
+
+	"pmem-memcached-e2e/framework/cluster"
 )
 
 // workload is what Deployment and StatefulSet have in common.
@@ -73,7 +75,9 @@ func (s snapshot) String() string {
 	if s.ready() || len(s.events) == 0 {
 		return text
 	}
-	newest := slices.MaxFunc(s.events, func(a, b corev1.Event) int { return cmp.Compare(lastSeen(a).UnixNano(), lastSeen(b).UnixNano()) })
+	newest := slices.MaxFunc(s.events, func(a, b corev1.Event) int {
+		return cmp.Compare(cluster.LastSeen(a).UnixNano(), cluster.LastSeen(b).UnixNano())
+	})
 	return text + "; " + eventLine(newest)
 }
 
@@ -287,19 +291,6 @@ func ending(t *corev1.ContainerStateTerminated) string {
 
 func eventLine(e corev1.Event) string {
 	return fmt.Sprintf("%s of %s %s: %s", e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Name, strings.Join(strings.Fields(e.Message), " "))
-}
-
-func lastSeen(e corev1.Event) time.Time {
-	latest := e.CreationTimestamp.Time
-	for _, t := range []time.Time{e.FirstTimestamp.Time, e.LastTimestamp.Time, e.EventTime.Time} {
-		if t.After(latest) {
-			latest = t
-		}
-	}
-	if e.Series != nil && e.Series.LastObservedTime.Time.After(latest) {
-		latest = e.Series.LastObservedTime.Time
-	}
-	return latest
 }
 
 func count(e corev1.Event) int32 {

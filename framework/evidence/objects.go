@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/kubectl/pkg/describe"
 	"sigs.k8s.io/yaml"
+
+	"pmem-memcached-e2e/framework/cluster"
 )
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -162,7 +164,9 @@ func (c *collector) events(ctx context.Context, ns string) {
 }
 
 func eventTable(events []corev1.Event) string {
-	slices.SortStableFunc(events, func(a, b corev1.Event) int { return cmp.Compare(eventTime(a).UnixNano(), eventTime(b).UnixNano()) })
+	slices.SortStableFunc(events, func(a, b corev1.Event) int {
+		return cmp.Compare(cluster.LastSeen(a).UnixNano(), cluster.LastSeen(b).UnixNano())
+	})
 	var b strings.Builder
 	for _, e := range events {
 		source := e.Source.Component
@@ -173,21 +177,8 @@ func eventTable(events []corev1.Event) string {
 		if e.Series != nil {
 			times = max(times, e.Series.Count)
 		}
-		fmt.Fprintf(&b, "%s %-7s %s %s/%s (%s, %d times): %s\n", eventTime(e).UTC().Format(time.RFC3339), e.Type, e.Reason,
+		fmt.Fprintf(&b, "%s %-7s %s %s/%s (%s, %d times): %s\n", cluster.LastSeen(e).UTC().Format(time.RFC3339), e.Type, e.Reason,
 			e.InvolvedObject.Kind, e.InvolvedObject.Name, source, max(1, times), strings.Join(strings.Fields(e.Message), " "))
 	}
 	return b.String()
-}
-
-func eventTime(e corev1.Event) time.Time {
-	latest := e.CreationTimestamp.Time
-	for _, t := range []time.Time{e.FirstTimestamp.Time, e.LastTimestamp.Time, e.EventTime.Time} {
-		if t.After(latest) {
-			latest = t
-		}
-	}
-	if e.Series != nil && e.Series.LastObservedTime.Time.After(latest) {
-		latest = e.Series.LastObservedTime.Time
-	}
-	return latest
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
@@ -34,6 +35,20 @@ type Options struct {
 	Progress io.Writer
 	// Waiter scales the limits of all waits.
 	Waiter wait.Waiter
+}
+
+// Environment returns the options that the variables LAB_NAME, LAB_PORT and
+// CACHE_DIR give.
+func Environment(getenv func(string) string) (Options, error) {
+	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
+	if port := getenv("LAB_PORT"); port != "" {
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return opts, fmt.Errorf("LAB_PORT=%q: give a port number, or leave it unset for any", port)
+		}
+		opts.Port = n
+	}
+	return opts, nil
 }
 
 // Lab is a cluster that may or may not be up.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
@@ -22,17 +21,11 @@ type labProvider struct {
 }
 
 func newLab(c config.Config, root string) (*labProvider, error) {
-	opts := lab.Options{
-		Name: os.Getenv("LAB_NAME"), CacheDir: os.Getenv("CACHE_DIR"), SourceDir: root,
-		Progress: os.Stdout, Waiter: wait.Waiter{Scale: c.WaitScale},
+	opts, err := lab.Environment(os.Getenv)
+	if err != nil {
+		return nil, err
 	}
-	if port := os.Getenv("LAB_PORT"); port != "" {
-		n, err := strconv.Atoi(port)
-		if err != nil {
-			return nil, &config.FieldError{Field: "LAB_PORT", Value: port, Remedy: "give a port number, or leave it unset for any"}
-		}
-		opts.Port = n
-	}
+	opts.SourceDir, opts.Progress, opts.Waiter = root, os.Stdout, wait.Waiter{Scale: c.WaitScale}
 	l, err := lab.New(opts)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strconv"
 	"syscall"
 
 	"pmem-memcached-e2e/framework/lab"
@@ -77,18 +76,11 @@ func run(ctx context.Context, args []string) int {
 }
 
 func open() (*lab.Lab, error) {
-	opts := lab.Options{
-		Name:     os.Getenv("LAB_NAME"),
-		CacheDir: os.Getenv("CACHE_DIR"),
-		Progress: os.Stdout,
+	opts, err := lab.Environment(os.Getenv)
+	if err != nil {
+		return nil, err
 	}
-	if port := os.Getenv("LAB_PORT"); port != "" {
-		n, err := strconv.Atoi(port)
-		if err != nil {
-			return nil, fmt.Errorf("LAB_PORT=%s: want a number", port)
-		}
-		opts.Port = n
-	}
+	opts.Progress = os.Stdout
 	return lab.New(opts)
 }
 

@@ -10,9 +10,9 @@ SHELL := /bin/sh
 
 # What may be set, on the command line or in the environment.
 SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
-	MEMCACHED_IMAGE WAIT_SCALE BENCH_DURATION KEEP_LAB
+	MEMCACHED_IMAGE WAIT_SCALE BENCH_DURATION KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE
 LAB_VARIABLES := LAB_NAME LAB_PORT LAB_ACCEL CACHE_DIR
-VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES
+VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT
 # ARGS is for kubectl, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
@@ -35,6 +35,9 @@ help:
 	@echo 'make lab-status   tell what there is of the lab'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
 	@echo 'make packages     install the Debian packages that the lab needs'
+	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
+	@echo 'make validate     REPORT=report/report.yaml'
+	@echo 'make catalogue    write e2e/CATALOGUE.md and e2e/catalogue.yaml anew'
 	@echo 'make clean        remove what make built in this checkout'
 	@echo 'variables: $(VARIABLES)'
 
@@ -76,6 +79,22 @@ ifeq ($(PACKAGES),yes)
 	@hack/packages.sh e2e
 endif
 endif
+
+.PHONY: report-diff validate catalogue
+A ?=
+B ?=
+REPORT ?= report/report.yaml
+report-diff:
+	@$(if $(and $(A),$(B)),,$(error report-diff needs two reports: A=old/report.yaml B=new/report.yaml))
+	@go build -o .bin/e2e ./hack/e2e
+	@.bin/e2e report-diff '$(A)' '$(B)'
+
+validate:
+	@go build -o .bin/e2e ./hack/e2e
+	@.bin/e2e validate '$(REPORT)'
+
+catalogue:
+	go test ./e2e -run '^TestCatalogue$$' -update
 
 .PHONY: clean
 clean:

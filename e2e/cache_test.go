@@ -13,6 +13,7 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 const (
@@ -66,6 +67,9 @@ func inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Po
 	e.NoError(err, "look at the filesystem of %s", path)
 	c.mount, err = pmem.MountOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "find the mount of %s", path)
+	e.Fact("volume, "+string(e.Spec.Profile), "filesystem", c.mount.FSType+" "+strings.Join(c.mount.Options, ","),
+		fmt.Sprintf("/proc/self/mountinfo of %s: %s at %s", deploy.Container, c.mount.Device, c.mount.Path))
+	e.Fact("volume, "+string(e.Spec.Profile), "memory file", fmt.Sprintf("%d MiB of %d MiB", c.file.Size/mib, c.fs.Size/mib), "stat and stat -f of "+path)
 	return c
 }
 
@@ -140,7 +144,7 @@ func awaitFreed(ctx context.Context, e *framework.Env, req spec.ReqID, nd *pmem.
 	if dev.name == "" {
 		return
 	}
-	err := e.Waiter.Until(ctx, dev.name+" to be removed from node "+nd.Node, freeLimit, func(ctx context.Context) (bool, string, error) {
+	err := e.Waiter.Until(ctx, wait.VolumeFreed, dev.name+" to be removed from node "+nd.Node, func(ctx context.Context) (bool, string, error) {
 		left, found, err := backing(ctx, nd, m)
 		if err != nil || !found {
 			return err == nil, "no such volume", err

@@ -9,6 +9,7 @@ import (
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // removeClaim deletes a claim and waits until it is gone. NotFound is success.
@@ -19,7 +20,7 @@ func removeClaim(ctx context.Context, e *framework.Env, claim metav1.Object) err
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return err
 	}
-	return e.Waiter.Until(ctx, "the removal of "+framework.Name("claim", claim), freeLimit, func(ctx context.Context) (bool, string, error) {
+	return e.Waiter.Until(ctx, wait.ClaimsGone, "the removal of "+framework.Name("claim", claim), func(ctx context.Context) (bool, string, error) {
 		c, err := claims.Get(ctx, claim.GetName(), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return true, "gone", nil
@@ -34,7 +35,7 @@ func removeClaim(ctx context.Context, e *framework.Env, claim metav1.Object) err
 // expectFreed removes the claim and examines that its volume follows.
 func expectFreed(ctx context.Context, e *framework.Env, d *deploy.Deployment, claim *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume) {
 	e.Expect("OBJ-05", "the claim can be removed", framework.Name("claim", claim), removeClaim(ctx, e, claim), framework.Succeed)
-	err := e.Waiter.Until(ctx, "the removal of "+framework.Name("volume", pv), freeLimit, func(ctx context.Context) (bool, string, error) {
+	err := e.Waiter.Until(ctx, wait.VolumeFreed, "the removal of "+framework.Name("volume", pv), func(ctx context.Context) (bool, string, error) {
 		v, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, pv.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return true, "gone", nil

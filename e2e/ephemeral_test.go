@@ -18,6 +18,7 @@ import (
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 var _ = framework.It(spec.Spec{
@@ -132,7 +133,7 @@ func expectUnprivileged(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 func expectEndpoint(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
 	service := "Service " + d.Namespace + "/" + d.Service
 	var addresses []string
-	err := e.Waiter.Until(ctx, service+" to have the pod's address "+p.Status.PodIP, 30*time.Second, func(ctx context.Context) (bool, string, error) {
+	err := e.Waiter.Until(ctx, wait.EndpointReady, service+" to have the pod's address "+p.Status.PodIP, func(ctx context.Context) (bool, string, error) {
 		slices, err := e.Cluster.Client.DiscoveryV1().EndpointSlices(d.Namespace).List(ctx,
 			metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + d.Service})
 		if err != nil {

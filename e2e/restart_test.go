@@ -7,10 +7,10 @@ import (
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 const (
-	freeLimit = time.Minute // from the removal of a claim or pod to that of its volume
 
 	// memcached takes a restart within one second of the clock for a clock
 	// that went back, and starts cold (memcached.c, restart callbacks).
@@ -28,7 +28,7 @@ func scaleDown(ctx context.Context, e *framework.Env, d *deploy.Deployment) (dow
 func awaitDowntime(ctx context.Context, e *framework.Env) func() {
 	down := time.Now()
 	return func() {
-		err := e.Waiter.Until(ctx, fmt.Sprintf("%s of downtime", downtime), time.Minute, func(context.Context) (bool, string, error) {
+		err := e.Waiter.Until(ctx, wait.Downtime, fmt.Sprintf("%s of downtime", downtime), func(context.Context) (bool, string, error) {
 			passed := time.Since(down)
 			return passed >= downtime, "down for " + passed.Round(time.Millisecond).String(), nil
 		})

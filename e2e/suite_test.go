@@ -11,11 +11,18 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-var configFile = flag.String("config", "", "configuration written by the runner (hack/e2e)")
+var (
+	configFile = flag.String("config", "", "configuration written by the runner (hack/e2e)")
+	listFile   = flag.String("list", "", "file that gets the list of the specs")
+)
 
 // TestE2E runs the specs on a cluster. The runner judges by the report alone,
 // so a skip here never counts as a run.
 func TestE2E(t *testing.T) {
+	if *listFile != "" {
+		framework.List(t, *listFile)
+		return
+	}
 	if *configFile == "" {
 		t.Skip("no cluster: run the specs with make e2e")
 	}
@@ -24,8 +31,8 @@ func TestE2E(t *testing.T) {
 
 // TestTree builds the tree of specs without running any.
 func TestTree(t *testing.T) {
-	if *configFile != "" {
-		t.Skip("the specs themselves are run")
+	if *configFile != "" || *listFile != "" {
+		t.Skip("the specs themselves are run, or listed")
 	}
 	if err := spec.ValidateAll(framework.Specs()); err != nil {
 		t.Error(err)

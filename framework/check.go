@@ -1,6 +1,8 @@
 package framework
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,37 +13,40 @@ import (
 	"github.com/onsi/gomega/format"
 	gomegatypes "github.com/onsi/gomega/types"
 
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // Succeed matches an error value that is nil.
 var Succeed = gomega.BeNil()
 
-// failure is one requirement that is not met.
-type failure struct {
-	req                spec.ReqID // empty: the spec itself could not go on
-	says               string
-	object             string
-	expected, observed string
-}
-
 // Expect states what a requirement says about an object and compares. When it
 // does not match the spec fails at its end; until then further requirements
-// are examined.
+// are examined. An error that tells of a wait that was cut short, or of a
+// context that ended, says nothing about the object and ends the spec.
 func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) bool {
 	ginkgo.GinkgoHelper()
 	if !slices.Contains(e.Spec.Covers, req) {
-		e.stop(failure{says: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
+		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
+	}
+	if err, ok := observed.(error); ok && cutShort(err) {
+		e.stop(report.Failure{Says: fmt.Sprintf("%s %s: could not be seen to its end", req, says), Observed: err.Error(), Object: object})
 	}
 	e.examined[req] = true
 	f, ok := compare(observed, want)
 	if ok {
 		return true
 	}
-	f.req, f.says, f.object = req, says, object
+	f.Requirement, f.Says, f.Object = req, says, object
 	e.failures = append(e.failures, f)
-	fmt.Fprintln(ginkgo.GinkgoWriter, f.text())
+	fmt.Fprintln(ginkgo.GinkgoWriter, text(f))
 	return false
+}
+
+func cutShort(err error) bool {
+	var interrupted *wait.InterruptedError
+	return errors.As(err, &interrupted) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Require is Expect for what the rest of the spec depends on: the spec ends at
@@ -59,11 +64,11 @@ func (e *Env) NoError(err error, attempted string, args ...any) {
 	ginkgo.GinkgoHelper()
 	if err != nil {
 		cause, more, _ := strings.Cut(err.Error(), "\n")
-		e.stop(failure{says: fmt.Sprintf("could not %s: %s", fmt.Sprintf(attempted, args...), cause), observed: more})
+		e.stop(report.Failure{Says: fmt.Sprintf("could not %s: %s", fmt.Sprintf(attempted, args...), cause), Observed: more})
 	}
 }
 
-func (e *Env) stop(f failure) {
+func (e *Env) stop(f report.Failure) {
 	ginkgo.GinkgoHelper()
 	e.failures = append(e.failures, f)
 	ginkgo.Fail(e.message())
@@ -71,6 +76,7 @@ func (e *Env) stop(f failure) {
 
 // finish is called when the body has come to its end.
 func (e *Env) finish() {
+	e.complete = true
 	if len(e.failures) == 0 {
 		var missed []string
 		for _, r := range e.Spec.Covers {
@@ -81,7 +87,7 @@ func (e *Env) finish() {
 		if len(missed) == 0 {
 			return
 		}
-		e.failures = append(e.failures, failure{says: "the spec ended without examining " + strings.Join(missed, ", ")})
+		e.failures = append(e.failures, report.Failure{Says: "the spec ended without examining " + strings.Join(missed, ", ")})
 	}
 	ginkgo.Fail(e.message())
 }
@@ -91,33 +97,34 @@ func (e *Env) finish() {
 func (e *Env) message() string {
 	var b strings.Builder
 	if len(e.failures) > 1 {
-		var reqs []string
-		for _, f := range e.failures {
-			if !slices.Contains(reqs, f.title()) {
-				reqs = append(reqs, f.title())
-			}
-		}
-		fmt.Fprintf(&b, "%d checks failed: %s\n", len(e.failures), strings.Join(reqs, "; "))
+		b.WriteString(heading(e.failures) + "\n")
 	}
 	for _, f := range e.failures {
-		b.WriteString(f.text() + "\n")
+		b.WriteString(text(f) + "\n")
 	}
 	fmt.Fprintf(&b, "evidence  %s\nagain     %s", e.evidenceDir(), e.Config.Command(e.Spec.ID))
 	return b.String()
 }
 
-func (f failure) title() string {
-	if f.req == "" {
-		return f.says
+// heading says in one line what failures are about.
+func heading(failures []report.Failure) string {
+	var titles []string
+	for _, f := range failures {
+		if t := firstLine(f.Title()); !slices.Contains(titles, t) {
+			titles = append(titles, t)
+		}
 	}
-	return string(f.req) + " " + f.says
+	if len(failures) == 1 {
+		return titles[0]
+	}
+	return fmt.Sprintf("%d checks failed: %s", len(failures), strings.Join(titles, "; "))
 }
 
-func (f failure) text() string {
+func text(f report.Failure) string {
 	var b strings.Builder
-	b.WriteString(f.title())
+	b.WriteString(f.Title())
 	for _, line := range []struct{ name, text string }{
-		{"expected", f.expected}, {"observed", f.observed}, {"object", f.object},
+		{"expected", f.Expected}, {"observed", f.Observed}, {"object", f.Object},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(&b, "\n  %-8s  %s", line.name, strings.ReplaceAll(strings.TrimSpace(line.text), "\n", "\n            "))
@@ -126,7 +133,7 @@ func (f failure) text() string {
 	return b.String()
 }
 
-func compare(observed any, want gomegatypes.GomegaMatcher) (failure, bool) {
+func compare(observed any, want gomegatypes.GomegaMatcher) (report.Failure, bool) {
 	seen := observed
 	if err, ok := observed.(error); ok {
 		seen = err.Error()
@@ -134,13 +141,13 @@ func compare(observed any, want gomegatypes.GomegaMatcher) (failure, bool) {
 	ok, err := want.Match(observed)
 	switch {
 	case err != nil:
-		return failure{expected: strings.Join(strings.Fields(err.Error()), " "), observed: fmt.Sprint(seen)}, false
+		return report.Failure{Expected: strings.Join(strings.Fields(err.Error()), " "), Observed: fmt.Sprint(seen)}, false
 	case ok:
-		return failure{}, true
+		return report.Failure{}, true
 	case want == Succeed:
-		return failure{expected: "no error", observed: fmt.Sprint(seen)}, false
+		return report.Failure{Expected: "no error", Observed: fmt.Sprint(seen)}, false
 	}
-	return failure{expected: expectation(observed, want.FailureMessage(observed)), observed: fmt.Sprintf("%v", seen)}, false
+	return report.Failure{Expected: expectation(observed, want.FailureMessage(observed)), Observed: fmt.Sprintf("%v", seen)}, false
 }
 
 var typeNote = regexp.MustCompile(`<[^<>\n]+>: `)

@@ -8,6 +8,7 @@ import (
 	gomegatypes "github.com/onsi/gomega/types"
 
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -35,8 +36,8 @@ func TestCompare(t *testing.T) {
 			if ok != tt.ok {
 				t.Fatalf("matched: %v, want %v", ok, tt.ok)
 			}
-			if !ok && (f.expected != tt.expected || f.observed != tt.seenText) {
-				t.Errorf("expected %q observed %q, want %q and %q", f.expected, f.observed, tt.expected, tt.seenText)
+			if !ok && (f.Expected != tt.expected || f.Observed != tt.seenText) {
+				t.Errorf("expected %q observed %q, want %q and %q", f.Expected, f.Observed, tt.expected, tt.seenText)
 			}
 		})
 	}
@@ -46,23 +47,23 @@ func TestMessage(t *testing.T) {
 	c := config.Default("/src")
 	c.ReportDir = "/src/report"
 	e := &Env{Spec: spec.Spec{ID: "EPH-03"}, Config: c}
-	dax := failure{
-		req: "EPH-03", says: "the memory file lies on PMEM", object: "pod e2e/cache-0",
-		expected: "to be true", observed: "tmpfs at /data\nmounted rw",
+	dax := report.Failure{
+		Requirement: "EPH-03", Says: "the memory file lies on PMEM", Object: "pod e2e/cache-0",
+		Expected: "to be true", Observed: "tmpfs at /data\nmounted rw",
 	}
 	tests := []struct {
 		name     string
-		failures []failure
+		failures []report.Failure
 		want     string
 	}{
-		{"one", []failure{dax}, `EPH-03 the memory file lies on PMEM
+		{"one", []report.Failure{dax}, `EPH-03 the memory file lies on PMEM
   expected  to be true
   observed  tmpfs at /data
             mounted rw
   object    pod e2e/cache-0
 evidence  /src/report/evidence/EPH-03
 again     make e2e FOCUS=EPH-03`},
-		{"two", []failure{dax, {says: "could not reach the pod", observed: "EOF"}}, `2 checks failed: EPH-03 the memory file lies on PMEM; could not reach the pod
+		{"two", []report.Failure{dax, {Says: "could not reach the pod", Observed: "EOF"}}, `2 checks failed: EPH-03 the memory file lies on PMEM; could not reach the pod
 EPH-03 the memory file lies on PMEM
   expected  to be true
   observed  tmpfs at /data

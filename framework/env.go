@@ -15,6 +15,7 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -29,30 +30,45 @@ type Env struct {
 	Ledger    *ledger.Ledger // closed after the body, before the namespace is removed
 	Namespace string         // the spec's own
 
+	events     *events
 	namespaces ledger.Ledger
 	used       []string // namespaces that the spec made
 	examined   map[spec.ReqID]bool
-	failures   []failure
-	lost       bool // the cluster no longer answers
+	failures   []report.Failure
+	leftovers  []report.Leak
+	lost       error  // the cluster no longer answers
+	began      bool   // the set-up is done
+	complete   bool   // the body came to its end
+	evidence   string // relative to the report, when there is some
 
 	mu    sync.Mutex
 	waits []wait.Record
+	steps []string
+	notes []report.Note
 }
 
 func newEnv(s *suite, sp spec.Spec) *Env {
 	e := &Env{
-		Spec: sp, Config: s.config, Cluster: s.cluster, Ledger: &ledger.Ledger{},
+		Spec: sp, Config: s.config, Cluster: s.cluster, Ledger: &ledger.Ledger{}, events: s.events,
 		Namespace: fmt.Sprintf("e2e-%s-%s", strings.ToLower(sp.ID), rand.String(5)),
 		examined:  map[spec.ReqID]bool{},
 	}
-	e.Waiter = wait.Waiter{Scale: s.config.WaitScale, Observe: e.observe}
+	e.Waiter = wait.Waiter{Scale: s.config.WaitScale, Begin: e.waitBegan, Observe: e.waitEnded}
 	return e
 }
 
-func (e *Env) observe(r wait.Record) {
+func (e *Env) emit(event report.Event) {
+	event.Spec = e.Spec.ID
+	e.events.emit(event)
+}
+
+func (e *Env) waitBegan(r wait.Record) { e.emit(report.Event{Kind: report.WaitStarted, Wait: &r}) }
+
+func (e *Env) waitEnded(r wait.Record) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.waits = append(e.waits, r)
+	e.mu.Unlock()
+	e.emit(report.Event{Kind: report.WaitEnded, Wait: &r})
 }
 
 // MakeNamespace makes a namespace that is removed with the spec's own. One
@@ -60,20 +76,42 @@ func (e *Env) observe(r wait.Record) {
 func (e *Env) MakeNamespace(ctx context.Context, name string) {
 	ginkgo.GinkgoHelper()
 	labels := map[string]string{"app.kubernetes.io/part-of": "pmem-memcached-e2e"}
-	err := deploy.Namespace(ctx, e.Cluster, wait.Waiter{Scale: e.Config.WaitScale}, &e.namespaces, name, labels)
+	err := deploy.Namespace(ctx, e.Cluster, e.background(), &e.namespaces, name, labels)
 	e.NoError(err, "make the namespace %s", name)
 	e.used = append(e.used, name)
+	current.leaks.made(name)
 }
 
-// Step names what comes next in the output.
+// background is for waits that may go on when the spec is over.
+func (e *Env) background() wait.Waiter { return wait.Waiter{Scale: e.Config.WaitScale} }
+
+// Step names what comes next.
 func (e *Env) Step(format string, args ...any) {
-	ginkgo.By(fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	e.mu.Lock()
+	e.steps = append(e.steps, text)
+	e.mu.Unlock()
+	e.emit(report.Event{Kind: report.StepStarted, Text: text})
+	ginkgo.By(text)
 }
 
-// Note puts a value into the report and the output. Its form in the output is
-// its String method.
-func (e *Env) Note(name string, value any) {
-	ginkgo.AddReportEntry(name, value)
+// Note puts something worth telling into the report.
+func (e *Env) Note(name, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.notes = append(e.notes, report.Note{Name: name, Text: text})
+}
+
+// Fact puts something found out about the cluster or memcached into the
+// report, with what shows it.
+func (e *Env) Fact(group, name, value, evidence string) {
+	e.emit(report.Event{Kind: report.FactFound, Fact: &report.Fact{Group: group, Name: name, Value: value, Evidence: evidence}})
+}
+
+// Measured puts the result of a load into the report.
+func (e *Env) Measured(b report.Benchmark) {
+	b.Spec, b.Profile = e.Spec.ID, e.Spec.Profile
+	e.emit(report.Event{Kind: report.Measured, Benchmark: &b})
 }
 
 // Manifest renders the kustomization that is examined in a profile, moved to

@@ -15,9 +15,8 @@ import (
 
 // It registers a spec. The body gets its budget and not more; the set-up
 // before and the evidence and removal after it have limits of their own, so
-// that a body that uses up its budget is still cleaned up after. The spec
-// fails when a requirement is not met, when one that it covers was not
-// examined, and when something it made could not be removed.
+// that a body that uses up its budget is still cleaned up after. Whether the
+// spec passes is told by [report.Ending].
 func It(s spec.Spec, body func(context.Context, *Env)) bool {
 	specs = append(specs, s)
 	location := types.NewCodeLocation(1)
@@ -25,8 +24,13 @@ func It(s spec.Spec, body func(context.Context, *Env)) bool {
 	return ginkgo.Describe("", func() {
 		var env *Env
 		ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) {
+			if why, ok := current.config.NotApplicable[s.ID]; ok {
+				ginkgo.Skip(why) // the runner has decided so, and reports it
+			}
 			env = newEnv(current, s)
-			ginkgo.DeferCleanup(env.reportWaits)
+			current.env = env
+			env.emit(report.Event{Kind: report.SpecStarted})
+			ginkgo.DeferCleanup(env.findLeaks, ginkgo.NodeTimeout(scaled(leaksLimit)))
 			ginkgo.DeferCleanup(func() { current.removeLater(&env.namespaces) })
 			ginkgo.DeferCleanup(env.cleanUp, ginkgo.NodeTimeout(scaled(cleanUpLimit)))
 			ginkgo.DeferCleanup(env.collectEvidence, ginkgo.NodeTimeout(scaled(evidenceLimit)))
@@ -37,6 +41,7 @@ func It(s spec.Spec, body func(context.Context, *Env)) bool {
 			limited, cancel := context.WithTimeoutCause(ctx, scaled(s.Budget),
 				fmt.Errorf("the spec's budget of %s is used up", scaled(s.Budget)))
 			defer cancel()
+			env.began = true
 			body(limited, env)
 			env.finish()
 		}, ginkgo.Label(s.Labels()...), location, ginkgo.NodeTimeout(scaled(s.Budget+backstop)))
@@ -50,32 +55,28 @@ func (e *Env) collectEvidence(ctx ginkgo.SpecContext) {
 		return
 	}
 	if _, err := e.Cluster.ServerVersion(ctx); err != nil {
-		e.lost = true
-		ginkgo.AddReportEntry(report.ClusterLost, err.Error())
+		e.lost = err
 		return
 	}
 	if err := evidence.Collect(ctx, e.Cluster, e.evidenceDir(), e.used); err != nil {
-		ginkgo.AddReportEntry("evidence", err.Error()) // the spec has failed for a reason of its own
+		e.Note("evidence", err.Error()) // the spec has failed for a reason of its own
 	}
+	e.evidence = filepath.ToSlash(filepath.Join("evidence", e.Spec.ID))
 }
 
 // cleanUp does not wait long for a cluster that does not answer.
-func (e *Env) cleanUp(ctx ginkgo.SpecContext) error {
+func (e *Env) cleanUp(ctx ginkgo.SpecContext) {
 	limited := context.Context(ctx)
-	if e.lost {
+	if e.lost != nil {
 		var cancel func()
 		limited, cancel = context.WithTimeout(ctx, scaled(lostLimit))
 		defer cancel()
 	}
-	return e.Ledger.Close(limited)
+	if err := e.Ledger.Close(limited); err != nil {
+		e.leftover(err)
+	}
 }
 
 func (e *Env) evidenceDir() string {
 	return filepath.Join(e.Config.ReportDir, "evidence", e.Spec.ID)
-}
-
-func (e *Env) reportWaits() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	ginkgo.AddReportEntry("waits", e.waits, ginkgo.ReportEntryVisibilityNever)
 }

@@ -2,20 +2,14 @@ package framework
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/wait"
-)
-
-const (
-	podStartLimit  = 2 * time.Minute
-	podRemoveLimit = time.Minute
 )
 
 // RunPod makes a pod in the namespace it names and waits until it runs or has
@@ -26,14 +20,14 @@ func (e *Env) RunPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
 	pod, err := pods.Create(ctx, pod, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	e.NoError(err, "make a pod")
 	e.Ledger.Add(Name("pod", pod), func(ctx context.Context) error { return e.removePod(ctx, pod) })
-	return e.awaitPod(ctx, pod, "to run", func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
+	return e.awaitPod(ctx, wait.PodRuns, "to run", pod, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
 }
 
 // PodEnd waits until a pod has ended and returns its phase and the log of its
 // first container.
 func (e *Env) PodEnd(ctx context.Context, pod *corev1.Pod) (corev1.PodPhase, string) {
 	ginkgo.GinkgoHelper()
-	pod = e.awaitPod(ctx, pod, "to end", func(p *corev1.Pod) bool {
+	pod = e.awaitPod(ctx, wait.PodEnds, "to end", pod, func(p *corev1.Pod) bool {
 		return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 	})
 	log, err := e.Cluster.Logs(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, false)
@@ -41,33 +35,11 @@ func (e *Env) PodEnd(ctx context.Context, pod *corev1.Pod) (corev1.PodPhase, str
 	return pod.Status.Phase, log
 }
 
-func (e *Env) awaitPod(ctx context.Context, pod *corev1.Pod, what string, reached func(*corev1.Pod) bool) *corev1.Pod {
+func (e *Env) awaitPod(ctx context.Context, name wait.Name, what string, pod *corev1.Pod, reached func(*corev1.Pod) bool) *corev1.Pod {
 	ginkgo.GinkgoHelper()
-	pods := e.Cluster.Client.CoreV1().Pods(pod.Namespace)
-	name, uid := pod.Name, pod.UID
-	err := e.Waiter.Until(ctx, Name("pod", pod)+" "+what, podStartLimit, func(ctx context.Context) (bool, string, error) {
-		p, err := pods.Get(ctx, name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) || (err == nil && p.UID != uid) {
-			return false, "", wait.Stop(fmt.Errorf("the pod was removed by somebody else"))
-		}
-		if err != nil {
-			return false, "", err
-		}
-		pod = p
-		return reached(p), podState(p), nil
-	})
+	pod, err := deploy.AwaitPod(ctx, e.Cluster, e.Waiter, name, Name("pod", pod)+" "+what, pod, reached)
 	e.NoError(err, "run %s", Name("pod", pod))
 	return pod
-}
-
-func podState(p *corev1.Pod) string {
-	state := string(p.Status.Phase)
-	for _, c := range p.Status.ContainerStatuses {
-		if w := c.State.Waiting; w != nil {
-			state += fmt.Sprintf(", %s: %s %s", c.Name, w.Reason, w.Message)
-		}
-	}
-	return state
 }
 
 // RemovePod removes a pod at once and waits until it is gone.
@@ -85,7 +57,7 @@ func (e *Env) removePod(ctx context.Context, pod *corev1.Pod) error {
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return err
 	}
-	return e.Waiter.Until(ctx, "the removal of "+Name("pod", pod), podRemoveLimit, func(ctx context.Context) (bool, string, error) {
+	return e.Waiter.Until(ctx, wait.PodGone, "the removal of "+Name("pod", pod), func(ctx context.Context) (bool, string, error) {
 		p, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
@@ -93,6 +65,6 @@ func (e *Env) removePod(ctx context.Context, pod *corev1.Pod) error {
 		case err != nil:
 			return false, "", err
 		}
-		return p.UID != pod.UID, podState(p), nil
+		return p.UID != pod.UID, string(p.Status.Phase), nil
 	})
 }

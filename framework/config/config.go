@@ -1,5 +1,5 @@
-// Package config is the configuration of one run: defaults, overridden by the
-// environment, overridden by flags. It is strict: what it does not understand
+// Package config is the configuration of one run: defaults, overridden by a
+// file, overridden by the environment, overridden by flags. It is strict: what it does not understand
 // is an error that names the field, the value and the remedy.
 package config
 
@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // Config is everything a run can be told.
@@ -22,9 +24,37 @@ type Config struct {
 	Cluster       Cluster
 	Select        Select
 	Deploy        Deploy
-	ReportDir     string        // absolute; junit.xml, report.json and evidence/ go here
-	WaitScale     float64       // multiplies the limit of every wait and the budget of every spec
+	ReportDir     string        // absolute; all reports and evidence/ go here
+	WaitScale     wait.Scale    // of the limits of waits; the highest factor is that of the budgets of specs
 	BenchDuration time.Duration // measured time of one benchmark
+	Verbose       bool          // print every step of a spec and every fact
+	Rules
+	Task
+}
+
+// Rules say what counts.
+type Rules struct {
+	Qualification bool     // the report is to be signed: nothing may be left out or tried again
+	Retries       int      // further attempts that a failing spec is given
+	KnownFailures string   // absolute path of the file with accepted failures; empty: none
+	SkipPreflight []string // names of checks that are left out
+	Exclusive     *bool    // nothing else uses the cluster; nil: so it is with the lab
+}
+
+// Task is what the runner tells the suite's process; users do not set it.
+type Task struct {
+	NotApplicable map[string]string // specs that do not run, with the reason
+	Events        string            // path that events are written to
+	ReportID      string            // of the run, as in its report
+}
+
+// OwnsCluster tells whether whatever is left on the cluster was left by the
+// run.
+func (c Config) OwnsCluster() bool {
+	if c.Exclusive != nil {
+		return *c.Exclusive
+	}
+	return c.Cluster.Provider == Lab
 }
 
 // Cluster says where the specs run.
@@ -55,33 +85,6 @@ type Deploy struct {
 	MemcachedImage string // takes the place of every image called memcached; empty: as written
 }
 
-// Command is the command that runs the specs focused on in the same way.
-func (c Config) Command(focus string) string {
-	std := Default(c.Dir)
-	words := []string{"make", "e2e", "FOCUS=" + focus}
-	add := func(name, value, unless string) {
-		if value == unless {
-			return
-		}
-		if rel, err := filepath.Rel(c.Dir, value); err == nil && filepath.IsLocal(rel) {
-			value = rel
-		}
-		if strings.ContainsAny(value, " \t'\"\\$") {
-			value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
-		}
-		words = append(words, name+"="+value)
-	}
-	if c.Cluster.Provider == Existing {
-		add("KUBECONFIG", c.Cluster.Kubeconfig, "")
-		add("KUBE_CONTEXT", c.Cluster.Context, "")
-		add("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "")
-	}
-	add("EPHEMERAL", c.Deploy.Ephemeral, std.Deploy.Ephemeral)
-	add("PERSISTENT", c.Deploy.Persistent, std.Deploy.Persistent)
-	add("WAIT_SCALE", strconv.FormatFloat(c.WaitScale, 'g', -1, 64), "1")
-	return strings.Join(words, " ")
-}
-
 // FieldError is a value that was refused.
 type FieldError struct {
 	Field  string // name of the environment variable or flag
@@ -102,7 +105,6 @@ func Default(dir string) Config {
 			Persistent: filepath.Join(dir, "manifests", "persistent"),
 		},
 		ReportDir:     filepath.Join(dir, "report"),
-		WaitScale:     1,
 		BenchDuration: 5 * time.Second,
 	}
 }
@@ -134,6 +136,7 @@ func (c Config) Validate() error {
 	default:
 		refuse("PROVIDER", c.Cluster.Provider, "unknown provider; give lab or existing")
 	}
+	errs = append(errs, c.validateRules())
 	for _, d := range []struct{ field, dir string }{
 		{"EPHEMERAL", c.Deploy.Ephemeral}, {"PERSISTENT", c.Deploy.Persistent},
 	} {
@@ -145,6 +148,34 @@ func (c Config) Validate() error {
 	}
 	if err := writableDir(c.ReportDir); err != nil {
 		refuse("REPORT_DIR", c.ReportDir, reason(err)+"; give a directory that can be written")
+	}
+	return errors.Join(errs...)
+}
+
+// validateRules refuses what a qualification run may not be told.
+func (c Config) validateRules() error {
+	var errs []error
+	refuse := func(field, value, remedy string) {
+		errs = append(errs, &FieldError{Field: field, Value: value, Remedy: remedy})
+	}
+	if c.KnownFailures != "" {
+		if err := regularFile(c.KnownFailures); err != nil {
+			refuse("KNOWN_FAILURES", c.KnownFailures, reason(err)+"; give the path of one readable file")
+		}
+	}
+	if !c.Qualification {
+		return errors.Join(errs...)
+	}
+	const whole = "a qualification run leaves nothing out; leave it unset, or QUALIFICATION"
+	for _, given := range []struct{ field, value string }{
+		{"LABELS", c.Select.Labels}, {"FOCUS", c.Select.Focus}, {"SKIP_PREFLIGHT", strings.Join(c.SkipPreflight, ",")},
+	} {
+		if given.value != "" {
+			refuse(given.field, given.value, whole)
+		}
+	}
+	if c.Retries > 0 {
+		refuse("RETRIES", strconv.Itoa(c.Retries), "a qualification run tries nothing again; leave it unset, or QUALIFICATION")
 	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pmem-memcached-e2e/framework/wait"
 )
 
 func env(vars map[string]string) func(string) string {
@@ -31,7 +33,7 @@ func TestLoadPrecedence(t *testing.T) {
 		{
 			name: "environment", env: map[string]string{"LABELS": "MUST", "WAIT_SCALE": "2.5", "BENCH_DURATION": "1m", "SEED": "7"},
 			want: func(c *Config) {
-				c.Cluster.Provider, c.Select.Labels, c.WaitScale = Lab, "MUST", 2.5
+				c.Cluster.Provider, c.Select.Labels, c.WaitScale.All = Lab, "MUST", 2.5
 				c.BenchDuration, c.Select.Seed = time.Minute, 7
 			},
 		},
@@ -118,7 +120,7 @@ func TestLoadHelp(t *testing.T) {
 	if err := Usage(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"PROVIDER", "-kubeconfig", "REPORT_DIR", "-bench-duration"} {
+	for _, word := range []string{"PROVIDER", "-kubeconfig", "REPORT_DIR", "-bench-duration", "CONFIG", "-config-file", "QUALIFICATION", "-skip-preflight"} {
 		if !strings.Contains(text.String(), word) {
 			t.Errorf("usage does not mention %s:\n%s", word, &text)
 		}
@@ -162,6 +164,9 @@ func TestValidate(t *testing.T) {
 		{"provider", func(c *Config) { c.Cluster.Provider = "kind" }, []string{"PROVIDER", "kind"}},
 		{"ephemeral missing", func(c *Config) { c.Deploy.Ephemeral = base + "/none" }, []string{"EPHEMERAL", "/none"}},
 		{"persistent is a file", func(c *Config) { c.Deploy.Persistent = file }, []string{"PERSISTENT", "not a directory"}},
+		{"known failures missing", func(c *Config) { c.KnownFailures = base + "/none.yaml" }, []string{"KNOWN_FAILURES", "/none.yaml", "no such file"}},
+		{"known failures are a directory", func(c *Config) { c.KnownFailures = base }, []string{"KNOWN_FAILURES", "not a regular file"}},
+		{"known failures", func(c *Config) { c.KnownFailures = file }, nil},
 		{"report below a file", func(c *Config) { c.ReportDir = file + "/report" }, []string{"REPORT_DIR", "not a directory"}},
 	}
 	for _, tt := range tests {
@@ -189,6 +194,9 @@ func TestFileRoundTrip(t *testing.T) {
 	want := Default("/somewhere")
 	want.Cluster = Cluster{Provider: Existing, Kubeconfig: "/k", Context: "c"}
 	want.Select.Seed = 3
+	want.WaitScale = wait.Scale{All: 2, ByName: map[wait.Name]float64{wait.PodRuns: 4}}
+	want.Rules = Rules{Qualification: true, Retries: 1, KnownFailures: "/known", SkipPreflight: []string{"api"}, Exclusive: new(bool)}
+	want.Task = Task{NotApplicable: map[string]string{"DAX-01": "no dax"}, Events: "/dev/fd/3", ReportID: "20260102T030405Z-x7k2p"}
 	if err := want.WriteFile(path); err != nil {
 		t.Fatal(err)
 	}
@@ -229,18 +237,106 @@ func TestReadFileRefuses(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	lab, existing := Default("/src"), Default("/src")
-	lab.Cluster = Cluster{Provider: Lab, Kubeconfig: "/tmp/lab"}
+	lab := Default("/src")
+	lab.Cluster = Cluster{Provider: Lab, Kubeconfig: "/tmp/lab", KeepLab: true}
 	lab.Deploy.MemcachedImage = "the lab's own"
+	lab.ReportDir, lab.Verbose = "/tmp/out", true
+
+	existing := Default("/src")
 	existing.Cluster = Cluster{Provider: Existing, Kubeconfig: "/home/me/my config"}
 	existing.Deploy.Persistent = "/src/mine"
-	existing.WaitScale = 2.5
-	for want, c := range map[string]Config{
-		"make e2e FOCUS=RST-01": lab,
-		"make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5": existing,
+	existing.WaitScale.All = 2.5
+
+	full := Default("/src")
+	full.Cluster = Cluster{Provider: Existing, Kubeconfig: "/src/kube", Context: "me"}
+	full.Select = Select{Labels: "ephemeral && MUST", Focus: "^RST", Seed: 7}
+	full.Deploy = Deploy{Ephemeral: "/srv/eph", Persistent: "/srv/per", MemcachedImage: "memcached:1.6"}
+	full.WaitScale = wait.Scale{All: 2, ByName: map[wait.Name]float64{wait.DeploymentReady: 3}}
+	full.BenchDuration = time.Minute
+	full.Rules = Rules{Retries: 2, KnownFailures: "/src/known.yaml", SkipPreflight: []string{"api", "images"}, Exclusive: new(bool)}
+
+	signed := Default("/src")
+	signed.Cluster.Provider = Lab
+	signed.Qualification, signed.KnownFailures = true, "/srv/known.yaml"
+
+	for _, tt := range []struct {
+		name   string
+		config Config
+		focus  string
+		want   string
+	}{
+		{"lab", lab, "", "make e2e"},
+		{"lab, focused", lab, "RST-01", "make e2e FOCUS=RST-01"},
+		{"existing", existing, "RST-01", "make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5"},
+		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
+			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +
+			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s"},
+		{"everything, focused", full, "RST-02", "make e2e FOCUS=RST-02 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
+			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +
+			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s"},
+		{"qualification", signed, "", "make e2e QUALIFICATION=1 KNOWN_FAILURES=/srv/known.yaml"},
+		{"qualification, focused", signed, "RST-02", "make e2e FOCUS=RST-02 KNOWN_FAILURES=/srv/known.yaml"},
 	} {
-		if got := c.Command("RST-01"); got != want {
-			t.Errorf("Command() = %s, want %s", got, want)
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.config.Command(tt.focus)
+			if got != tt.want {
+				t.Errorf("Command() =\n%s, want\n%s", got, tt.want)
+			}
+			// Loading what the command says leads to the same run.
+			words := map[string]string{}
+			for _, word := range strings.Split(got, " ")[2:] {
+				if name, value, ok := strings.Cut(word, "="); ok && !strings.Contains(got, "'") {
+					words[name] = value
+				}
+			}
+			if len(words) == 0 {
+				return
+			}
+			c, err := Load(nil, env(words), "/src")
+			if err != nil || c.Command("") != got {
+				t.Errorf("Load() of it has the command\n%s (%v), want\n%s", c.Command(""), err, got)
+			}
+		})
+	}
+}
+
+func TestOwnsCluster(t *testing.T) {
+	yes, no := true, false
+	for _, tt := range []struct {
+		provider string
+		set      *bool
+		want     bool
+	}{
+		{Lab, nil, true}, {Lab, &no, false}, {Lab, &yes, true},
+		{Existing, nil, false}, {Existing, &no, false}, {Existing, &yes, true},
+	} {
+		c := Config{Cluster: Cluster{Provider: tt.provider}, Rules: Rules{Exclusive: tt.set}}
+		if got := c.OwnsCluster(); got != tt.want {
+			t.Errorf("OwnsCluster() of %s is %t, want %t", tt.provider, got, tt.want)
 		}
+	}
+}
+
+func TestQualificationLeavesNothingOut(t *testing.T) {
+	c := Default(t.TempDir())
+	c.Rules = Rules{Qualification: true, Retries: 1, SkipPreflight: []string{"api", "images"}}
+	c.Select = Select{Labels: "MUST", Focus: "RST"}
+	const want = `LABELS="MUST": a qualification run leaves nothing out; leave it unset, or QUALIFICATION
+FOCUS="RST": a qualification run leaves nothing out; leave it unset, or QUALIFICATION
+SKIP_PREFLIGHT="api,images": a qualification run leaves nothing out; leave it unset, or QUALIFICATION
+RETRIES="1": a qualification run tries nothing again; leave it unset, or QUALIFICATION`
+	if err := c.validateRules(); err == nil || err.Error() != want {
+		t.Errorf("error\n%v\nwant\n%s", err, want)
+	}
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Validate() = %v, want all of it", err)
+	}
+	c.Qualification = false
+	if err := c.validateRules(); err != nil {
+		t.Errorf("without QUALIFICATION: %v", err)
+	}
+	c.Rules, c.Select = Rules{Qualification: true}, Select{Seed: 7}
+	if err := c.validateRules(); err != nil {
+		t.Errorf("a whole qualification run: %v", err)
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // setting is one value that can be given by the environment or by a flag.
@@ -31,10 +34,8 @@ var settings = []setting{
 		return nil
 	}},
 	{"KEEP_LAB", "keep-lab", "1: leave the lab running at the end", func(c *Config, _, v string) (err error) {
-		if c.Cluster.KeepLab, err = strconv.ParseBool(v); err != nil {
-			return errors.New("give 1 or 0")
-		}
-		return nil
+		c.Cluster.KeepLab, err = yesOrNo(v)
+		return err
 	}},
 	{"LABELS", "labels", "Ginkgo label filter, such as 'ephemeral && MUST' or RST-01 (default: all specs)", func(c *Config, _, v string) error {
 		c.Select.Labels = v
@@ -47,31 +48,61 @@ var settings = []setting{
 		}
 		return nil
 	}},
-	{"EPHEMERAL", "ephemeral", "kustomization to examine as the ephemeral deployment (default: manifests/ephemeral)", func(c *Config, dir, v string) error {
-		c.Deploy.Ephemeral = absolute(dir, v)
-		return nil
-	}},
-	{"PERSISTENT", "persistent", "kustomization to examine as the persistent deployment (default: manifests/persistent)", func(c *Config, dir, v string) error {
-		c.Deploy.Persistent = absolute(dir, v)
-		return nil
-	}},
+	{"EPHEMERAL", "ephemeral", "kustomization to examine as the ephemeral deployment (default: manifests/ephemeral)", setDir(func(c *Config) *string { return &c.Deploy.Ephemeral })},
+	{"PERSISTENT", "persistent", "kustomization to examine as the persistent deployment (default: manifests/persistent)", setDir(func(c *Config) *string { return &c.Deploy.Persistent })},
 	{"MEMCACHED_IMAGE", "memcached-image", "image that takes the place of every image called memcached", func(c *Config, _, v string) error {
 		c.Deploy.MemcachedImage = v
 		return nil
 	}},
-	{"REPORT_DIR", "report-dir", "directory for junit.xml, report.json and evidence/ (default: report)", func(c *Config, dir, v string) error {
-		c.ReportDir = absolute(dir, v)
+	{"REPORT_DIR", "report-dir", "directory for index.html, report.yaml, junit.xml, summary.md and evidence/ (default: report)", setDir(func(c *Config) *string { return &c.ReportDir })},
+	{"WAIT_SCALE", "wait-scale", "factor on the limits of waits, and others by name, such as 2 or 2,deployment-ready=3 (default: 1)", setWaitScale},
+	{"QUALIFICATION", "qualification", "1: the report is to be signed; nothing may be left out or tried again", func(c *Config, _, v string) (err error) {
+		c.Qualification, err = yesOrNo(v)
+		return err
+	}},
+	{"RETRIES", "retries", "further attempts for a failing spec, 0 to 5; one that needs them is reported as flaky (default: 0)", setRetries},
+	{"KNOWN_FAILURES", "known-failures", "YAML file with failures that are accepted until a date", func(c *Config, dir, v string) error {
+		c.KnownFailures = absolute(dir, v)
 		return nil
 	}},
-	{"WAIT_SCALE", "wait-scale", "factor on the limit of every wait, for a slow cluster (default: 1)", setWaitScale},
+	{"SKIP_PREFLIGHT", "skip-preflight", "checks before the run to leave out, separated by commas", func(c *Config, _, v string) error {
+		c.SkipPreflight = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
+		return nil
+	}},
+	{"EXCLUSIVE", "exclusive", "1: nothing else uses the cluster, so that whatever is new after a spec was left by it (default: 1 for the lab)", func(c *Config, _, v string) error {
+		exclusive, err := yesOrNo(v)
+		if err == nil {
+			c.Exclusive = &exclusive
+		}
+		return err
+	}},
 	{"BENCH_DURATION", "bench-duration", "measured time of one benchmark (default: 5s)", setBenchDuration},
+	{"VERBOSE", "verbose", "1: every step of a spec and every fact is printed", func(c *Config, _, v string) (err error) {
+		c.Verbose, err = yesOrNo(v)
+		return err
+	}},
 }
 
+// absolute leaves an empty path empty: nothing is given.
 func absolute(dir, path string) string {
-	if filepath.IsAbs(path) {
+	switch {
+	case path == "":
+		return ""
+	case filepath.IsAbs(path):
 		return filepath.Clean(path)
 	}
 	return filepath.Join(dir, path)
+}
+
+// setDir is for directories that nothing can do without.
+func setDir(to func(*Config) *string) func(*Config, string, string) error {
+	return func(c *Config, dir, v string) error {
+		if v == "" {
+			return errors.New("give a directory")
+		}
+		*to(c) = absolute(dir, v)
+		return nil
+	}
 }
 
 func setProvider(c *Config, _, v string) error {
@@ -90,13 +121,26 @@ func setFocus(c *Config, _, v string) error {
 	return nil
 }
 
-func setWaitScale(c *Config, _, v string) error {
-	scale, err := strconv.ParseFloat(v, 64)
-	if err != nil || math.IsNaN(scale) || scale < 0.1 || scale > 100 {
-		return errors.New("give a number from 0.1 to 100")
+func setWaitScale(c *Config, _, v string) (err error) {
+	c.WaitScale, err = wait.ParseScale(v)
+	return err
+}
+
+func setRetries(c *Config, _, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > 5 {
+		return errors.New("give a whole number from 0 to 5")
 	}
-	c.WaitScale = scale
+	c.Retries = n
 	return nil
+}
+
+func yesOrNo(v string) (bool, error) {
+	yes, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, errors.New("give 1 or 0")
+	}
+	return yes, nil
 }
 
 func setBenchDuration(c *Config, _, v string) error {
@@ -108,37 +152,53 @@ func setBenchDuration(c *Config, _, v string) error {
 	return nil
 }
 
-// Load makes the configuration from the defaults, the environment and args,
-// the later ones winning. An empty variable counts as unset. Relative paths
-// start at dir. The error is flag.ErrHelp when help was asked for.
+// The file is read before all other settings.
+const (
+	fileEnv  = "CONFIG"
+	fileFlag = "config-file"
+	fileHelp = "YAML file with settings by the names of their flags; variables and flags override it"
+)
+
+// Load makes the configuration from the defaults, the file that CONFIG or
+// -config-file names, the environment and args, the later ones winning. An
+// empty variable counts as unset. Relative paths start at dir, those in the
+// file at its directory. The error has all that was refused: each is a
+// FieldError or a FileError, or says what is wrong with args. It is
+// flag.ErrHelp when help was asked for.
 func Load(args []string, getenv func(string) string, dir string) (Config, error) {
 	c := Default(dir)
-	var errs []error
+	given, errs := parseFlags(args)
+	if slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, flag.ErrHelp) }) {
+		return Config{}, flag.ErrHelp
+	}
+
+	source, file := fileEnv, getenv(fileEnv)
+	for _, g := range given {
+		if g.name == fileFlag {
+			source, file = "-"+fileFlag, g.value
+		}
+	}
+	if file != "" {
+		errs = append(errs, c.readFile(source, absolute(dir, file)))
+	}
+	set := func(s setting, field, value string) {
+		if err := s.set(&c, dir, value); err != nil {
+			errs = append(errs, &FieldError{Field: field, Value: value, Remedy: oneLine(err)})
+		}
+	}
 	for _, s := range settings {
 		if v := getenv(s.env); v != "" {
-			if err := s.set(&c, dir, v); err != nil {
-				errs = append(errs, &FieldError{Field: s.env, Value: v, Remedy: err.Error()})
+			set(s, s.env, v)
+		}
+	}
+	for _, g := range given {
+		for _, s := range settings {
+			if s.flag == g.name {
+				set(s, "-"+g.name, g.value)
 			}
 		}
 	}
-	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, s := range settings {
-		flags.Func(s.flag, s.usage, func(v string) error {
-			if err := s.set(&c, dir, v); err != nil {
-				errs = append(errs, &FieldError{Field: "-" + s.flag, Value: v, Remedy: err.Error()})
-			}
-			return nil
-		})
-	}
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return Config{}, flag.ErrHelp
-	} else if err != nil {
-		errs = append(errs, fmt.Errorf("%w; -help lists the flags", err))
-	}
-	for _, arg := range flags.Args() {
-		errs = append(errs, fmt.Errorf("%q: no argument is expected beside flags; -help lists them", arg))
-	}
+
 	if c.Cluster.Provider == "" {
 		c.Cluster.Provider = Lab
 		if c.Cluster.Kubeconfig != "" {
@@ -154,9 +214,39 @@ func Load(args []string, getenv func(string) string, dir string) (Config, error)
 	return c, nil
 }
 
+// flagValue is a flag as given.
+type flagValue struct{ name, value string }
+
+// parseFlags returns the flags in the order in which they are given, and what
+// is wrong with args.
+func parseFlags(args []string) (given []flagValue, errs []error) {
+	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	note := func(name, usage string) {
+		flags.Func(name, usage, func(v string) error {
+			given = append(given, flagValue{name, v})
+			return nil
+		})
+	}
+	note(fileFlag, fileHelp)
+	for _, s := range settings {
+		note(s.flag, s.usage)
+	}
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil, []error{flag.ErrHelp}
+	} else if err != nil {
+		errs = append(errs, fmt.Errorf("%w; -help lists the flags", err))
+	}
+	for _, arg := range flags.Args() {
+		errs = append(errs, fmt.Errorf("%q: no argument is expected beside flags; -help lists them", arg))
+	}
+	return given, errs
+}
+
 // Usage writes every setting with its variable, flag and meaning.
 func Usage(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(table, "  %s\t-%s\t%s\n", fileEnv, fileFlag, fileHelp)
 	for _, s := range settings {
 		fmt.Fprintf(table, "  %s\t-%s\t%s\n", s.env, s.flag, s.usage)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,15 +19,9 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-const (
-	readyLimit  = 3 * time.Minute
-	removeLimit = 2 * time.Minute
-)
-
 // A Deployment is a Manifest that was applied to a cluster. It is not safe for concurrent use.
 type Deployment struct {
 	*Manifest
-	Limit time.Duration // for Ready and Scale, before scaling; 3 minutes unless changed
 
 	cluster *cluster.Cluster
 	waiter  wait.Waiter
@@ -41,7 +34,7 @@ type Deployment struct {
 // registers their removal, and that of the claims made for the workload, in l. An object that
 // exists already is an error and stays as it is. On an error what was created so far is in l.
 func (m *Manifest) Apply(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Ledger) (*Deployment, error) {
-	d := &Deployment{Manifest: m, Limit: readyLimit, cluster: c, waiter: w, volumes: map[string]types.UID{}}
+	d := &Deployment{Manifest: m, cluster: c, waiter: w, volumes: map[string]types.UID{}}
 	what := fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)
 	l.Add("claims of "+what, d.DeleteClaims)
 	l.Add("objects of "+what, d.Delete)
@@ -95,7 +88,7 @@ func (d *Deployment) Delete(ctx context.Context) error {
 		}
 	}
 	if len(d.created) > 0 {
-		errs = errors.Join(errs, d.gone(ctx), d.podsGone(ctx, removeLimit), d.claimsGone(ctx, claims, false))
+		errs = errors.Join(errs, d.gone(ctx), d.podsGone(ctx, wait.PodsGone), d.claimsGone(ctx, claims, false))
 	}
 	return errs
 }
@@ -116,7 +109,7 @@ func (d *Deployment) delete(ctx context.Context, o *unstructured.Unstructured) e
 
 func (d *Deployment) gone(ctx context.Context) error {
 	what := fmt.Sprintf("the removal of the objects of %s %s/%s", d.Kind, d.Namespace, d.Name)
-	return d.waiter.Until(ctx, what, removeLimit, func(ctx context.Context) (bool, string, error) {
+	return d.waiter.Until(ctx, wait.ObjectsGone, what, func(ctx context.Context) (bool, string, error) {
 		var left []string
 		for _, o := range d.created {
 			current := &unstructured.Unstructured{}
@@ -144,9 +137,9 @@ func finalizers(names []string) string {
 	return " held by " + strings.Join(names, ", ")
 }
 
-func (d *Deployment) podsGone(ctx context.Context, limit time.Duration) error {
+func (d *Deployment) podsGone(ctx context.Context, name wait.Name) error {
 	what := fmt.Sprintf("the pods of %s %s/%s to be gone", d.Kind, d.Namespace, d.Name)
-	return d.waiter.Until(ctx, what, limit, func(ctx context.Context) (bool, string, error) {
+	return d.waiter.Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {
 		pods, err := d.Pods(ctx)
 		if err != nil {
 			return false, "", err

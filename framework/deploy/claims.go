@@ -135,7 +135,7 @@ func (d *Deployment) claimsGone(ctx context.Context, claims []corev1.PersistentV
 		return nil
 	}
 	what := fmt.Sprintf("the removal of %d claims of %s %s/%s and their volumes", len(claims), d.Kind, d.Namespace, d.Name)
-	return d.waiter.Until(ctx, what, removeLimit, func(ctx context.Context) (bool, string, error) {
+	return d.waiter.Until(ctx, wait.ClaimsGone, what, func(ctx context.Context) (bool, string, error) {
 		var left []string
 		for _, claim := range claims {
 			current, err := d.cluster.Client.CoreV1().PersistentVolumeClaims(d.Namespace).Get(ctx, claim.Name, metav1.GetOptions{})

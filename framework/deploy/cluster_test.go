@@ -22,7 +22,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-var quick = wait.Waiter{Scale: 0.001, Interval: time.Millisecond}
+var quick = wait.Waiter{Scale: wait.Scale{All: 0.001}, Interval: time.Millisecond}
 
 func claim(name, volume string, owner ...metav1.OwnerReference) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{
@@ -49,7 +49,7 @@ func deployment(t *testing.T, objects ...runtime.Object) (*Deployment, *fake.Cli
 		t.Fatal(err)
 	}
 	client := fake.NewClientset(objects...)
-	d := &Deployment{Manifest: m, Limit: readyLimit, cluster: &cluster.Cluster{Client: client}, waiter: quick, volumes: map[string]types.UID{}}
+	d := &Deployment{Manifest: m, cluster: &cluster.Cluster{Client: client}, waiter: quick, volumes: map[string]types.UID{}}
 	d.created = []*unstructured.Unstructured{{Object: map[string]any{"kind": "StatefulSet"}}}
 	return d, client
 }

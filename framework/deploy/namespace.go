@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,8 +13,6 @@ import (
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/wait"
 )
-
-const accountLimit = time.Minute
 
 // Namespace creates a namespace, registers its removal in l, and waits until pods can be made in
 // it, which takes its default service account. A namespace that exists already is an error.
@@ -30,7 +27,7 @@ func Namespace(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger
 	}
 	l.Add("namespace "+name, func(ctx context.Context) error { return deleteNamespace(ctx, c, w, ns) })
 
-	return w.Until(ctx, "the default service account of namespace "+name, accountLimit, func(ctx context.Context) (bool, string, error) {
+	return w.Until(ctx, wait.NamespaceReady, "the default service account of namespace "+name, func(ctx context.Context) (bool, string, error) {
 		_, err := c.Client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return false, "no service account; the controller manager makes it", nil
@@ -48,7 +45,7 @@ func deleteNamespace(ctx context.Context, c *cluster.Cluster, w wait.Waiter, ns 
 	if err != nil {
 		return err
 	}
-	return w.Until(ctx, "the removal of namespace "+ns.Name, removeLimit, func(ctx context.Context) (bool, string, error) {
+	return w.Until(ctx, wait.NamespaceGone, "the removal of namespace "+ns.Name, func(ctx context.Context) (bool, string, error) {
 		current, err := api.Get(ctx, ns.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):

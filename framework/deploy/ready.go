@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,13 +20,14 @@ const (
 
 // Ready waits until as many pods as the workload wants, and no others, are Ready. It ends early in
 // states that do not mend by themselves, such as an image that cannot be pulled, a crash loop, a
-// CSI driver or storage class that does not exist, and pods refused by admission. The error tells
+// CSI driver or storage class that does not exist, a mount that keeps failing, a pod that cannot be
+// scheduled, and pods refused by admission. The error tells
 // the state of the pods, the latest warnings, and the end of the log of containers that failed.
 func (d *Deployment) Ready(ctx context.Context) error {
 	var last snapshot
-	first := map[string]time.Time{} // when each trouble was first seen
+	var seen persisting
 	what := fmt.Sprintf("%s %s/%s to be ready", d.Kind, d.Namespace, d.Name)
-	err := d.waiter.Until(ctx, what, d.Limit, func(ctx context.Context) (bool, string, error) {
+	err := d.waiter.Until(ctx, wait.DeploymentReady, what, func(ctx context.Context) (bool, string, error) {
 		s, err := d.snapshot(ctx)
 		if err != nil {
 			return false, "", err
@@ -36,19 +36,9 @@ func (d *Deployment) Ready(ctx context.Context) error {
 		if s.ready() {
 			return true, s.String(), nil
 		}
-		now := time.Now()
-		present := map[string]time.Time{}
-		for _, t := range s.troubles(d.settled) {
-			since, ok := first[t.key]
-			if !ok {
-				since = now
-			}
-			present[t.key] = since
-			if now.Sub(since) >= t.hold {
-				return false, "", wait.Stop(errors.New(t.text))
-			}
+		if seen, err = seen.check(s.troubles(d.settled), time.Now(), d.waiter.Scale.Of(wait.DeploymentReady)); err != nil {
+			return false, "", err
 		}
-		first = present
 		return false, s.String(), nil
 	})
 	if err != nil {
@@ -73,7 +63,7 @@ func (d *Deployment) Scale(ctx context.Context, replicas int32) error {
 		return fmt.Errorf("scaling %s %s/%s to %d: %w", d.Kind, d.Namespace, d.Name, replicas, err)
 	}
 	if replicas == 0 {
-		return d.podsGone(ctx, d.Limit)
+		return d.podsGone(ctx, wait.ScaledDown)
 	}
 	return d.Ready(ctx)
 }

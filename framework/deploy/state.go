@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // workload is what Deployment and StatefulSet have in common.
@@ -93,7 +95,9 @@ const (
 	shortHold = 5 * time.Second
 	// The kubelet learns of a driver when its registrar restarts, and a class may be made by the
 	// same person a moment later.
-	longHold    = 15 * time.Second
+	longHold = 15 * time.Second
+	// Space may be freed, a claim be bound, a mount be tried again.
+	patientHold = time.Minute
 	maxRestarts = 2
 )
 
@@ -104,6 +108,26 @@ var holds = map[string]time.Duration{
 	"ErrImageNeverPull":          shortHold,
 	"CreateContainerConfigError": shortHold,
 	"CreateContainerError":       longHold,
+}
+
+// persisting remembers since when troubles are there, by their keys.
+type persisting map[string]time.Time
+
+// check returns the first trouble that has persisted for its hold, stretched by
+// scale, and what to remember for the next time.
+func (p persisting) check(troubles []trouble, now time.Time, scale float64) (persisting, error) {
+	present := persisting{}
+	for _, t := range troubles {
+		since, ok := p[t.key]
+		if !ok {
+			since = now
+		}
+		present[t.key] = since
+		if now.Sub(since) >= time.Duration(float64(t.hold)*scale) {
+			return present, wait.Stop(errors.New(t.text))
+		}
+	}
+	return present, nil
 }
 
 // baseline is what was seen when the deployment was last Ready; what happened before is not held
@@ -149,6 +173,12 @@ func (s snapshot) troubles(since baseline) []trouble {
 
 func podTroubles(pod corev1.Pod, since baseline) []trouble {
 	var found []trouble
+	if c := condition(pod, corev1.PodScheduled); c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+		found = append(found, trouble{
+			key: "unschedulable " + string(pod.UID), pod: pod.Name, hold: patientHold,
+			text: fmt.Sprintf("pod %s cannot be scheduled: %s", pod.Name, c.Message),
+		})
+	}
 	for _, c := range statuses(pod) {
 		t := trouble{pod: pod.Name, container: c.Name}
 		waiting := c.State.Waiting
@@ -189,6 +219,9 @@ func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
 	switch {
 	case e.Reason == "FailedMount" && driverMissing.MatchString(e.Message):
 		return t, s.podWaits(e.InvolvedObject.Name)
+	case e.Reason == "FailedMount" || e.Reason == "FailedAttachVolume":
+		t.hold = patientHold
+		return t, s.podWaits(e.InvolvedObject.Name)
 	case e.Reason == "ProvisioningFailed" && classMissing.MatchString(e.Message):
 		return t, len(live(s.pods, isReady)) < int(s.workload.want)
 	case e.Reason == "FailedCreate" && refused.MatchString(e.Message):
@@ -198,13 +231,24 @@ func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
 	return trouble{}, false
 }
 
+// podWaits reports whether a pod has not come as far as to start containers.
 func (s snapshot) podWaits(name string) bool {
 	for _, pod := range s.pods {
 		if pod.Name == name {
-			return pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil
+			return pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil &&
+				condition(pod, corev1.PodReadyToStartContainers).Status != corev1.ConditionTrue
 		}
 	}
 	return false
+}
+
+func condition(pod corev1.Pod, kind corev1.PodConditionType) corev1.PodCondition {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == kind {
+			return c
+		}
+	}
+	return corev1.PodCondition{}
 }
 
 func statuses(pod corev1.Pod) []corev1.ContainerStatus {

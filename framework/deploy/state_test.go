@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,20 @@ func deleted(p corev1.Pod) corev1.Pod {
 func inInit(p corev1.Pod) corev1.Pod {
 	p.Status.InitContainerStatuses, p.Status.ContainerStatuses = p.Status.ContainerStatuses, nil
 	return p
+}
+
+func with(p corev1.Pod, c corev1.PodCondition) corev1.Pod {
+	p.Status.Conditions = append(slices.Clone(p.Status.Conditions), c)
+	return p
+}
+
+func unschedulable(p corev1.Pod) corev1.Pod {
+	return with(p, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+		Reason: corev1.PodReasonUnschedulable, Message: "0/1 nodes are available: 1 Insufficient memory"})
+}
+
+func mounted(p corev1.Pod) corev1.Pod {
+	return with(p, corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue})
 }
 
 func waiting(reason, message string, restarts int32) corev1.ContainerStatus {
@@ -114,8 +129,10 @@ func TestTroubles(t *testing.T) {
 		{"init container", inInit(pod("a", corev1.PodPending, false, terminated(1, 2))), nil, "container memcached of pod a has ended 2 times", 0},
 		{"ended well", pod("a", corev1.PodRunning, false, terminated(0, 5)), nil, "", 0},
 		{"being deleted", deleted(pod("a", corev1.PodRunning, false, waiting("CrashLoopBackOff", "", 9))), nil, "", 0},
-		{"unschedulable may mend", pending, []corev1.Event{event("FailedScheduling", "0/1 nodes are available", "a")}, "", 0},
-		{"out of space may mend", pending, []corev1.Event{event("FailedMount", "not enough space", "a")}, "", 0},
+		{"an event says less than the pod", pending, []corev1.Event{event("FailedScheduling", "0/1 nodes are available", "a")}, "", 0},
+		{"unschedulable", unschedulable(pending), nil, "pod a cannot be scheduled: 0/1 nodes are available: 1 Insufficient memory", patientHold},
+		{"out of space", pending, []corev1.Event{event("FailedMount", "not enough space", "a")}, "FailedMount of Pod a: not enough space", patientHold},
+		{"mounted after all", mounted(pending), []corev1.Event{event("FailedMount", "not enough space", "a")}, "", 0},
 		{"no driver", pending, []corev1.Event{event("FailedMount",
 			"MountVolume.SetUp failed: driver name pmem-csi.intel.com not found in the list of registered CSI drivers", "a")},
 			"FailedMount of Pod a: MountVolume.SetUp failed: driver name", longHold},

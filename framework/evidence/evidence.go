@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	fileBytes = 1 << 20
-	logLines  = 10_000
-	stepLimit = 20 * time.Second
+	fileBytes   = 1 << 20
+	folderBytes = 32 << 20
+	logLines    = 10_000
+	stepLimit   = 20 * time.Second
 
 	indexFile = "index.txt"
 
@@ -31,18 +32,20 @@ const (
 )
 
 // Collect writes into dir, which is made if need be: the objects of the namespaces and of the cluster as
-// YAML and described, events, logs of all containers and of their previous instances, the logs
-// of PMEM-CSI, and of every node with PMEM-CSI the kernel's messages, logical volumes, namespaces and mounts.
-// Secrets' values are left out. A file holds at most 1 MiB; of longer ones the end is kept.
+// YAML and described, events, logs of all containers and of their previous instances, statistics of
+// running memcached servers, the logs of PMEM-CSI, and of every node with PMEM-CSI the kernel's messages,
+// logical volumes, namespaces and mounts. Whatever gives access to something is replaced: the
+// values of Secrets, keys, tokens, passwords. A file holds at most 1 MiB, of longer ones the end is kept; all
+// files together hold at most 32 MiB, and those that do not fit are left out.
 //
-// What could not be collected is told in index.txt and is no error, unless nothing was collected at all
-// or dir cannot be written.
+// What was left out or could not be collected is told in index.txt and is no error, unless nothing was
+// collected at all or dir cannot be written.
 func Collect(ctx context.Context, c *cluster.Cluster, dir string, namespaces []string) error {
 	client, err := dynamic.NewForConfig(c.Config)
 	if err != nil {
 		return fmt.Errorf("collecting evidence: %w", err)
 	}
-	col := &collector{cluster: c, dynamic: client, dir: dir}
+	col := &collector{cluster: c, dynamic: client, dir: dir, limit: folderBytes}
 	return col.collect(ctx, namespaces)
 }
 
@@ -50,9 +53,12 @@ type collector struct {
 	cluster *cluster.Cluster
 	dynamic dynamic.Interface
 	dir     string
+	limit   int // bytes of all files; folderBytes but in tests
 
 	written []string
 	missing []string
+	bytes   int   // in all files
+	left    int   // files that did not fit
 	broken  error // dir cannot be written
 }
 
@@ -64,6 +70,7 @@ func (c *collector) collect(ctx context.Context, namespaces []string) error {
 	for _, ns := range namespaces {
 		c.events(ctx, ns)
 		c.logs(ctx, ns, "")
+		c.memcached(ctx, ns)
 		c.objects(ctx, ns, namespaced)
 		c.describe(ctx, ns, describedInNamespace)
 	}
@@ -88,8 +95,10 @@ func (c *collector) index(start time.Time, namespaces []string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Evidence of namespaces %s, collected at %s in %s.\n", strings.Join(namespaces, ", "),
 		start.UTC().Format(time.RFC3339), time.Since(start).Round(time.Millisecond))
-	fmt.Fprintf(&b, "A file holds at most %d bytes; of longer ones the end was kept. Values of Secrets are left out.\n", fileBytes)
-	fmt.Fprintf(&b, "\nCollected, %d files:\n", len(c.written))
+	fmt.Fprintf(&b, "A file holds at most %d bytes; of longer ones the end was kept. All files hold at most %d bytes; %d did not fit.\n",
+		fileBytes, c.limit, c.left)
+	fmt.Fprintf(&b, "Keys, tokens, passwords and the values of Secrets are replaced by %s.\n", redacted)
+	fmt.Fprintf(&b, "\nCollected, %d files of %d bytes:\n", len(c.written), c.bytes)
 	slices.Sort(c.written)
 	for _, line := range c.written {
 		fmt.Fprintf(&b, "  %s\n", line)
@@ -98,7 +107,7 @@ func (c *collector) index(start time.Time, namespaces []string) error {
 	for _, line := range c.missing {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
-	return os.WriteFile(filepath.Join(c.dir, indexFile), []byte(b.String()), 0o644)
+	return os.WriteFile(filepath.Join(c.dir, indexFile), []byte(redactText(b.String())), 0o644)
 }
 
 // step runs one collection with a limit of its own and files its outcome under path. An empty text
@@ -120,16 +129,24 @@ func (c *collector) miss(path string, err error) {
 }
 
 func (c *collector) write(path, text string) {
+	// What is cut off anyway is not worth the time to redact it.
+	kept := tail(redactText(string(tail(text, 4*fileBytes))), fileBytes)
+	if c.bytes+len(kept) > c.limit {
+		c.left++
+		c.miss(path, fmt.Errorf("left out: its %d bytes do not fit into the %d that all files may have, of which %d are taken", len(kept), c.limit, c.bytes))
+		return
+	}
 	full := filepath.Join(c.dir, filepath.FromSlash(path))
 	err := os.MkdirAll(filepath.Dir(full), 0o755)
 	if err == nil {
-		err = os.WriteFile(full, tail(text, fileBytes), 0o644)
+		err = os.WriteFile(full, kept, 0o644)
 	}
 	if err != nil {
 		c.broken = errors.Join(c.broken, err)
 		c.miss(path, err)
 		return
 	}
+	c.bytes += len(kept)
 	c.written = append(c.written, path)
 }
 

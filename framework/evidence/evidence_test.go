@@ -1,11 +1,14 @@
 package evidence
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,7 +33,7 @@ func newCollector(t *testing.T, dir string, objects ...runtime.Object) *collecto
 	}
 	// Describers have no fake: nothing listens here, so they fail at once.
 	c := &cluster.Cluster{Client: fake.NewClientset(objects...), Config: &rest.Config{Host: "http://127.0.0.1:1"}}
-	return &collector{cluster: c, dynamic: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme.Scheme, kinds, objects...), dir: dir}
+	return &collector{cluster: c, dynamic: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme.Scheme, kinds, objects...), dir: dir, limit: folderBytes}
 }
 
 func read(t *testing.T, dir, path string) string {
@@ -130,6 +133,46 @@ func TestCollectIntoAFile(t *testing.T) {
 	}
 	if err := newCollector(t, file).collect(t.Context(), nil); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("error %v, want one that names %s", err, file)
+	}
+}
+
+func TestFolderIsBounded(t *testing.T) {
+	c := &collector{dir: t.TempDir(), limit: 100}
+	for _, size := range []int{60, 50, 40, 1} {
+		c.write(fmt.Sprintf("n/%d", size), strings.Repeat("x", size))
+	}
+	if err := c.index(time.Now(), []string{"n"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "n", "50")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file that does not fit: %v", err)
+	}
+	index := read(t, c.dir, "index.txt")
+	for _, want := range []string{
+		"All files hold at most 100 bytes; 2 did not fit.\n",
+		"Collected, 2 files of 100 bytes:\n  n/40\n  n/60\n",
+		"n/50: left out: its 50 bytes do not fit into the 100 that all files may have, of which 60 are taken\n",
+		"n/1: left out: its 1 bytes do not fit into the 100 that all files may have, of which 100 are taken\n",
+	} {
+		if !strings.Contains(index, want) {
+			t.Errorf("the index lacks %q:\n%s", want, index)
+		}
+	}
+}
+
+func TestEveryFileIsRedacted(t *testing.T) {
+	c := &collector{dir: t.TempDir(), limit: folderBytes}
+	c.step(t.Context(), "a.log", func(context.Context) (string, error) {
+		return "Authorization: Bearer hunter2hunter2\n", errors.New("GET /?token=hunter2: refused")
+	})
+	if err := c.index(time.Now(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if text := read(t, c.dir, "a.log"); text != "Authorization: Bearer REDACTED\n" {
+		t.Errorf("file %q", text)
+	}
+	if index := read(t, c.dir, "index.txt"); !strings.Contains(index, "a.log: GET /?token=REDACTED") || strings.Contains(index, "hunter2") {
+		t.Errorf("index: %s", index)
 	}
 }
 

@@ -117,7 +117,7 @@ func redact(o *unstructured.Unstructured) {
 			continue
 		}
 		for key := range values {
-			values[key] = "REDACTED"
+			values[key] = redacted
 		}
 	}
 }

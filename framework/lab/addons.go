@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +23,7 @@ import (
 	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 const (
@@ -142,7 +142,7 @@ func (l *Lab) awaitNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.wait.Until(ctx, "node "+nodeName+" to be Ready", 5*time.Minute, func(ctx context.Context) (bool, string, error) {
+	if err := l.wait.Until(ctx, wait.LabNode, "node "+nodeName+" to be Ready", func(ctx context.Context) (bool, string, error) {
 		if err := l.nodeAlive(); err != nil {
 			return false, "", err
 		}
@@ -171,7 +171,7 @@ func (l *Lab) awaitDriver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.wait.Until(ctx, "PMEM-CSI to offer the node's persistent memory", 5*time.Minute, func(ctx context.Context) (bool, string, error) {
+	if err := l.wait.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the node's persistent memory", func(ctx context.Context) (bool, string, error) {
 		if err := l.nodeAlive(); err != nil {
 			return false, "", err
 		}
@@ -179,7 +179,7 @@ func (l *Lab) awaitDriver(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return l.wait.Until(ctx, "cluster DNS", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
+	return l.wait.Until(ctx, wait.LabDNS, "cluster DNS", func(ctx context.Context) (bool, string, error) {
 		dns, err := client.AppsV1().Deployments("kube-system").Get(ctx, "coredns", metav1.GetOptions{})
 		if err != nil {
 			return false, "", err

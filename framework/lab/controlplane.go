@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
-	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -68,7 +67,7 @@ func (l *Lab) startControlPlane(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.wait.Until(ctx, "the API server of the lab", time.Minute, func(ctx context.Context) (bool, string, error) {
+	if err := l.wait.Until(ctx, wait.LabAPI, "the API server of the lab", func(ctx context.Context) (bool, string, error) {
 		select {
 		case err := <-etcdEnded:
 			return false, "", wait.Stop(err)

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -64,27 +65,76 @@ func TestCloseHandsOverTheContext(t *testing.T) {
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
+// Several goroutines add, each in its own order, and several close.
+func TestOrderUnderConcurrency(t *testing.T) {
 	var l ledger.Ledger
-	var mu sync.Mutex
-	undone := 0
-	var wg sync.WaitGroup
-	for range 20 {
-		wg.Go(func() {
-			l.Add("x", func(context.Context) error {
-				mu.Lock()
-				defer mu.Unlock()
-				undone++
-				return nil
-			})
+	var undone []string // guarded by the ledger: it undoes one entry at a time
+	var adders sync.WaitGroup
+	for g := range 8 {
+		adders.Go(func() {
+			for i := range 20 {
+				what := fmt.Sprintf("%d-%02d", g, i)
+				l.Add(what, func(context.Context) error {
+					undone = append(undone, what)
+					return nil
+				})
+			}
 		})
 	}
-	wg.Wait()
-	for range 4 {
-		wg.Go(func() { _ = l.Close(context.Background()) })
+	adders.Wait()
+	want := l.Left()
+	for g := range 8 {
+		var mine []string
+		for _, what := range want {
+			if strings.HasPrefix(what, fmt.Sprint(g)) {
+				mine = append(mine, what)
+			}
+		}
+		if !slices.IsSortedFunc(mine, func(a, b string) int { return strings.Compare(b, a) }) || len(mine) != 20 {
+			t.Errorf("goroutine %d: %q are not in the reverse of the order of adding", g, mine)
+		}
 	}
-	wg.Wait()
-	if undone != 20 {
-		t.Errorf("undone %d, want 20", undone)
+	var closers sync.WaitGroup
+	for range 4 {
+		closers.Go(func() {
+			if err := l.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	closers.Wait()
+	if !slices.Equal(undone, want) {
+		t.Errorf("undone %q, want %q", undone, want)
+	}
+}
+
+func TestLeftWhileUndoing(t *testing.T) {
+	var l ledger.Ledger
+	if left := l.Left(); left != nil {
+		t.Errorf("empty ledger: %q", left)
+	}
+	l.Add("namespace n", func(context.Context) error { return nil })
+	entered, release := make(chan struct{}), make(chan struct{})
+	l.Add("pod p", func(context.Context) error {
+		l.Add("late", func(context.Context) error { return errors.New("refused") })
+		close(entered)
+		<-release
+		return nil
+	})
+	done := make(chan error)
+	go func() { done <- l.Close(context.Background()) }()
+	<-entered
+	if left, want := l.Left(), []string{"late", "pod p", "namespace n"}; !slices.Equal(left, want) || l.Len() != 3 {
+		t.Errorf("left %q, want %q", left, want)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("interrupted"))
+	want := `the removal of ["late" "pod p" "namespace n"] goes on elsewhere: interrupted`
+	if err := l.Close(ctx); err == nil || err.Error() != want {
+		t.Errorf("beside another Close: %v, want %s", err, want)
+	}
+	close(release)
+	if err := <-done; err == nil || err.Error() != "removing late: refused" || l.Len() != 0 {
+		t.Errorf("error %v, left %q", err, l.Left())
 	}
 }

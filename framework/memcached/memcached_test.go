@@ -45,7 +45,7 @@ func start(t *testing.T) string {
 		_ = cmd.Wait()
 	})
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	err = wait.Waiter{Interval: 10 * time.Millisecond}.Until(t.Context(), "memcached at "+addr, 10*time.Second,
+	err = wait.Waiter{Interval: 10 * time.Millisecond}.Until(t.Context(), wait.PodRuns, "memcached at "+addr,
 		func(ctx context.Context) (bool, string, error) {
 			s, err := Open(ctx, addr)
 			if err != nil {

@@ -7,58 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/kubectl/pkg/util/podutils"
-
-	"pmem-memcached-e2e/framework/cluster"
 )
-
-// Labels and names of PMEM-CSI's deployment, deploy/kubernetes-1.25/pmem-csi-lvm.yaml of v1.1.0.
-const (
-	NodeDriverSelector  = "app.kubernetes.io/name=pmem-csi-node"
-	NodeDriverContainer = "pmem-driver"
-)
-
-// A NodeDriver is the pod of PMEM-CSI on one node, a way to the node's persistent memory.
-type NodeDriver struct {
-	Node           string
-	Namespace, Pod string
-
-	exec Execer
-}
-
-// FindNodeDriver returns the driver on a node.
-func FindNodeDriver(ctx context.Context, c *cluster.Cluster, node string) (*NodeDriver, error) {
-	pods, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
-		LabelSelector: NodeDriverSelector,
-		FieldSelector: "spec.nodeName=" + node,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("looking for the PMEM-CSI pod on node %s: %w", node, err)
-	}
-	pod, err := choose(pods.Items, node)
-	if err != nil {
-		return nil, err
-	}
-	return &NodeDriver{Node: node, Namespace: pod.Namespace, Pod: pod.Name, exec: c}, nil
-}
-
-func choose(pods []corev1.Pod, node string) (*corev1.Pod, error) {
-	var states []string
-	for i := range pods {
-		pod := &pods[i]
-		if pod.DeletionTimestamp == nil && podutils.IsPodReady(pod) {
-			return pod, nil
-		}
-		states = append(states, fmt.Sprintf("%s/%s (%s)", pod.Namespace, pod.Name, pod.Status.Phase))
-	}
-	if len(states) == 0 {
-		return nil, fmt.Errorf("no pod labelled %s on node %s; install PMEM-CSI there", NodeDriverSelector, node)
-	}
-	return nil, fmt.Errorf("no PMEM-CSI pod on node %s is Ready: %s", node, strings.Join(states, ", "))
-}
 
 func (d *NodeDriver) run(ctx context.Context, command ...string) (string, error) {
 	text, err := run(ctx, d.exec, d.Namespace, d.Pod, NodeDriverContainer, command...)
@@ -81,9 +30,15 @@ func (v LogicalVolume) Backs(m Mount) bool {
 	return m.Device == v.Path || m.Device == "/dev/mapper/"+escape(v.Group)+"-"+escape(v.Name)
 }
 
+// The fields of the reports that are read, see lvs(8) and vgs(8).
+const (
+	lvsFields = "lv_name,vg_name,lv_size,lv_path"
+	vgsFields = "vg_name,vg_size,vg_free"
+)
+
 // LogicalVolumes lists the logical volumes of the node.
 func (d *NodeDriver) LogicalVolumes(ctx context.Context) ([]LogicalVolume, error) {
-	text, err := d.run(ctx, "lvs", "--reportformat", "json", "-o", "lv_name,vg_name,lv_size,lv_path", "--units", "b")
+	text, err := d.run(ctx, "lvs", "--reportformat", "json", "-o", lvsFields, "--units", "b")
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +103,7 @@ type VolumeGroup struct {
 
 // VolumeGroups lists the volume groups of the node; the driver makes one a region.
 func (d *NodeDriver) VolumeGroups(ctx context.Context) ([]VolumeGroup, error) {
-	text, err := d.run(ctx, "vgs", "--reportformat", "json", "-o", "vg_name,vg_size,vg_free", "--units", "b")
+	text, err := d.run(ctx, "vgs", "--reportformat", "json", "-o", vgsFields, "--units", "b")
 	if err != nil {
 		return nil, err
 	}
@@ -273,4 +228,26 @@ func (d *NodeDriver) Report(ctx context.Context, what string) (string, error) {
 		return d.run(ctx, "cat", "/proc/1/mountinfo")
 	}
 	return "", fmt.Errorf("node %s: no report %q; there are lvs, vgs, ndctl and mounts", d.Node, what)
+}
+
+// Free returns the bytes of persistent memory of the node from which a volume
+// can be made: the largest of what is free in a volume group or, without LVM,
+// in a region.
+func (d *NodeDriver) Free(ctx context.Context) (int64, error) {
+	groups, err := d.VolumeGroups(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var most int64
+	for _, g := range groups {
+		most = max(most, g.Free)
+	}
+	if len(groups) > 0 {
+		return most, nil
+	}
+	regions, err := d.Regions(ctx)
+	for _, r := range regions {
+		most = max(most, r.AvailableSize)
+	}
+	return most, err
 }

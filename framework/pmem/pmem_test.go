@@ -243,7 +243,8 @@ func startWithMemoryFile(t *testing.T) (name, addr, file string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	err = wait.Waiter{Interval: 10 * time.Millisecond}.Until(t.Context(), "memcached at "+addr, 10*time.Second,
+	w := wait.Waiter{Interval: 10 * time.Millisecond, Limits: map[wait.Name]time.Duration{wait.PodRuns: 10 * time.Second}}
+	err = w.Until(t.Context(), wait.PodRuns, "memcached at "+addr,
 		func(ctx context.Context) (bool, string, error) {
 			var d net.Dialer
 			conn, err := d.DialContext(ctx, "tcp", addr)

@@ -2,79 +2,198 @@ package report
 
 import (
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
-	"time"
+	"slices"
+
+	"pmem-memcached-e2e/framework/spec"
 )
 
-// Verdict is what a run says about the deployment under test.
-type Verdict string
-
-const (
-	Conformant    Verdict = "CONFORMANT"
-	NotConformant Verdict = "NOT CONFORMANT"
-	Unknown       Verdict = "UNDETERMINED"
-)
-
-// Exit codes of the runner.
+// Exit codes of a run.
 const (
 	ExitConformant    = 0
 	ExitNotConformant = 1
 	ExitUndetermined  = 2
-	ExitUsage         = 3
+	ExitLeaked        = 4
 	ExitInterrupted   = 130
 )
 
-// Verdict is Conformant only when at least one spec was planned, every planned
-// spec passed and nothing went wrong around them. A failed spec decides
-// against the deployment whatever else happened.
-func (s Summary) Verdict() Verdict {
-	switch {
-	case s.Count(Failed) > 0:
-		return NotConformant
-	case len(s.Results) == 0 || len(s.Trouble) > 0 || !s.passedAll():
-		return Unknown
-	default:
-		return Conformant
-	}
+// Weight orders results, the worst highest.
+func (r Result) Weight() int {
+	return slices.Index([]Result{NotExamined, Conformant, ConformantKnown, LeakedOnly, Undetermined, NotConformant}, r)
 }
 
-// ExitCode is the runner's exit code for v.
-func (v Verdict) ExitCode() int {
-	switch v {
-	case Conformant:
+// ExitCode is that of a run that was not interrupted.
+func (r Result) ExitCode() int {
+	switch r {
+	case Conformant, ConformantKnown:
 		return ExitConformant
 	case NotConformant:
 		return ExitNotConformant
-	default:
-		return ExitUndetermined
+	case LeakedOnly:
+		return ExitLeaked
 	}
+	return ExitUndetermined
 }
 
-// Write prints a line for each spec that did not pass and each trouble, the
-// counts, and the verdict as the last line.
-func (s Summary) Write(w io.Writer, reportDir string) error {
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, r := range s.Results {
-		if r.Outcome != Passed {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Outcome, r.ID, r.Level, r.Took.Round(100*time.Millisecond), r.Reason)
+// finding is a reason for a result.
+type finding struct {
+	result Result
+	reason string
+}
+
+func find(r Result, format string, args ...any) finding {
+	return finding{r, fmt.Sprintf(format, args...)}
+}
+
+// conclude is the weightiest of findings, which it sorts, but at least least.
+func conclude(least Result, findings []finding) (Result, []string) {
+	slices.SortStableFunc(findings, func(a, b finding) int { return b.result.Weight() - a.result.Weight() })
+	reasons := make([]string, len(findings))
+	for i, f := range findings {
+		reasons[i] = f.reason
+		if f.result.Weight() > least.Weight() {
+			least = f.result
 		}
 	}
-	for _, t := range s.Trouble {
-		fmt.Fprintf(table, "trouble\t\t\t\t%s\n", t)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	passed, failed := s.Count(Passed), s.Count(Failed)
-	counts := []string{fmt.Sprintf("%d passed", passed), fmt.Sprintf("%d failed", failed)}
-	for _, o := range []Outcome{Undetermined, NotRun} {
-		if n := s.Count(o); n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", n, o))
+	return least, reasons
+}
+
+// judge derives the verdict from everything else in the document.
+func (d Document) judge() Verdict {
+	v := Verdict{Profiles: []ProfileVerdict{}}
+	least := NotExamined
+	var findings []finding
+	for _, profile := range d.profiles() {
+		p, found := d.judgeProfile(profile)
+		v.Profiles = append(v.Profiles, p)
+		if p.Result == NotExamined {
+			continue
+		}
+		findings = append(findings, found...)
+		if p.Result.Weight() > least.Weight() {
+			least = p.Result
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d passed, %d failed\nverdict  %s (%s) · reports in %s\n",
-		passed, failed, s.Verdict(), strings.Join(counts, ", "), reportDir)
-	return err
+	if least == NotExamined {
+		findings = append(findings, find(Undetermined, "no spec was run"))
+	}
+	v.Result, v.Reasons = conclude(least, append(findings, d.around()...))
+	v.ExitCode = v.Result.ExitCode()
+	if d.Run.Interrupted {
+		v.ExitCode = ExitInterrupted
+	}
+	return v
+}
+
+// around are the findings that are about no single spec.
+func (d Document) around() []finding {
+	var findings []finding
+	if d.Run.Interrupted {
+		findings = append(findings, find(Undetermined, "the run was interrupted"))
+	}
+	for _, t := range d.Trouble {
+		findings = append(findings, finding{Undetermined, t})
+	}
+	for _, k := range d.Known {
+		if k.Met != nil && !*k.Met {
+			findings = append(findings, find(Undetermined, "the known failure of %s in %s was not seen: remove its entry", k.Requirement, k.Spec))
+		}
+	}
+	for _, l := range d.Leaks {
+		findings = append(findings, find(LeakedOnly, "left behind: %s", l))
+	}
+	return findings
+}
+
+// profiles are those with specs, in the order of the field.
+func (d Document) profiles() []spec.Profile {
+	var others []spec.Profile
+	ordered := []spec.Profile{spec.Ephemeral, spec.Persistent, spec.Driver}
+	found := map[spec.Profile]bool{}
+	for _, s := range d.Specs {
+		if !found[s.Profile] && !slices.Contains(ordered, s.Profile) {
+			others = append(others, s.Profile)
+		}
+		found[s.Profile] = true
+	}
+	slices.Sort(others)
+	return slices.DeleteFunc(append(ordered, others...), func(p spec.Profile) bool { return !found[p] })
+}
+
+func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding) {
+	v := ProfileVerdict{Profile: profile, Counts: map[spec.Outcome]int{}, Reasons: []string{}}
+	levels := d.levels()
+	var findings []finding
+	var skipped []string // of level MUST
+	total := 0
+	for _, s := range d.Specs {
+		if s.Profile != profile {
+			continue
+		}
+		total++
+		v.Counts[s.Outcome]++
+		findings = append(findings, s.findings(levels)...)
+		if s.Outcome == spec.Skipped && s.Level != spec.Should {
+			skipped = append(skipped, s.ID)
+		}
+	}
+	switch ran := total - v.Counts[spec.Skipped] - v.Counts[spec.NotApplicable]; {
+	case v.Counts[spec.Skipped] == total:
+		v.Result, v.Reasons = NotExamined, []string{"none of its specs was selected"}
+		return v, nil
+	case ran == 0 && len(skipped) == 0:
+		v.Result, v.Reasons = NotExamined, []string{"none of its specs applies to this cluster"}
+		return v, nil
+	case ran == v.Counts[spec.Undetermined]+v.Counts[spec.NotRun]:
+		findings = append(findings, find(Undetermined, "no spec of the profile %s came to a result", profile))
+	}
+	if len(skipped) > 0 {
+		findings = append(findings, find(Undetermined, "%d MUST specs were skipped on request: %s", len(skipped), words(skipped)))
+	}
+	v.Result, v.Reasons = conclude(Conformant, findings)
+	return v, findings
+}
+
+// findings are what s contributes to the verdict; none when it is all well.
+func (s SpecResult) findings(levels map[spec.ReqID]spec.Level) []finding {
+	var found []finding
+	switch s.Outcome {
+	case spec.Failed:
+		found = append(found, s.failure(levels)...)
+	case spec.Undetermined, spec.NotRun:
+		result := Undetermined
+		if s.Level == spec.Should {
+			result = Conformant
+		}
+		found = append(found, find(result, "%s is %s: %s", s.ID, s.Outcome, s.Reason))
+	}
+	switch {
+	case len(s.Leaks) > 0:
+		found = append(found, find(LeakedOnly, "%s left behind %d: first %s", s.ID, len(s.Leaks), oneLine(s.Leaks[0].String())))
+	case s.Outcome == spec.Leaked:
+		found = append(found, find(LeakedOnly, "%s leaked: %s", s.ID, s.Reason))
+	}
+	if s.Attempts > 1 {
+		found = append(found, find(Conformant, "%s is flaky: %s at attempt %d", s.ID, s.Outcome, s.Attempts))
+	}
+	return found
+}
+
+func (s SpecResult) failure(levels map[spec.ReqID]spec.Level) []finding {
+	broken, unknown := s.failedMusts(levels), s.unknownMusts(levels)
+	var found []finding
+	switch {
+	case len(broken) > 0 && s.Known == "":
+		return []finding{find(NotConformant, "%s failed: %s", s.ID, s.Reason)}
+	case len(broken) > 0:
+		found = append(found, find(ConformantKnown, "%s fails as known, see %s: %s", s.ID, s.Known, s.Reason))
+		if len(unknown) > 0 {
+			found = append(found, find(ConformantKnown, "%s could not examine %s because of it", s.ID, words(unknown)))
+		}
+	default:
+		found = append(found, find(Conformant, "%s: a SHOULD is not met: %s", s.ID, s.Reason))
+		if len(unknown) > 0 {
+			found = append(found, find(Undetermined, "%s could not examine %s because of it", s.ID, words(unknown)))
+		}
+	}
+	return found
 }

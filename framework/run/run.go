@@ -1,55 +1,72 @@
-// Package run takes a configuration to a verdict: it checks everything that
-// can be checked beforehand, brings the cluster up, runs the suite as a child
-// process, and always takes down what it brought up.
+// Package run takes a configuration to a report and a verdict: it checks
+// everything that can be checked beforehand, brings the cluster up, runs the
+// suite as a child process, and always takes down what it brought up and
+// writes what it knows.
 package run
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
+	"k8s.io/apimachinery/pkg/util/rand"
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/live"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
+
+// ExitUsage is the exit code when the run could not be begun because of what
+// the user gave or the machine lacks. The others are those of report.Verdict.
+const ExitUsage = 3
+
+// Target is a cluster that is up.
+type Target struct {
+	Kubeconfig     string
+	MemcachedImage string // takes the place of every image called memcached; empty: none does
+}
 
 // Provider has a cluster to run the specs on.
 type Provider interface {
-	// Up returns the path of a kubeconfig and the image that takes the place
-	// of every image called memcached, if any.
-	Up(ctx context.Context) (kubeconfig, memcachedImage string, err error)
+	// Up tells progress to w, in whole lines, and its waits to observe.
+	Up(ctx context.Context, w io.Writer, observe func(wait.Record)) (Target, error)
 	// Down removes what Up made, also when Up failed or was interrupted.
-	Down(ctx context.Context) error
+	Down(ctx context.Context, w io.Writer) error
 }
 
 // Existing is a cluster that runs already and keeps running.
-type Existing struct{ Kubeconfig, MemcachedImage string }
+type Existing Target
 
 // Up implements Provider.
-func (e Existing) Up(context.Context) (kubeconfig, memcachedImage string, err error) {
-	return e.Kubeconfig, e.MemcachedImage, nil
+func (e Existing) Up(context.Context, io.Writer, func(wait.Record)) (Target, error) {
+	return Target(e), nil
 }
 
 // Down implements Provider.
-func (e Existing) Down(context.Context) error { return nil }
+func (e Existing) Down(context.Context, io.Writer) error { return nil }
 
 // Runner is one run.
 type Runner struct {
 	Config         config.Config
 	Provider       Provider
 	Root           string // absolute directory of the module
+	Suite          string // package of the specs, such as ./e2e
+	Version        string // of this project's source
 	Signals        <-chan os.Signal
+	Getenv         func(string) string
 	Stdout, Stderr *os.File
 
 	manifests   map[spec.Profile]*deploy.Manifest
+	recorder    *report.Recorder // nil until the plan is known
+	live        *live.Printer
 	interrupted bool
 }
 
@@ -61,7 +78,7 @@ const (
 )
 
 // UsageError is about what the user gave or the machine lacks; the run ends
-// with report.ExitUsage.
+// with ExitUsage.
 type UsageError struct{ Err error }
 
 func (e *UsageError) Error() string { return e.Err.Error() }
@@ -69,113 +86,151 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the error itself.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Run returns the exit code, see package report. The verdict is the last line
-// on Stdout, except after a usage error, which is told on Stderr.
+// Run returns the exit code. The verdict is the last line on Stdout, except
+// after a usage error, which is told on Stderr and leaves no report.
 func (r *Runner) Run(ctx context.Context) int {
+	r.live = live.New(r.Stdout, r.Getenv)
+	defer r.live.Close()
 	temp, err := os.MkdirTemp("", "pmem-memcached-e2e-")
 	if err != nil {
-		return r.conclude(report.Summary{}, fmt.Errorf("make a temporary directory: %w", err))
+		return r.refuse(fmt.Errorf("make a temporary directory: %w", err), report.ExitUndetermined)
 	}
 	defer os.RemoveAll(temp)
-	return r.conclude(r.run(ctx, temp))
-}
 
-func (r *Runner) conclude(sum report.Summary, err error) int {
+	err = r.run(ctx, temp)
 	interrupted := r.interrupted || errors.Is(err, errInterrupted)
 	if usage, ok := errors.AsType[*UsageError](err); ok && !interrupted {
-		fmt.Fprintf(r.Stderr, "e2e: %v\n", usage)
-		return report.ExitUsage
+		r.discard()
+		return r.refuse(usage, ExitUsage)
 	}
-	switch {
-	case interrupted:
-		if len(sum.Trouble) == 0 { // else the suite says it itself
-			sum.Trouble = append(sum.Trouble, errInterrupted.Error())
+	if r.recorder == nil {
+		if interrupted {
+			return r.refuse(err, report.ExitInterrupted)
 		}
-		if err != nil && err.Error() != errInterrupted.Error() {
-			sum.Trouble = append(sum.Trouble, err.Error())
+		return r.refuse(err, report.ExitUndetermined)
+	}
+	r.recorder.Run(func(run *report.Run) { run.Interrupted = interrupted })
+	if err != nil && !errors.Is(err, errInterrupted) {
+		r.recorder.Trouble(err.Error())
+	}
+	doc, err := r.write(time.Now())
+	r.live.Verdict(doc, r.Config.ReportDir)
+	if err != nil {
+		return r.refuse(fmt.Errorf("write the report: %w", err), report.ExitUndetermined)
+	}
+	if path := r.Getenv("GITHUB_STEP_SUMMARY"); path != "" {
+		if err := live.AppendSummary(path, r.path(summaryFile)); err != nil {
+			return r.refuse(fmt.Errorf("write the job's summary: %w", err), report.ExitUndetermined)
 		}
-	case err != nil:
-		sum.Trouble = append(sum.Trouble, err.Error())
 	}
-	code := sum.Verdict().ExitCode()
-	if err := sum.Write(r.Stdout, r.Config.ReportDir); err != nil {
-		fmt.Fprintf(r.Stderr, "e2e: write the verdict: %v\n", err)
-		code = report.ExitUndetermined
-	}
-	if interrupted {
-		return report.ExitInterrupted
-	}
+	return doc.Verdict.ExitCode
+}
+
+func (r *Runner) refuse(err error, code int) int {
+	fmt.Fprintf(r.Stderr, "e2e: %v\n", err)
 	return code
 }
 
-func (r *Runner) say(topic, format string, args ...any) {
-	fmt.Fprintf(r.Stdout, "%-8s %s\n", topic, fmt.Sprintf(format, args...))
-}
-
-func (r *Runner) run(parent context.Context, temp string) (report.Summary, error) {
+func (r *Runner) run(parent context.Context, temp string) error {
 	ctx, stop := untilSignal(parent, r.Signals)
 	defer stop()
 	if err := r.validate(ctx); err != nil {
-		return report.Summary{}, err
+		return err
 	}
-	start := time.Now()
-	s, err := build(ctx, r.Root, temp)
+	s, err := build(ctx, r.Root, r.Suite, temp)
 	if err != nil {
-		return report.Summary{}, err
+		return err
 	}
 	if err := r.Config.WriteFile(s.config()); err != nil {
-		return report.Summary{}, err
+		return err
 	}
-	plan, err := s.plan(ctx, r.Config.Select)
+	listing, err := s.list(ctx, r.Config.Select)
 	if err != nil {
-		return report.Summary{}, err
+		return err
 	}
-	if err := cleanReports(r.Config.ReportDir); err != nil {
-		return report.Summary{}, &UsageError{fmt.Errorf("REPORT_DIR=%q: %w", r.Config.ReportDir, err)}
+	catalogue, err := spec.NewCatalogue(listing.Specs)
+	if err != nil {
+		return err
 	}
-	r.say("plan", "%d of %d specs · %s · %s · built in %s", len(plan.Selected), plan.Total,
-		describe(r.Config.Select), r.Config.Cluster.Provider, time.Since(start).Round(100*time.Millisecond))
+	var known []report.KnownFailure
+	if path := r.Config.KnownFailures; path != "" {
+		if known, err = report.ReadKnown(path, time.Now(), catalogue); err != nil {
+			return &UsageError{err}
+		}
+	}
+	if err := r.begin(catalogue, known); err != nil {
+		return err
+	}
+	return errors.Join(r.onCluster(ctx, stop, s, listing), r.down(parent))
+}
 
-	sum, err := r.onCluster(ctx, stop, s, plan)
-	return sum, errors.Join(err, r.down(parent))
+// begin leaves a report that says that the run has not ended, in case that it
+// never does.
+func (r *Runner) begin(catalogue spec.Catalogue, known []report.KnownFailure) error {
+	if err := cleanReports(r.Config.ReportDir); err != nil {
+		return &UsageError{fmt.Errorf("REPORT_DIR=%q: %w", r.Config.ReportDir, err)}
+	}
+	start := time.Now()
+	c := r.Config
+	about := report.Run{
+		ID: start.UTC().Format("20060102T150405Z") + "-" + rand.String(5), Version: r.Version, Started: start,
+		Command: c.Command(""), Provider: c.Cluster.Provider, Qualification: c.Qualification,
+		Selection: filter(c.Select), Seed: c.Select.Seed, WaitScale: c.WaitScale.String(), Retries: c.Retries,
+		Deployments: map[string]string{},
+	}
+	for profile, m := range r.manifests {
+		about.Deployments[string(profile)] = r.relative(m.Dir)
+	}
+	unfinished := report.NewRecorder(about, catalogue)
+	unfinished.Plan(spec.Plan(catalogue.Specs, func(string) bool { return true }, "", nil))
+	unfinished.Trouble("the run has not ended: it goes on, or was killed")
+	r.recorder = report.NewRecorder(about, catalogue)
+	r.recorder.Known(known)
+	r.live.Requirements(catalogue.Requirements)
+	return writeDocument(r.Config.ReportDir, unfinished.Finish(start, nil))
 }
 
 // onCluster brings the cluster up and runs the suite. stop ends the watching
 // for signals by ctx.
-func (r *Runner) onCluster(ctx context.Context, stop func(), s suite, plan report.Plan) (report.Summary, error) {
+func (r *Runner) onCluster(ctx context.Context, stop func(), s suite, listing spec.Listing) error {
+	// Until the cluster is known every selected spec is to run.
+	plan := r.plan(listing, nil)
+	r.recorder.Plan(plan)
+	r.live.Plan(plan)
 	if err := ctx.Err(); err != nil {
-		return report.Summary{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	kubeconfig, image, err := r.Provider.Up(ctx)
+	target, err := r.Provider.Up(ctx, r.live.Writer(), r.observe)
 	if err != nil {
-		return report.Summary{}, r.because(ctx, "bring up the cluster", err)
+		return r.because(ctx, "bring up the cluster", err)
 	}
-	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage = kubeconfig, image
+	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage = target.Kubeconfig, target.MemcachedImage
+	r.Config.Events = eventsFile
+	if _, err = r.examine(ctx, listing); err != nil {
+		return r.because(ctx, "preflight", err)
+	}
 	if err := r.Config.WriteFile(s.config()); err != nil {
-		return report.Summary{}, err
-	}
-	limited, cancel := context.WithTimeout(ctx, r.scaled(preflightLimit))
-	defer cancel()
-	c, err := cluster.Connect(limited, kubeconfig, r.Config.Cluster.Context)
-	if err != nil {
-		return report.Summary{}, r.because(ctx, "preflight", err)
-	}
-	if err := preflight(limited, c, r.planned(plan)); err != nil {
-		return report.Summary{}, r.because(ctx, "preflight", err)
+		return err
 	}
 	stop()
+	return r.runSuite(s)
+}
 
-	limit := r.scaled(suiteLimit)
-	cmd := s.command(r.Config, limit, r.Stdout, r.Stderr)
-	code, err := supervise(cmd, r.Signals, patience{run: limit + suiteGrace, grace: r.scaled(suiteGrace)}, r.Stderr)
-	sum, readErr := report.Read(filepath.Join(r.Config.ReportDir, jsonReport), plan)
-	if readErr != nil {
-		return sum, errors.Join(err, fmt.Errorf("the suite ended with exit code %d: %w", code, readErr))
+func (r *Runner) plan(listing spec.Listing, features map[spec.Feature]spec.Support) []spec.Planned {
+	return spec.Plan(listing.Specs, selectedBy(listing), filter(r.Config.Select), features)
+}
+
+func runnable(plan []spec.Planned) bool {
+	for _, p := range plan {
+		if p.Outcome == "" {
+			return true
+		}
 	}
-	if err == nil && code != 0 && sum.Verdict() == report.Conformant {
-		err = fmt.Errorf("the suite ended with exit code %d although its report has no failure", code)
-	}
-	return sum, err
+	return false
+}
+
+func (r *Runner) observe(w wait.Record) {
+	r.recorder.Record(report.Event{Time: time.Now(), Kind: report.WaitEnded, Wait: &w})
 }
 
 // because tells an interrupt from an error of its own.
@@ -191,7 +246,7 @@ func (r *Runner) down(parent context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), r.scaled(downLimit))
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- r.Provider.Down(ctx) }()
+	go func() { done <- r.Provider.Down(ctx, r.live.Writer()) }()
 	for {
 		select {
 		case s := <-r.Signals:
@@ -207,7 +262,7 @@ func (r *Runner) down(parent context.Context) error {
 }
 
 func (r *Runner) scaled(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * r.Config.WaitScale)
+	return time.Duration(float64(d) * r.Config.WaitScale.Max())
 }
 
 // validate refuses what cannot work, before anything is started.
@@ -217,6 +272,7 @@ func (r *Runner) validate(ctx context.Context) error {
 		errs = append(errs, &config.FieldError{Field: "LABELS", Value: r.Config.Select.Labels,
 			Remedy: "not a Ginkgo label filter; write one such as 'ephemeral && MUST'"})
 	}
+	errs = append(errs, validateSkips(r.Config.SkipPreflight))
 	if err := errors.Join(errs...); err != nil {
 		return &UsageError{err}
 	}
@@ -247,15 +303,4 @@ func (r *Runner) validate(ctx context.Context) error {
 		return &UsageError{err}
 	}
 	return nil
-}
-
-// planned are the manifests that the selected specs deploy.
-func (r *Runner) planned(plan report.Plan) []*deploy.Manifest {
-	var used []*deploy.Manifest
-	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
-		if slices.ContainsFunc(plan.Selected, func(p report.Planned) bool { return slices.Contains(p.Labels, string(profile)) }) {
-			used = append(used, r.manifests[profile])
-		}
-	}
-	return used
 }

@@ -3,66 +3,20 @@ package run
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
-	"net/http/httptest"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	storagev1 "k8s.io/api/storage/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
-
-// source is a small suite, as package e2e is one.
-const source = `package e2e
-
-import (
-	"flag"
-	"fmt"
-	"os"
-	"testing"
-
-	"github.com/onsi/ginkgo/v2"
-)
-
-var _ = flag.String("config", "", "")
-
-func TestE2E(t *testing.T) { ginkgo.RunSpecs(t, "small") }
-
-var _ = ginkgo.It("AAA-01 passes", ginkgo.Label("AAA-01", "MUST", "ephemeral"), func() {})
-
-var _ = ginkgo.It("AAA-02 fails", ginkgo.Label("AAA-02", "MUST", "ephemeral"), func() { ginkgo.Fail("AAA-02 is not met\nmore") })
-
-var _ = ginkgo.It("AAA-03 waits", ginkgo.Label("AAA-03", "MUST", "ephemeral"), func(ctx ginkgo.SpecContext) {
-	fmt.Println("spec waits")
-	<-ctx.Done()
-})
-
-var _ = ginkgo.It("AAA-04 dies", ginkgo.Label("AAA-04", "MUST", "ephemeral"), func() { os.Exit(0) })
-`
-
-// module is a directory with that suite, built against the modules of this
-// one.
-func module(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join("..", "..", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, name), string(data))
-	}
-	write(t, filepath.Join(dir, "e2e", "suite_test.go"), source)
-	return dir
-}
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
@@ -74,39 +28,6 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// apiServer answers what the checks before a run ask, and returns a
-// kubeconfig for it.
-func apiServer(t *testing.T) (kubeconfig string) {
-	t.Helper()
-	answers := map[string]any{
-		"/version": map[string]string{"gitVersion": "v1.36.3", "major": "1", "minor": "36"},
-		"/apis/storage.k8s.io/v1/csidrivers/driver.example": driver(storagev1.VolumeLifecycleEphemeral),
-		"/apis/storage.k8s.io/v1/csinodes": storagev1.CSINodeList{Items: []storagev1.CSINode{{
-			ObjectMeta: metav1.ObjectMeta{Name: "worker"},
-			Spec:       storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: "driver.example"}}},
-		}}},
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, ok := answers[r.URL.Path]
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(answer)
-	}))
-	t.Cleanup(server.Close)
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	write(t, path, `apiVersion: v1
-kind: Config
-current-context: test
-contexts: [{name: test, context: {cluster: test, user: test}}]
-clusters: [{name: test, cluster: {server: "`+server.URL+`"}}]
-users: [{name: test, user: {}}]
-`)
-	return path
-}
-
 // recorder is a provider that keeps account of its use.
 type recorder struct {
 	kubeconfig string
@@ -114,35 +35,74 @@ type recorder struct {
 	log        []string
 }
 
-func (p *recorder) Up(context.Context) (kubeconfig, memcachedImage string, err error) {
+func (p *recorder) Up(_ context.Context, w io.Writer, observe func(wait.Record)) (Target, error) {
 	p.log = append(p.log, "up")
-	return p.kubeconfig, "image:1", p.upErr
+	observe(wait.Record{Name: wait.LabNode, What: "the node", Done: true})
+	_, err := io.WriteString(w, "cluster  is up\n")
+	return Target{Kubeconfig: p.kubeconfig, MemcachedImage: "image:1"}, errors.Join(p.upErr, err)
 }
 
-func (p *recorder) Down(ctx context.Context) error {
+func (p *recorder) Down(ctx context.Context, _ io.Writer) error {
 	p.log = append(p.log, "down")
 	return ctx.Err()
 }
 
-type outcome struct {
+// ran is what is left of a run.
+type ran struct {
 	code           int
 	stdout, stderr string
 	provider       *recorder
 	dir            string // of the reports
 }
 
-func (o outcome) lastLine() string {
+func (o ran) all() string { return o.stdout + o.stderr }
+
+func (o ran) lastLine() string {
 	lines := strings.Split(strings.TrimSpace(o.stdout), "\n")
 	return lines[len(lines)-1]
 }
 
-// execute runs the whole of it; onLine is called for each line of output.
-func execute(t *testing.T, root string, change func(*config.Config, *recorder), onLine func(string, chan<- os.Signal)) outcome {
+// document is the report, which has to be valid.
+func (o ran) document(t *testing.T) report.Document {
 	t.Helper()
+	path := filepath.Join(o.dir, reportFile)
+	if err := report.ValidateFile(path); err != nil {
+		t.Errorf("the report is not valid: %v", err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := report.Decode(path, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func outcomes(doc report.Document) map[string]spec.Outcome {
+	found := map[string]spec.Outcome{}
+	for _, s := range doc.Specs {
+		if s.Outcome != spec.Skipped {
+			found[s.ID] = s.Outcome
+		}
+	}
+	return found
+}
+
+// execute runs the whole of it with the suite in testdata/outcomes; onLine is
+// called for each line of output, with the way to send a signal.
+func execute(t *testing.T, change func(*config.Config, *recorder), onLine func(string, chan<- os.Signal)) ran {
+	t.Helper()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := config.Default(t.TempDir())
 	c.Cluster.Provider = config.Lab
 	c.Deploy.Ephemeral = kustomization(t, inlineWorkload)
 	c.Deploy.Persistent = kustomization(t, claimWorkload)
+	c.SkipPreflight = []string{"images", "pmem"}
 	p := &recorder{kubeconfig: apiServer(t)}
 	change(&c, p)
 
@@ -167,10 +127,13 @@ func execute(t *testing.T, root string, change func(*config.Config, *recorder), 
 		}
 		text <- b.String()
 	}()
-	r := Runner{Config: c, Provider: p, Root: root, Signals: signals, Stdout: stdout, Stderr: stderr}
+	r := Runner{
+		Config: c, Provider: p, Root: root, Suite: "./framework/run/testdata/outcomes", Version: "test",
+		Signals: signals, Getenv: func(string) string { return "" }, Stdout: stdout, Stderr: stderr,
+	}
 	code := r.Run(t.Context())
 	_ = stdout.Close()
-	o := outcome{code: code, stdout: <-text, provider: p, dir: c.ReportDir}
+	o := ran{code: code, stdout: <-text, provider: p, dir: c.ReportDir}
 	if _, err := stderr.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
@@ -182,137 +145,90 @@ func execute(t *testing.T, root string, change func(*config.Config, *recorder), 
 	return o
 }
 
-func TestRun(t *testing.T) {
-	const anyCalls = "any" // it depends on when the signal arrives
-	root := module(t)
+// TestOutcomes runs a real suite that ends in every way.
+func TestOutcomes(t *testing.T) {
 	tests := []struct {
-		name     string
-		change   func(*config.Config, *recorder)
-		onLine   func(string, chan<- os.Signal)
-		code     int
-		provider string // what was called, or anyCalls
-		last     string // part of the last line of stdout
-		says     string // part of the output
+		name   string
+		change func(*config.Config, *recorder)
+		onLine func(string, chan<- os.Signal)
+		code   int
+		want   map[string]spec.Outcome
+		result report.Result
+		reason string // part of the reason of the first spec, or of the verdict
 	}{
 		{
-			name: "conformant", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "AAA-01" },
-			code: 0, provider: "up down", last: "verdict  CONFORMANT (1 passed, 0 failed)", says: "\n1 passed, 0 failed\n",
+			name: "passed", change: focus("AAA-01"), code: 2, result: report.Undetermined, // the others are skipped
+			want: map[string]spec.Outcome{"AAA-01": spec.Passed}, reason: "skipped",
 		},
 		{
-			name: "a spec fails", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "AAA-01 || AAA-02" },
-			code: 1, provider: "up down", last: "verdict  NOT CONFORMANT (1 passed, 1 failed)", says: "AAA-02 is not met",
+			name: "failed", change: focus("AAA-02"), code: 1, result: report.NotConformant,
+			want: map[string]spec.Outcome{"AAA-02": spec.Failed}, reason: "EPH-01 one pod is ready",
 		},
 		{
-			name: "the suite dies, and an earlier report is not taken for its own", change: func(c *config.Config, _ *recorder) {
-				c.Select.Focus = "AAA-04"
-				write(t, filepath.Join(c.ReportDir, jsonReport), `[{"SuiteSucceeded":true,"SpecReports":[]}]`)
+			name: "undetermined, each in its way", change: focus("AAA-0[4567]|AAA-13|AAA-14"), code: 2, result: report.Undetermined,
+			want: map[string]spec.Outcome{
+				"AAA-04": spec.Undetermined, "AAA-05": spec.Undetermined, "AAA-06": spec.Undetermined,
+				"AAA-07": spec.Undetermined, "AAA-13": spec.Undetermined, "AAA-14": spec.Undetermined,
 			},
-			code: 2, provider: "up down", last: "verdict  UNDETERMINED", says: "read the suite's report: open",
+			reason: "could not reach the pod: connection refused",
 		},
 		{
-			name: "interrupted", change: func(c *config.Config, _ *recorder) { c.Select.Focus = "AAA-03" },
+			name: "leaked", change: focus("AAA-08"), code: 2, result: report.Undetermined,
+			want: map[string]spec.Outcome{"AAA-08": spec.Leaked}, reason: "claim default/data",
+		},
+		{
+			name: "not applicable", change: focus("AAA-0[19]"), code: 2, result: report.Undetermined,
+			want: map[string]spec.Outcome{"AAA-01": spec.Passed, "AAA-09": spec.NotApplicable},
+		},
+		{
+			name: "the suite dies: what ran is known, the rest is not run", change: func(c *config.Config, _ *recorder) {
+				c.Select.Focus, c.Select.Seed = "AAA-01|AAA-02|AAA-08|AAA-10", 1
+			},
+			code: -1, want: map[string]spec.Outcome{"AAA-10": spec.Undetermined}, reason: "the suite ended while it ran",
+		},
+		{
+			name: "interrupted", change: focus("AAA-11"), code: 130, result: report.Undetermined,
 			onLine: func(line string, signals chan<- os.Signal) {
-				if line == "spec waits" {
-					signals <- syscall.SIGINT
+				if strings.Contains(line, "plan") {
+					go func() { signals <- syscall.SIGINT }()
 				}
 			},
-			code: 130, provider: "up down", last: "verdict  UNDETERMINED", says: "interrupted",
+			want: nil,
 		},
 		{
-			name: "interrupted before the cluster is up", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "AAA-01" },
-			onLine: func(line string, signals chan<- os.Signal) {
-				if strings.HasPrefix(line, "plan ") {
-					signals <- syscall.SIGTERM
-				}
-			},
-			code: 130, provider: anyCalls, last: "verdict  ",
-		},
-		{
-			name: "the cluster does not come up", change: func(c *config.Config, p *recorder) {
-				c.Select.Labels, p.upErr = "AAA-01", errors.New("no room for the node")
-			},
-			code: 2, provider: "up down", last: "verdict  UNDETERMINED", says: "bring up the cluster: no room for the node",
-		},
-		{
-			name: "the machine cannot have the cluster", change: func(c *config.Config, p *recorder) {
-				c.Select.Labels, p.upErr = "AAA-01", &UsageError{errors.New("no QEMU; install it")}
-			},
-			code: 3, provider: "up down", says: "no QEMU; install it",
-		},
-		{
-			name: "the driver is absent", change: func(c *config.Config, _ *recorder) {
-				c.Select.Labels = "AAA-01"
-				c.Deploy.Ephemeral = kustomization(t, strings.ReplaceAll(inlineWorkload, "driver.example", "other.example"))
-			},
-			code: 2, provider: "up down", last: "verdict  UNDETERMINED", says: `preflight: the CSI driver "other.example" is absent`,
-		},
-		{
-			name: "nothing selected", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "persistent" },
-			code: 3, says: `LABELS="persistent" selects none of the 4 specs; the labels are: AAA-01 AAA-02`,
-		},
-		{
-			name: "malformed filter", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "(MUST" },
-			code: 3, says: `LABELS="(MUST": not a Ginkgo label filter; write one`,
-		},
-		{
-			name: "kustomization does not render", change: func(c *config.Config, _ *recorder) { c.Deploy.Persistent = t.TempDir() },
-			code: 3, says: "PERSISTENT=",
-		},
-		{
-			name: "no API server", change: func(c *config.Config, p *recorder) {
-				data, err := os.ReadFile(p.kubeconfig)
-				if err != nil {
-					t.Fatal(err)
-				}
-				path := filepath.Join(t.TempDir(), "dead")
-				lines := strings.Split(string(data), "\n")
-				for i, line := range lines {
-					if strings.HasPrefix(line, "clusters:") {
-						lines[i] = `clusters: [{name: test, cluster: {server: "http://127.0.0.1:1"}}]`
-					}
-				}
-				write(t, path, strings.Join(lines, "\n"))
-				c.Cluster = config.Cluster{Provider: config.Existing, Kubeconfig: path}
-			},
-			code: 3, says: "KUBECONFIG=",
+			name: "flaky", change: func(c *config.Config, _ *recorder) { c.Select.Focus, c.Retries = "AAA-12", 1 },
+			code: 2, result: report.Undetermined, want: map[string]spec.Outcome{"AAA-12": spec.Passed},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			temp := t.TempDir()
-			t.Setenv("TMPDIR", temp)
-			o := execute(t, root, tt.change, tt.onLine)
-			if o.code != tt.code {
+			o := execute(t, tt.change, tt.onLine)
+			doc := o.document(t)
+			if o.code != tt.code && tt.code >= 0 {
 				t.Errorf("exit code %d, want %d", o.code, tt.code)
 			}
-			if got := strings.Join(o.provider.log, " "); got != tt.provider && tt.provider != anyCalls {
-				t.Errorf("the provider did %q, want %q", got, tt.provider)
+			if o.code != doc.Verdict.ExitCode {
+				t.Errorf("exit code %d, the report says %d", o.code, doc.Verdict.ExitCode)
 			}
-			if tt.last != "" && !strings.HasPrefix(o.lastLine(), tt.last) {
-				t.Errorf("last line %q, want %q", o.lastLine(), tt.last)
-			}
-			if all := o.stdout + o.stderr; !strings.Contains(all, tt.says) {
-				t.Errorf("the output lacks %q", tt.says)
-			}
-			left, err := os.ReadDir(temp)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, entry := range left {
-				if strings.HasPrefix(entry.Name(), "pmem-memcached-e2e-") {
-					t.Errorf("%s was left behind", entry.Name())
+			got := outcomes(doc)
+			for id, want := range tt.want {
+				if got[id] != want {
+					t.Errorf("%s: %q, want %q", id, got[id], want)
 				}
 			}
-			if tt.code <= 1 {
-				for _, name := range []string{jsonReport, junitReport} {
-					if _, err := os.Stat(filepath.Join(o.dir, name)); err != nil {
-						t.Error(err)
-					}
-				}
+			if tt.result != "" && doc.Verdict.Result != tt.result {
+				t.Errorf("verdict %s, want %s", doc.Verdict.Result, tt.result)
+			}
+			if !strings.Contains(o.all(), tt.reason) {
+				t.Errorf("the output lacks %q", tt.reason)
 			}
 			if t.Failed() {
-				t.Logf("stdout:\n%s\nstderr:\n%s", o.stdout, o.stderr)
+				t.Logf("outcomes %v\nstdout:\n%s\nstderr:\n%s", maps.Collect(maps.All(got)), o.stdout, o.stderr)
 			}
 		})
 	}
+}
+
+func focus(pattern string) func(*config.Config, *recorder) {
+	return func(c *config.Config, _ *recorder) { c.Select.Focus = pattern }
 }

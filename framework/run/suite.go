@@ -3,28 +3,32 @@ package run
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
 )
 
-// suite is the compiled test binary of package e2e.
+// suite is the compiled test binary of the package with the specs.
 type suite struct {
 	binary string // absolute
 	dir    string // where it runs, so that it finds testdata
-	temp   string // for its configuration and the plan
+	temp   string // for its configuration and the listing
 }
 
 // build compiles the suite into temp.
-func build(ctx context.Context, root, temp string) (suite, error) {
-	s := suite{binary: filepath.Join(temp, "e2e.test"), dir: filepath.Join(root, "e2e"), temp: temp}
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", s.binary, "./e2e")
+func build(ctx context.Context, root, pkg, temp string) (suite, error) {
+	s := suite{binary: filepath.Join(temp, "e2e.test"), dir: filepath.Join(root, pkg), temp: temp}
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", s.binary, pkg)
 	cmd.Dir = root
 	ownGroup(cmd)
 	cmd.Cancel = func() error { killGroup(cmd); return nil }
@@ -32,47 +36,58 @@ func build(ctx context.Context, root, temp string) (suite, error) {
 		if ctx.Err() != nil {
 			return suite{}, fmt.Errorf("build the suite: %w", context.Cause(ctx))
 		}
-		return suite{}, fmt.Errorf("build the suite: go test -c ./e2e: %w\n%s", err, bytes.TrimSpace(out))
+		return suite{}, fmt.Errorf("build the suite: go test -c %s: %w\n%s", pkg, err, bytes.TrimSpace(out))
 	}
 	return s, nil
 }
 
-// plan asks the suite which specs it would run.
-func (s suite) plan(ctx context.Context, sel config.Select) (report.Plan, error) {
-	path := filepath.Join(s.temp, "plan.json")
-	args := append(selection(sel), "--ginkgo.dry-run", "--ginkgo.succinct", "--ginkgo.no-color", "--ginkgo.json-report="+path)
-	cmd := exec.CommandContext(ctx, s.binary, append([]string{"-config=" + s.config()}, args...)...)
+// list asks the suite for its specs and which of them are selected.
+func (s suite) list(ctx context.Context, sel config.Select) (spec.Listing, error) {
+	path := filepath.Join(s.temp, "listing.json")
+	cmd := exec.CommandContext(ctx, s.binary, append([]string{"-list=" + path}, selection(sel)...)...)
 	cmd.Dir = s.dir
 	ownGroup(cmd)
 	cmd.Cancel = func() error { killGroup(cmd); return nil }
-	out, runErr := cmd.CombinedOutput()
+	fail := func(err error, out []byte) (spec.Listing, error) {
+		return spec.Listing{}, fmt.Errorf("list the specs: %w\n%s", err, bytes.TrimSpace(out))
+	}
+	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		return report.Plan{}, fmt.Errorf("plan the run: %w", context.Cause(ctx))
+		return spec.Listing{}, fmt.Errorf("list the specs: %w", context.Cause(ctx))
 	}
-	if runErr != nil {
-		return report.Plan{}, fmt.Errorf("plan the run: %w\n%s", runErr, bytes.TrimSpace(out))
-	}
-	plan, err := report.ReadPlan(path)
 	if err != nil {
-		return report.Plan{}, fmt.Errorf("plan the run: %w\n%s", err, bytes.TrimSpace(out))
+		return fail(err, out)
 	}
-	if len(plan.Selected) == 0 {
-		return report.Plan{}, &UsageError{fmt.Errorf("%s selects none of the %d specs; the labels are: %s",
-			describe(sel), plan.Total, strings.Join(plan.Labels, " "))}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fail(err, out)
 	}
-	return plan, nil
+	var listing spec.Listing
+	if err := json.Unmarshal(data, &listing); err != nil {
+		return fail(err, out)
+	}
+	switch {
+	case len(listing.Specs) == 0:
+		return fail(errors.New("the suite has none"), out)
+	case len(listing.Selected) == 0:
+		return spec.Listing{}, &UsageError{fmt.Errorf("%s selects none of the %d specs; the labels are: %s",
+			filter(sel), len(listing.Specs), strings.Join(listing.Labels, " "))}
+	}
+	return listing, nil
 }
 
-func describe(sel config.Select) string {
+func selectedBy(listing spec.Listing) func(id string) bool {
+	return func(id string) bool { return slices.Contains(listing.Selected, id) }
+}
+
+// filter is what the user selects by, in the user's words.
+func filter(sel config.Select) string {
 	var parts []string
 	if sel.Labels != "" {
 		parts = append(parts, fmt.Sprintf("LABELS=%q", sel.Labels))
 	}
 	if sel.Focus != "" {
 		parts = append(parts, fmt.Sprintf("FOCUS=%q", sel.Focus))
-	}
-	if len(parts) == 0 {
-		return "no filter"
 	}
 	return strings.Join(parts, " with ")
 }
@@ -93,46 +108,74 @@ func selection(sel config.Select) []string {
 
 func (s suite) config() string { return filepath.Join(s.temp, "config.json") }
 
-// Files below the report directory.
-const (
-	jsonReport  = "report.json"
-	junitReport = "junit.xml"
-	evidence    = "evidence"
-)
+// eventsFile is where the child finds the pipe that it inherits.
+const eventsFile = "/dev/fd/3"
 
-// cleanReports removes what an earlier run left, so that it is never taken for
-// this run's, and makes the directory.
-func cleanReports(dir string) error {
-	for _, name := range []string{jsonReport, junitReport, evidence} {
-		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("remove the earlier report: %w", err)
-		}
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the report directory: %w", err)
-	}
-	return nil
-}
-
-// command is the suite with everything that a run needs.
-func (s suite) command(c config.Config, limit time.Duration, stdout, stderr *os.File) *exec.Cmd {
+// command is the suite with everything that a run needs. What it prints is for
+// its log; what counts goes to events.
+func (s suite) command(c config.Config, limit time.Duration, log, events *os.File) *exec.Cmd {
 	args := append([]string{"-config=" + s.config()}, selection(c.Select)...)
-	args = append(args, "--ginkgo.v", "--ginkgo.silence-skips", "--ginkgo.fail-on-empty",
-		"--ginkgo.timeout="+limit.String(),
-		"--ginkgo.json-report="+filepath.Join(c.ReportDir, jsonReport),
-		"--ginkgo.junit-report="+filepath.Join(c.ReportDir, junitReport))
-	if !colourful(stdout) {
-		args = append(args, "--ginkgo.no-color")
+	args = append(args, "--ginkgo.v", "--ginkgo.silence-skips", "--ginkgo.fail-on-empty", "--ginkgo.no-color",
+		"--ginkgo.timeout="+limit.String())
+	if c.Retries > 0 {
+		args = append(args, fmt.Sprintf("--ginkgo.flake-attempts=%d", c.Retries+1))
 	}
 	cmd := exec.Command(s.binary, args...)
 	cmd.Dir = s.dir
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{events}
 	return cmd
 }
 
-// colourful tells whether f is a terminal whose user has not refused colour,
-// see no-color.org.
-func colourful(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+// runSuite runs the suite to its end and records what it tells.
+func (r *Runner) runSuite(s suite) error {
+	log, err := os.Create(r.path(suiteLog))
+	if err != nil {
+		return fmt.Errorf("make the suite's log: %w", err)
+	}
+	defer log.Close()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe for the suite's events: %w", err)
+	}
+	defer read.Close()
+	ended := false
+	told := make(chan error, 1)
+	go func() {
+		told <- report.ReadEvents(read, func(e report.Event) error {
+			r.record(e)
+			ended = ended || e.Kind == report.SuiteEnded
+			return nil
+		})
+	}()
+
+	limit := r.scaled(suiteLimit)
+	cmd := s.command(r.Config, limit, log, write)
+	code, err := supervise(cmd, r.Signals, patience{run: limit + suiteGrace, grace: r.scaled(suiteGrace)}, r.live.Writer())
+	_ = write.Close() // the child has its own
+	if readErr := <-told; readErr != nil {
+		err = errors.Join(err, fmt.Errorf("read the suite's events: %w", readErr))
+	}
+	if ended {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("the suite died with exit code %d; the end of %s: %s", code, r.path(suiteLog), lastLines(r.path(suiteLog), 5)))
+}
+
+func (r *Runner) record(e report.Event) {
+	if e.Kind == report.SuiteStarted {
+		r.recorder.Run(func(run *report.Run) { _, _ = fmt.Sscan(e.Text, &run.Seed) })
+	}
+	r.recorder.Record(e)
+	r.live.Event(e)
+}
+
+// lastLines returns the end of a file in one line.
+func lastLines(path string, n int) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }

@@ -18,6 +18,7 @@ type Level string
 const (
 	Must   Level = "MUST"
 	Should Level = "SHOULD"
+	Fact   Level = "FACT" // of requirements only: describes the environment, nobody can violate it
 )
 
 // Profile is the mode of deployment that a spec examines.
@@ -26,7 +27,10 @@ type Profile string
 const (
 	Ephemeral  Profile = "ephemeral"  // CSI inline volume: the cache lives as long as the pod
 	Persistent Profile = "persistent" // claim: the cache outlives the pod
+	Driver     Profile = "driver"     // PMEM-CSI as seen by this workload
 )
+
+func (p Profile) known() bool { return p == Ephemeral || p == Persistent || p == Driver }
 
 // Feature is something a cluster may lack.
 type Feature string
@@ -83,8 +87,8 @@ func (s Spec) Validate() error {
 	if s.Level != Must && s.Level != Should {
 		bad("Level", s.Level, "MUST or SHOULD")
 	}
-	if s.Profile != Ephemeral && s.Profile != Persistent {
-		bad("Profile", s.Profile, "ephemeral or persistent")
+	if !s.Profile.known() {
+		bad("Profile", s.Profile, "ephemeral, persistent or driver")
 	}
 	for _, f := range s.Needs {
 		if f != DAX && f != InlineVolume && f != NodeAccess {

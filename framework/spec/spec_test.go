@@ -21,6 +21,7 @@ func TestValidate(t *testing.T) {
 		want   []string // parts of the error; none: valid
 	}{
 		{"valid", func(*Spec) {}, nil},
+		{"of the driver", func(s *Spec) { s.Profile = Driver }, nil},
 		{"no id", func(s *Spec) { s.ID = "" }, []string{"ID"}},
 		{"id in lower case", func(s *Spec) { s.ID = "rst-01" }, []string{"ID", "rst-01"}},
 		{"no title", func(s *Spec) { s.Title = "" }, []string{"Title"}},
@@ -28,6 +29,7 @@ func TestValidate(t *testing.T) {
 		{"malformed requirement", func(s *Spec) { s.Covers = []ReqID{"RST"} }, []string{"Covers", `"RST"`}},
 		{"requirement twice", func(s *Spec) { s.Covers = []ReqID{"RST-01", "RST-01"} }, []string{"once"}},
 		{"no level", func(s *Spec) { s.Level = "" }, []string{"Level"}},
+		{"fact as level", func(s *Spec) { s.Level = Fact }, []string{"Level", "FACT"}},
 		{"unknown profile", func(s *Spec) { s.Profile = "both" }, []string{"Profile", "both"}},
 		{"unknown feature", func(s *Spec) { s.Needs = []Feature{"gpu"} }, []string{"Needs", "gpu"}},
 		{"tag in upper case", func(s *Spec) { s.Tags = []string{"Slow"} }, []string{"Tags", "Slow"}},

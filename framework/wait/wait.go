@@ -10,20 +10,23 @@ import (
 
 const defaultInterval = 250 * time.Millisecond
 
-// A Record describes one finished wait.
+// A Record describes a wait.
 type Record struct {
-	What  string
-	Took  time.Duration
-	Limit time.Duration // after scaling
-	Done  bool
-	Last  string // the last state seen
+	Name  Name          `yaml:"name"`
+	What  string        `yaml:"what"`
+	Took  time.Duration `yaml:"took"`
+	Limit time.Duration `yaml:"limit"` // after scaling
+	Done  bool          `yaml:"done"`
+	Last  string        `yaml:"last"` // the last state seen
 }
 
 // A Waiter holds what all waits of a run have in common. The zero value is ready for use.
 type Waiter struct {
-	Scale    float64       // factor for every limit; 0 means 1
-	Interval time.Duration // between the end of one probe and the start of the next; 0 means 250 ms
-	Observe  func(Record)  // called at the end of every wait, if set
+	Scale    Scale
+	Interval time.Duration          // between the end of one probe and the start of the next; 0 means 250 ms
+	Limits   map[Name]time.Duration // in place of the default ones
+	Begin    func(Record)           // called at the start of every wait, if set
+	Observe  func(Record)           // called at the end of every wait, if set
 }
 
 // A TimeoutError reports that the awaited state was not reached within the limit.
@@ -50,6 +53,21 @@ func (e *StoppedError) Error() string {
 
 func (e *StoppedError) Unwrap() error { return e.Err }
 
+// An InterruptedError reports that the context ended before the state was reached. It says nothing
+// about what was awaited.
+type InterruptedError struct {
+	What  string
+	After time.Duration
+	Last  string
+	Err   error // the cause
+}
+
+func (e *InterruptedError) Error() string {
+	return fmt.Sprintf("waiting for %s was interrupted after %s: %v; last seen %s", e.What, round(e.After), e.Err, orNothing(e.Last))
+}
+
+func (e *InterruptedError) Unwrap() error { return e.Err }
+
 type stop struct{ err error }
 
 func (s *stop) Error() string { return s.err.Error() }
@@ -65,13 +83,13 @@ func Stop(err error) error {
 }
 
 // Until calls probe until it reports done, and at least once. The context of the probe ends with
-// the scaled limit. The string returned by probe is a one-line description of the state; an error
+// the limit of the wait's name. The string returned by probe is a one-line description of the state; an error
 // is remembered as the last state seen, and the probe is tried again, unless it was made by Stop.
 //
 // The error is a *TimeoutError when the limit passed, a *StoppedError when probe ended the wait,
-// and wraps the cause of ctx when ctx ended first.
-func (w Waiter) Until(ctx context.Context, what string, limit time.Duration, probe func(context.Context) (done bool, seen string, err error)) error {
-	limit, err := w.scaled(limit)
+// and an *InterruptedError when ctx ended first.
+func (w Waiter) Until(ctx context.Context, name Name, what string, probe func(context.Context) (done bool, seen string, err error)) error {
+	limit, err := w.Limit(name)
 	if err != nil {
 		return fmt.Errorf("waiting for %s: %w", what, err)
 	}
@@ -84,10 +102,13 @@ func (w Waiter) Until(ctx context.Context, what string, limit time.Duration, pro
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
+	if w.Begin != nil {
+		w.Begin(Record{Name: name, What: what, Limit: limit})
+	}
 	last := ""
 	finish := func(done bool, err error) error {
 		if w.Observe != nil {
-			w.Observe(Record{What: what, Took: time.Since(start), Limit: limit, Done: done, Last: last})
+			w.Observe(Record{Name: name, What: what, Took: time.Since(start), Limit: limit, Done: done, Last: last})
 		}
 		return err
 	}
@@ -112,8 +133,7 @@ func (w Waiter) Until(ctx context.Context, what string, limit time.Duration, pro
 		select {
 		case <-limited.Done():
 			if ctx.Err() != nil {
-				return finish(false, fmt.Errorf("waiting for %s was interrupted after %s: %w; last seen %s",
-					what, round(time.Since(start)), context.Cause(ctx), orNothing(last)))
+				return finish(false, &InterruptedError{What: what, After: time.Since(start), Last: last, Err: context.Cause(ctx)})
 			}
 			return finish(false, &TimeoutError{What: what, Limit: limit, Last: last})
 		case <-pause.C:
@@ -121,17 +141,16 @@ func (w Waiter) Until(ctx context.Context, what string, limit time.Duration, pro
 	}
 }
 
-func (w Waiter) scaled(limit time.Duration) (time.Duration, error) {
+// Limit is the longest time that a wait of that name may take.
+func (w Waiter) Limit(name Name) (time.Duration, error) {
+	limit, ok := w.Limits[name]
+	if !ok {
+		limit, _ = Default(name)
+	}
 	if limit <= 0 {
-		return 0, fmt.Errorf("limit %s: want a positive duration", limit)
+		return 0, fmt.Errorf("%q has no limit; name it in package wait", name)
 	}
-	switch {
-	case w.Scale < 0:
-		return 0, fmt.Errorf("scale of the limits %g: want a positive number", w.Scale)
-	case w.Scale == 0:
-		return limit, nil
-	}
-	return time.Duration(float64(limit) * w.Scale), nil
+	return time.Duration(float64(limit) * w.Scale.Of(name)), nil
 }
 
 func describe(seen string, err error) string {

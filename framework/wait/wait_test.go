@@ -103,8 +103,13 @@ func TestUntil(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			calls = 0
 			var records []wait.Record
-			w := wait.Waiter{Scale: test.scale, Interval: tick, Observe: func(r wait.Record) { records = append(records, r) }}
-			err := w.Until(t.Context(), "the tide", test.limit, func(ctx context.Context) (bool, string, error) {
+			var begun []wait.Record
+			w := wait.Waiter{
+				Scale: wait.Scale{All: test.scale}, Interval: tick, Limits: map[wait.Name]time.Duration{wait.PodRuns: test.limit},
+				Begin:   func(r wait.Record) { begun = append(begun, r) },
+				Observe: func(r wait.Record) { records = append(records, r) },
+			}
+			err := w.Until(t.Context(), wait.PodRuns, "the tide", func(ctx context.Context) (bool, string, error) {
 				calls++
 				return test.probe(ctx)
 			})
@@ -113,6 +118,9 @@ func TestUntil(t *testing.T) {
 			}
 			if len(records) != 1 {
 				t.Fatalf("%d records, want 1", len(records))
+			}
+			if len(begun) != 1 || begun[0].What != "the tide" || begun[0].Limit != records[0].Limit || begun[0].Name != wait.PodRuns {
+				t.Errorf("begun %+v", begun)
 			}
 			r := records[0]
 			if r.What != "the tide" || r.Last != test.last || r.Done != (test.want == "") || r.Took <= 0 {
@@ -126,16 +134,18 @@ func TestUntil(t *testing.T) {
 }
 
 func TestErrorsByType(t *testing.T) {
-	w := wait.Waiter{Interval: tick}
+	limits := func(d time.Duration) map[wait.Name]time.Duration { return map[wait.Name]time.Duration{wait.PodRuns: d} }
+	w := wait.Waiter{Interval: tick, Limits: limits(5 * tick)}
 	moon := errors.New("the moon is gone")
 
-	err := w.Until(t.Context(), "the tide", 5*tick, func(context.Context) (bool, string, error) { return false, "low", nil })
+	err := w.Until(t.Context(), wait.PodRuns, "the tide", func(context.Context) (bool, string, error) { return false, "low", nil })
 	var timeout *wait.TimeoutError
 	if !errors.As(err, &timeout) || timeout.What != "the tide" || timeout.Limit != 5*tick || timeout.Last != "low" {
 		t.Errorf("%#v, want a TimeoutError", err)
 	}
 
-	err = w.Until(t.Context(), "the tide", time.Hour, func(context.Context) (bool, string, error) { return false, "", wait.Stop(moon) })
+	w.Limits = limits(time.Hour)
+	err = w.Until(t.Context(), wait.PodRuns, "the tide", func(context.Context) (bool, string, error) { return false, "", wait.Stop(moon) })
 	var stopped *wait.StoppedError
 	if !errors.As(err, &stopped) || !errors.Is(err, moon) || stopped.What != "the tide" {
 		t.Errorf("%#v, want a StoppedError of %v", err, moon)
@@ -148,18 +158,19 @@ func TestErrorsByType(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctrlC := errors.New("interrupted by the user")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err := wait.Waiter{Interval: time.Hour}.Until(ctx, "the tide", time.Hour, func(context.Context) (bool, string, error) {
+	err := wait.Waiter{Interval: time.Hour}.Until(ctx, wait.PodRuns, "the tide", func(context.Context) (bool, string, error) {
 		cancel(ctrlC)
 		return false, "low", nil
 	})
-	if !errors.Is(err, ctrlC) || !strings.HasPrefix(err.Error(), "waiting for the tide was interrupted after ") || !strings.HasSuffix(err.Error(), "last seen low") {
+	var interrupted *wait.InterruptedError
+	if !errors.As(err, &interrupted) || !errors.Is(err, ctrlC) || !strings.HasPrefix(err.Error(), "waiting for the tide was interrupted after ") || !strings.HasSuffix(err.Error(), "last seen low") {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestProbeIsBounded(t *testing.T) {
 	start := time.Now()
-	err := wait.Waiter{Interval: tick}.Until(t.Context(), "the tide", 20*tick, func(ctx context.Context) (bool, string, error) {
+	err := wait.Waiter{Interval: tick, Limits: map[wait.Name]time.Duration{wait.PodRuns: 20 * tick}}.Until(t.Context(), wait.PodRuns, "the tide", func(ctx context.Context) (bool, string, error) {
 		<-ctx.Done()
 		return false, "", ctx.Err()
 	})
@@ -171,19 +182,56 @@ func TestProbeIsBounded(t *testing.T) {
 	}
 }
 
-func TestBadLimits(t *testing.T) {
-	never := func(context.Context) (bool, string, error) { t.Error("probed"); return true, "", nil }
-	for _, test := range []struct {
-		w     wait.Waiter
-		limit time.Duration
-		want  string
-	}{
-		{wait.Waiter{}, 0, "waiting for the tide: limit 0s: want a positive duration"},
-		{wait.Waiter{}, -time.Second, "waiting for the tide: limit -1s: want a positive duration"},
-		{wait.Waiter{Scale: -2}, time.Second, "waiting for the tide: scale of the limits -2: want a positive number"},
-	} {
-		if err := test.w.Until(t.Context(), "the tide", test.limit, never); err == nil || err.Error() != test.want {
-			t.Errorf("error %v, want %s", err, test.want)
+func TestUnknownName(t *testing.T) {
+	err := wait.Waiter{}.Until(t.Context(), "tide", "the tide", func(context.Context) (bool, string, error) {
+		t.Error("probed")
+		return true, "", nil
+	})
+	if want := `waiting for the tide: "tide" has no limit; name it in package wait`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestEveryNameHasALimit(t *testing.T) {
+	for _, name := range wait.Names() {
+		if limit, doc := wait.Default(name); limit <= 0 || doc == "" {
+			t.Errorf("%s: limit %s, doc %q", name, limit, doc)
 		}
+	}
+}
+
+func TestParseScale(t *testing.T) {
+	tests := []struct {
+		text, back string
+		pods, max  float64 // factors for pod-runs, and the highest
+		err        string  // part of it
+	}{
+		{text: "1", back: "1", pods: 1, max: 1},
+		{text: "2.5", back: "2.5", pods: 2.5, max: 2.5},
+		{text: "2,pod-runs=3", back: "2,pod-runs=3", pods: 3, max: 3},
+		{text: "pod-runs=0.5", back: "1,pod-runs=0.5", pods: 0.5, max: 1},
+		{text: " 2 , lab-api=4 ", back: "2,lab-api=4", pods: 2, max: 4},
+		{text: "", err: `"" is no factor; give a number from 0.1 to 100`},
+		{text: "fast", err: `"fast" is no factor`},
+		{text: "0", err: `"0" is no factor`},
+		{text: "NaN", err: `"NaN" is no factor`},
+		{text: "101", err: `"101" is no factor`},
+		{text: "2,3", err: `"3" is a second factor for all waits`},
+		{text: "pods=2", err: `"pods" is no wait; there are claims-gone, deployment-ready`},
+		{text: "pod-runs=2,pod-runs=3", err: `"pod-runs" is given twice`},
+	}
+	for _, test := range tests {
+		t.Run(test.text, func(t *testing.T) {
+			s, err := wait.ParseScale(test.text)
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Errorf("error %v, want %q", err, test.err)
+				}
+				return
+			}
+			if err != nil || s.String() != test.back || s.Of(wait.PodRuns) != test.pods || s.Max() != test.max {
+				t.Errorf("%s, pod-runs %g, max %g, error %v", s, s.Of(wait.PodRuns), s.Max(), err)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -15,9 +16,11 @@ import (
 
 // labProvider gives the runner a lab.
 type labProvider struct {
-	lab  *lab.Lab
-	keep bool
-	logs string // directory for the lab's own logs
+	lab     *lab.Lab
+	keep    bool
+	logs    string // directory for the lab's own logs
+	out     io.Writer
+	observe func(wait.Record)
 }
 
 func newLab(c config.Config, root string) (*labProvider, error) {
@@ -25,34 +28,40 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts.SourceDir, opts.Progress, opts.Waiter = root, os.Stdout, wait.Waiter{Scale: c.WaitScale}
-	l, err := lab.New(opts)
-	if err != nil {
+	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: io.Discard, observe: func(wait.Record) {}}
+	opts.SourceDir, opts.Progress = root, p
+	opts.Waiter = wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observe(r) }}
+	if p.lab, err = lab.New(opts); err != nil {
 		return nil, err
 	}
-	if err := l.Check(); err != nil {
+	if err := p.lab.Check(); err != nil {
 		return nil, err
 	}
-	return &labProvider{lab: l, keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab")}, nil
+	return p, nil
 }
 
+// Write passes the lab's progress on to whoever asked for it last.
+func (p *labProvider) Write(line []byte) (int, error) { return p.out.Write(line) }
+
 // Up implements run.Provider.
-func (p *labProvider) Up(ctx context.Context) (kubeconfig, memcachedImage string, err error) {
+func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Record)) (run.Target, error) {
+	p.out, p.observe = w, observe
 	if err := os.RemoveAll(p.logs); err != nil {
-		return "", "", fmt.Errorf("remove the earlier logs of the lab: %w", err)
+		return run.Target{}, fmt.Errorf("remove the earlier logs of the lab: %w", err)
 	}
 	// Who brought the lab up before wants to find it afterwards.
 	p.keep = p.keep || p.lab.Status().Err() == nil
 	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) {
-		return "", "", &run.UsageError{Err: err}
+		return run.Target{}, &run.UsageError{Err: err}
 	} else if err != nil {
-		return "", "", err
+		return run.Target{}, err
 	}
-	return p.lab.Kubeconfig(), p.lab.MemcachedImage(), nil
+	return run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: p.lab.MemcachedImage()}, nil
 }
 
 // Down implements run.Provider.
-func (p *labProvider) Down(ctx context.Context) error {
+func (p *labProvider) Down(ctx context.Context, w io.Writer) error {
+	p.out = w
 	_, statErr := os.Stat(p.lab.Kubeconfig())
 	up := statErr == nil
 	var logs error
@@ -62,7 +71,7 @@ func (p *labProvider) Down(ctx context.Context) error {
 		}
 	}
 	if p.keep && up {
-		fmt.Printf("lab      stays up: KUBECONFIG=%s; make lab-down removes it\n", p.lab.Kubeconfig())
+		fmt.Fprintf(w, "lab      stays up: KUBECONFIG=%s; make lab-down removes it\n", p.lab.Kubeconfig())
 		return logs
 	}
 	return errors.Join(logs, p.lab.Down(ctx))

@@ -1,8 +1,5 @@
-// Command e2e runs the conformance suite and tells the verdict.
-//
-// It is configured by the environment and by flags; -help lists both. Exit
-// codes: 0 conformant, 1 a spec failed, 2 undetermined, 3 usage or
-// configuration, 130 interrupted.
+// Command e2e runs the conformance suite, tells the verdict, and handles the
+// reports of earlier runs.
 package main
 
 import (
@@ -10,27 +7,44 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
-	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 )
 
+const usage = `usage: e2e [FLAG…]                 run the suite
+       e2e report-diff OLD NEW     compare two reports (report.yaml)
+       e2e validate REPORT         check a report: schema, digests, verdict
+       e2e render REPORT DIR       write the other forms of a report into DIR
+
+Exit codes of a run: 0 conformant, 1 not conformant, 2 undetermined, 3 usage
+or configuration, 4 something was left behind, 130 interrupted. report-diff: 1
+when the new report is worse; validate: 1 when the report is refused; 3 for a
+file that cannot be read as a report.
+
+Variables, the flags that override them, and their meaning:
+`
+
 func main() {
 	lab.RunForwarder()
-	os.Exit(e2e(os.Args[1:]))
+	os.Exit(e2e(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func e2e(args []string) int {
+func e2e(args []string, stdout, stderr *os.File) int {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		return onReports(args, stdout, stderr)
+	}
 	refuse := func(err error) int {
-		fmt.Fprintf(os.Stderr, "e2e: %v\n", err)
-		return report.ExitUsage
+		fmt.Fprintf(stderr, "e2e: %v\n", err)
+		return run.ExitUsage
 	}
 	root, err := moduleRoot()
 	if err != nil {
@@ -38,11 +52,7 @@ func e2e(args []string) int {
 	}
 	c, err := config.Load(args, os.Getenv, root)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Println("Runs the conformance suite. Variables, the flags that override them, and their meaning:")
-		if err := config.Usage(os.Stdout); err != nil {
-			return refuse(err)
-		}
-		return 0
+		return help(stdout, stderr)
 	}
 	if err != nil {
 		return refuse(err)
@@ -56,8 +66,38 @@ func e2e(args []string) int {
 			return refuse(err)
 		}
 	}
-	r := run.Runner{Config: c, Provider: provider, Root: root, Signals: signals, Stdout: os.Stdout, Stderr: os.Stderr}
+	r := run.Runner{
+		Config: c, Provider: provider, Root: root, Suite: "./e2e", Version: version(),
+		Signals: signals, Getenv: os.Getenv, Stdout: stdout, Stderr: stderr,
+	}
 	return r.Run(context.Background())
+}
+
+func help(stdout, stderr io.Writer) int {
+	fmt.Fprint(stdout, usage)
+	if err := config.Usage(stdout); err != nil {
+		fmt.Fprintf(stderr, "e2e: %v\n", err)
+		return run.ExitUsage
+	}
+	return 0
+}
+
+// version is the revision that the program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, changed := "unknown", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = " with changes"
+		}
+	}
+	return revision + changed
 }
 
 // moduleRoot is the directory of this project's go.mod, here or above.

@@ -184,7 +184,7 @@ func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) 
 	ctr := func(args ...string) error {
 		return run(ctx, state, filepath.Join(state, scratchDir), os.Environ(), log, filepath.Join(dir, "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...)
 	}
-	if err := (wait.Waiter{}).Until(ctx, "containerd on this host", 30*time.Second, func(context.Context) (bool, string, error) {
+	if err := (wait.Waiter{}).Until(ctx, wait.LabBuilder, "containerd on this host", func(context.Context) (bool, string, error) {
 		err := ctr("version")
 		return err == nil, "no answer", err
 	}); err != nil {

@@ -1,0 +1,61 @@
+package framework
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"pmem-memcached-e2e/framework/report"
+)
+
+// events is the way to whoever watches the run.
+type events struct {
+	mu  sync.Mutex
+	to  io.WriteCloser // nil: nobody watches
+	err error          // the first one
+}
+
+// openEvents opens the file at path for appending; an empty path means that
+// nobody watches.
+func openEvents(path string) (*events, error) {
+	if path == "" {
+		return &events{}, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the stream of events: %w", err)
+	}
+	return &events{to: f}, nil
+}
+
+func (s *events) emit(e report.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.to == nil {
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	if err := report.WriteEvent(s.to, e); err != nil && s.err == nil {
+		s.err = fmt.Errorf("write an event: %w", err)
+	}
+}
+
+func (s *events) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.to == nil {
+		return nil
+	}
+	return errors.Join(s.err, s.to.Close())
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}

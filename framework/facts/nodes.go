@@ -1,0 +1,184 @@
+package facts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+const (
+	nodesAtOnce = 8
+	nodeLimit   = time.Minute // for the questions to one node
+)
+
+// nodes tells about the nodes with the driver, and decides whether they can be
+// asked from within.
+func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
+	var told facts
+	list, err := p.cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		p.unread("cluster", "nodes", err)
+		list = &corev1.NodeList{}
+	} else {
+		p.add("cluster", "nodes", fmt.Sprint(len(list.Items)), "list of nodes")
+	}
+	pods, err := p.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: pmem.NodeDriverSelector})
+	if err != nil {
+		p.unread("cluster", "nodes with the driver", err)
+		return nil, nil
+	}
+	if len(pods.Items) == 0 {
+		why := "no pod is labelled " + pmem.NodeDriverSelector
+		p.add("cluster", "nodes with the driver", "0", why)
+		p.features[spec.NodeAccess] = spec.Support{Evidence: why}
+		return nil, nil
+	}
+	drivers, unready, err := pmem.FindNodeDrivers(ctx, p.cluster)
+	if err != nil {
+		p.unread("cluster", "nodes with the driver", err)
+		return nil, nil
+	}
+	p.add("cluster", "nodes with the driver", fmt.Sprint(len(drivers)+len(unready)), "pods labelled "+pmem.NodeDriverSelector)
+	for _, node := range sorted(unready) {
+		told.unread("node "+node, "driver", unready[node])
+	}
+
+	asked := make([]facts, len(drivers))
+	found := make([]nodeDriver, len(drivers))
+	errs := make([]error, len(drivers))
+	free := make(chan struct{}, nodesAtOnce)
+	var asking sync.WaitGroup
+	for i, driver := range drivers {
+		found[i].driver, found[i].pod = driver, podOf(pods.Items, driver)
+		asking.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			limited, cancel := context.WithTimeout(ctx, nodeLimit)
+			defer cancel()
+			asked[i].status(list.Items, driver.Node)
+			platform, err := p.platform(limited, driver)
+			if err != nil {
+				asked[i].unread("node "+driver.Node, "machine", err)
+				errs[i] = err
+				return
+			}
+			asked[i].machine(driver, platform)
+			found[i].version = platform.Version
+		})
+	}
+	asking.Wait()
+	p.nodeAccess(ctx, drivers, errs)
+	return slices.Concat(append(asked, told)...), found
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func podOf(pods []corev1.Pod, driver *pmem.NodeDriver) *corev1.Pod {
+	for i := range pods {
+		if pods[i].Namespace == driver.Namespace && pods[i].Name == driver.Pod {
+			return &pods[i]
+		}
+	}
+	return &corev1.Pod{} // made after the list
+}
+
+// nodeAccess is decided by having tried it. Pods that are not Ready now, and
+// questions that the run's end cut short, decide nothing.
+func (p *prober) nodeAccess(ctx context.Context, drivers []*pmem.NodeDriver, errs []error) {
+	for i, driver := range drivers {
+		if errs[i] == nil {
+			p.features[spec.NodeAccess] = spec.Support{Supported: true,
+				Evidence: fmt.Sprintf("commands run in pod %s/%s on node %s", driver.Namespace, driver.Pod, driver.Node)}
+			return
+		}
+	}
+	err := errors.Join(errs...)
+	if err == nil || ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	p.features[spec.NodeAccess] = spec.Support{Evidence: oneLine(err.Error())}
+}
+
+func (f *facts) status(nodes []corev1.Node, name string) {
+	i := slices.IndexFunc(nodes, func(n corev1.Node) bool { return n.Name == name })
+	if i < 0 {
+		return
+	}
+	node := nodes[i]
+	info := node.Status.NodeInfo
+	for _, fact := range []struct{ name, value string }{
+		{"kernel", info.KernelVersion}, {"system", info.OSImage}, {"container runtime", info.ContainerRuntimeVersion},
+		{"kubelet", info.KubeletVersion}, {"architecture", info.Architecture},
+		{"processors", node.Status.Capacity.Cpu().String()}, {"memory", size(node.Status.Capacity.Memory().Value())},
+	} {
+		if fact.value != "" {
+			f.add("node "+name, fact.name, fact.value, "status of node "+name)
+		}
+	}
+}
+
+func (f *facts) machine(driver *pmem.NodeDriver, p pmem.Platform) {
+	group, from := "node "+driver.Node, fmt.Sprintf("in pod %s/%s: ", driver.Namespace, driver.Pod)
+	add := func(part, name, value, evidence string) {
+		if err := p.Unread[part]; err != nil {
+			f.unread(group, name, fmt.Errorf("%s%s: %w", from, evidence, err))
+			return
+		}
+		f.add(group, name, value, from+evidence)
+	}
+	add(pmem.PartProcessor, "processor", p.CPU, "/proc/cpuinfo")
+	add(pmem.PartFirmware, "machine", p.Machine, "/sys/class/dmi/id")
+	add("", "accelerator", orUnknown(p.Accelerator), "/proc/cpuinfo, dmesg, clock sources")
+
+	e, what := p.Emulation()
+	f.add(group, "persistent memory is emulated", string(e), from+"ndctl list -B, /proc/cmdline, /proc/cpuinfo")
+	add(pmem.PartBuses, "persistent memory", what, "ndctl list -BDRi, /proc/cmdline, /proc/cpuinfo, /sys/class/dmi/id")
+	for _, bus := range p.Buses {
+		for _, r := range bus.Regions {
+			f.add(group, "region "+r.Dev, fmt.Sprintf("%s %s by %s", size(r.Size), r.Type, bus.Provider), from+"ndctl list -BDRi")
+		}
+	}
+	if err := p.Unread[pmem.PartGroups]; err != nil {
+		f.unread(group, "volume groups", fmt.Errorf("%svgs: %w", from, err))
+	}
+	for _, vg := range p.Groups {
+		f.add(group, "volume group "+vg.Name, size(vg.Size), from+"vgs")
+		f.add(group, "free in volume group "+vg.Name, size(vg.Free), from+"vgs")
+	}
+}
+
+func orUnknown(value string) string {
+	if value == "" {
+		return unknown
+	}
+	return value
+}
+
+// size is in MiB, rounded down.
+func size(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
+
+// words cuts what is too long for a line.
+func words(text string, limit int) string {
+	text = oneLine(text)
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + " ..."
+}

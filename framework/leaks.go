@@ -1,0 +1,146 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"pmem-memcached-e2e/framework/leak"
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// watcher compares what there is on the cluster before and after each spec,
+// and before and after all of them.
+type watcher struct {
+	suite *suite
+	first leak.Snapshot // before all specs
+	last  leak.Snapshot // before the spec that runs
+	begun bool          // a snapshot could be taken
+
+	mu         sync.Mutex
+	namespaces []string // that the specs have made
+	removing   []string // those whose removal goes on
+	reported   []report.Leak
+}
+
+func newWatcher(s *suite) *watcher { return &watcher{suite: s} }
+
+func (w *watcher) scope() leak.Scope {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return leak.Scope{
+		Namespaces: slices.Clone(w.namespaces), Removing: slices.Clone(w.removing),
+		Exclusive: w.suite.config.OwnsCluster(),
+	}
+}
+
+// made tells of a namespace that a spec has made; it is removed sooner or
+// later, and until then what is in it is no leak.
+func (w *watcher) made(namespace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.namespaces = append(w.namespaces, namespace)
+	w.removing = append(w.removing, namespace)
+}
+
+func (w *watcher) begin(ctx context.Context) {
+	snapshot, err := leak.Take(ctx, w.suite.cluster, w.scope())
+	if err != nil {
+		w.uncompared(err.Error())
+		return
+	}
+	w.first, w.last, w.begun = snapshot, snapshot, true
+}
+
+// uncompared tells what is not watched, so that nobody takes silence for
+// cleanliness.
+func (w *watcher) uncompared(why ...string) {
+	for _, text := range why {
+		w.suite.events.emit(report.Event{Kind: report.FactFound, Fact: &report.Fact{
+			Group: "leaks", Name: "not compared", Value: text, Evidence: "snapshots before and after"}})
+	}
+}
+
+// since returns what was left behind since the spec began.
+func (w *watcher) since(ctx context.Context, waiter wait.Waiter) []report.Leak {
+	if !w.begun {
+		return nil
+	}
+	scope := w.scope()
+	after, leaks, err := leak.Settle(ctx, waiter, w.take(scope), w.last, scope)
+	if err != nil {
+		w.uncompared(firstLine(err.Error()))
+		return nil
+	}
+	w.last = after
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reported = append(w.reported, leaks...)
+	return leaks
+}
+
+func (w *watcher) take(scope leak.Scope) func(context.Context) (leak.Snapshot, error) {
+	return func(ctx context.Context) (leak.Snapshot, error) { return leak.Take(ctx, w.suite.cluster, scope) }
+}
+
+// finish compares with what was there before all specs, when all namespaces
+// should be gone, and tells what no spec has told.
+func (w *watcher) finish(ctx context.Context) {
+	if !w.begun {
+		return
+	}
+	w.mu.Lock()
+	w.removing = nil
+	w.mu.Unlock()
+	scope := w.scope()
+	waiter := wait.Waiter{Scale: w.suite.config.WaitScale, Begin: w.suite.waitBegan, Observe: w.suite.waitEnded}
+	after, leaks, err := leak.Settle(ctx, waiter, w.take(scope), w.first, scope)
+	if err != nil {
+		w.uncompared(firstLine(err.Error()))
+		return
+	}
+	w.uncompared(leak.Uncompared(w.first, after)...)
+	for _, l := range leaks {
+		told := func(o report.Leak) bool { return o.View == l.View && o.Where == l.Where && o.What == l.What }
+		if !slices.ContainsFunc(w.reported, told) {
+			w.suite.events.emit(report.Event{Kind: report.LeakFound, Leak: &l})
+		}
+	}
+}
+
+func (s *suite) waitBegan(r wait.Record) {
+	s.events.emit(report.Event{Kind: report.WaitStarted, Wait: &r})
+}
+
+func (s *suite) waitEnded(r wait.Record) {
+	s.events.emit(report.Event{Kind: report.WaitEnded, Wait: &r})
+}
+
+// findLeaks runs when everything of the spec but its namespaces is removed. A
+// cluster that is lost is not asked.
+func (e *Env) findLeaks(ctx ginkgo.SpecContext) {
+	if e.lost == nil && !ginkgo.CurrentSpecReport().State.Is(interrupted) {
+		e.leftovers = append(e.leftovers, current.leaks.since(ctx, e.Waiter)...)
+	}
+	if len(e.leftovers) > 0 {
+		ginkgo.Fail(fmt.Sprintf("left behind: %d, first %s", len(e.leftovers), e.leftovers[0]))
+	}
+}
+
+// leftover records what could not be removed.
+func (e *Env) leftover(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if text, ok := strings.CutPrefix(line, "removing "); ok {
+			what, why, _ := strings.Cut(text, ": ")
+			e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: what, Detail: why})
+		}
+	}
+	if len(e.leftovers) == 0 {
+		e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: "clean-up", Detail: firstLine(err.Error())})
+	}
+}

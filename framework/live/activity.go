@@ -1,0 +1,96 @@
+package live
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// activity is what goes on at the moment.
+type activity struct {
+	spec    string // id; empty outside of specs
+	what    string // the spec's title or step, or the phase of the run; empty: nothing
+	since   time.Time
+	attempt int // of the spec, from 1
+	waits   []waiting
+}
+
+type waiting struct {
+	wait.Record
+	since time.Time
+}
+
+// when is the time of an event, which may lack it.
+func when(e report.Event) time.Time {
+	if e.Time.IsZero() {
+		return time.Now()
+	}
+	return e.Time
+}
+
+// started is the activity after the start of a spec, or of one more attempt.
+func (a activity) started(e report.Event, title string) activity {
+	next := activity{spec: e.Spec, what: oneLine(title), since: when(e), attempt: 1}
+	if a.spec == e.Spec {
+		next.attempt = a.attempt + 1
+	}
+	if next.what == "" {
+		next.what = "it runs"
+	}
+	return next
+}
+
+func (a activity) stepped(e report.Event) activity {
+	if e.Spec == a.spec {
+		a.what, a.waits = oneLine(e.Text), nil
+	}
+	return a
+}
+
+// waited keeps the waits that have not ended. Those of an earlier spec, which
+// may go on beside this one, are not shown.
+func (a activity) waited(e report.Event) activity {
+	if e.Wait == nil || e.Spec != a.spec {
+		return a
+	}
+	if e.Kind == report.WaitStarted {
+		a.waits = append(slices.Clone(a.waits), waiting{Record: *e.Wait, since: when(e)})
+		return a
+	}
+	for i, w := range a.waits {
+		if w.Name == e.Wait.Name && w.What == e.Wait.What {
+			a.waits = slices.Delete(slices.Clone(a.waits), i, i+1)
+			break
+		}
+	}
+	return a
+}
+
+// goesOn is the line about what goes on.
+func (p *Printer) goesOn() string {
+	a, now := p.now, time.Now()
+	var parts []string
+	switch {
+	case a.spec == "":
+		parts = append(parts, a.what+" "+elapsed(now.Sub(a.since)))
+	default:
+		head := oneLine(a.spec) + " " + elapsed(now.Sub(a.since))
+		if p.toRun > 0 {
+			head = fmt.Sprintf("%d/%d %s", len(p.ended)+1, p.toRun, head)
+		}
+		if a.attempt > 1 {
+			head += fmt.Sprintf(" attempt %d", a.attempt)
+		}
+		parts = append(parts, head, a.what)
+	}
+	if len(a.waits) > 0 {
+		w := a.waits[len(a.waits)-1]
+		parts = append(parts, fmt.Sprintf("waiting %s of %s for %s",
+			elapsed(now.Sub(w.since)), elapsed(w.Limit), oneLine(w.What)))
+	}
+	return " ▸ " + strings.Join(parts, " · ")
+}

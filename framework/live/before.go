@@ -1,0 +1,143 @@
+package live
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// Plan tells what is to run, by profile, and why some of it is not. A later
+// plan takes the place of an earlier one.
+func (p *Printer) Plan(plan []spec.Planned) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.titles, p.toRun = map[string]string{}, 0
+	for _, s := range plan {
+		p.titles[s.ID] = s.Title
+		if s.Outcome == "" {
+			p.toRun++
+		}
+	}
+	var parts []string
+	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent, spec.Driver} {
+		total, counts := 0, map[spec.Outcome]int{}
+		for _, s := range plan {
+			if s.Profile == profile {
+				total++
+				counts[s.Outcome]++
+			}
+		}
+		if total == 0 {
+			continue
+		}
+		noun := "specs"
+		if total == 1 {
+			noun = "spec"
+		}
+		text := fmt.Sprintf("%s: %d %s · %d to run", profile, total, noun, counts[""])
+		for _, o := range []spec.Outcome{spec.NotApplicable, spec.Skipped} {
+			if counts[o] > 0 {
+				text += fmt.Sprintf(" · %d %s", counts[o], o)
+			}
+		}
+		parts = append(parts, text)
+	}
+	p.topic("plan", strings.Join(parts, " — "))
+	for _, s := range plan {
+		if s.Outcome == spec.NotApplicable {
+			p.line(p.headline(report.SpecResult{ID: s.ID, Title: s.Title, Level: s.Level, Outcome: s.Outcome}))
+			p.line(indent + oneLine(s.Why))
+		}
+	}
+}
+
+// highlights are the facts that are shown of all that are known.
+var highlights = []struct {
+	group, name string // as in report.Fact; of a node or driver whatever its name
+	show        func(value string) string
+}{
+	{"cluster", "kubernetes", func(v string) string { return "k8s " + strings.TrimPrefix(v, "v") }},
+	{"driver", "image", func(v string) string { return "driver " + path.Base(v) }},
+	{"driver", "device mode", func(v string) string { return "mode " + v }},
+	{"memcached", "version", func(v string) string { return "memcached " + v }},
+	{"cluster", "nodes", func(v string) string { return "nodes " + v }},
+	{"node", "persistent memory is emulated", func(v string) string {
+		switch v {
+		case "true":
+			return "emulated pmem"
+		case "false":
+			return "real pmem"
+		}
+		return "pmem " + v
+	}},
+	{"node", "accelerator", func(v string) string { return "accelerator " + v }},
+}
+
+// Facts tells what was found out: the gist, or with Verbose all of it.
+func (p *Printer) Facts(facts []report.Fact) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Verbose {
+		for _, f := range facts {
+			p.fact(f)
+		}
+		return
+	}
+	var parts []string
+	for _, h := range highlights {
+		for _, f := range facts {
+			group, _, _ := strings.Cut(f.Group, " ")
+			if group != h.group || f.Name != h.name {
+				continue
+			}
+			if part := oneLine(h.show(f.Value)); !slices.Contains(parts, part) {
+				parts = append(parts, part)
+			}
+		}
+	}
+	p.topic("facts", strings.Join(append(parts, fmt.Sprintf("%d in the report", len(facts))), " · "))
+}
+
+func (p *Printer) fact(f report.Fact) {
+	p.topic("fact", oneLine(fmt.Sprintf("%s: %s: %s (%s)", f.Group, f.Name, f.Value, f.Evidence)))
+}
+
+var checkStates = map[report.CheckState]struct {
+	symbol string
+	style  style
+}{
+	report.CheckFailed:  {"✗", red},
+	report.CheckUnknown: {"?", yellow},
+	report.CheckSkipped: {"-", dim},
+}
+
+// Preflight tells how many checks passed, and about each that did not.
+func (p *Printer) Preflight(checks []report.Check) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	counts := map[report.CheckState]int{}
+	for _, c := range checks {
+		counts[c.State]++
+	}
+	var parts []string
+	for _, s := range []report.CheckState{report.CheckPassed, report.CheckFailed, report.CheckUnknown, report.CheckSkipped} {
+		if counts[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
+		}
+	}
+	p.topic("checks", strings.Join(parts, " · "))
+	for _, c := range checks {
+		if c.State == report.CheckPassed {
+			continue
+		}
+		state := checkStates[c.State]
+		p.line(strings.TrimRight(fmt.Sprintf(" %s %-7s %s: %s", p.paint(state.style, state.symbol), oneLine(c.Name), oneLine(string(c.State)), oneLine(c.Saw)), ": "))
+		if c.Remedy != "" {
+			p.line(indent + oneLine(c.Remedy))
+		}
+	}
+}

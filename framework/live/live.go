@@ -1,0 +1,234 @@
+// Package live shows a run while it goes: what is planned, what was found,
+// each spec as it ends, and the verdict. It gets data and decides nothing.
+package live
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+const (
+	refresh = 200 * time.Millisecond // of the line about what goes on, on a terminal
+	silence = 30 * time.Second       // after which something is said without one
+)
+
+// Printer shows a run on one output. It is safe for concurrent use.
+type Printer struct {
+	Verbose   bool   // show every step and every fact; set before use
+	ReportDir string // where the report and evidence/ go; set before use
+
+	mu      sync.Mutex
+	screen  screen
+	ci      ci
+	texts   map[spec.ReqID]string // of the requirements
+	titles  map[string]string     // of the specs
+	toRun   int                   // specs
+	ended   map[string]bool       // specs that were shown
+	now     activity
+	writers []*lines
+
+	close      sync.Once
+	stop, done chan struct{}
+}
+
+// New returns a printer for f, with colour and a line about what goes on if f
+// is a terminal, and otherwise in plain lines. It reads NO_COLOR and TERM, and
+// GITHUB_ACTIONS and GITLAB_CI for the forms of those, by getenv. It has to be
+// closed.
+func New(f *os.File, getenv func(string) string) *Printer {
+	fd := int(f.Fd())
+	width := func() int {
+		if columns, _, err := term.GetSize(fd); err == nil && columns > 0 {
+			return columns
+		}
+		return 80
+	}
+	return start(f, getenv, term.IsTerminal(fd), width)
+}
+
+func start(out io.Writer, getenv func(string) string, terminal bool, width func() int) *Printer {
+	terminal = terminal && getenv("TERM") != "dumb"
+	p := &Printer{
+		screen: screen{
+			out: out, terminal: terminal, colour: terminal && getenv("NO_COLOR") == "",
+			width: width, spoken: time.Now(),
+		},
+		ci:    ciOf(getenv),
+		ended: map[string]bool{},
+		stop:  make(chan struct{}), done: make(chan struct{}),
+	}
+	go p.tick()
+	return p
+}
+
+// Close removes the line about what goes on and ends its refreshing. Lines may
+// still be printed.
+func (p *Printer) Close() {
+	p.close.Do(func() {
+		close(p.stop)
+		<-p.done
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.screen.erase()
+		for _, w := range p.writers {
+			w.flush()
+		}
+	})
+}
+
+func (p *Printer) tick() {
+	defer close(p.done)
+	ticker := time.NewTicker(refresh)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-ticker.C:
+			p.beat()
+		}
+	}
+}
+
+// beat refreshes the line about what goes on, or breaks a long silence.
+func (p *Printer) beat() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.now.what == "":
+	case p.screen.terminal:
+		p.screen.draw(p.goesOn())
+	case time.Since(p.screen.spoken) >= silence:
+		p.line(p.goesOn())
+	}
+}
+
+// Phase tells what the run does outside of the specs, such as bringing up the
+// cluster, until the next phase or spec begins. Empty: nothing that takes
+// long.
+func (p *Printer) Phase(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle(oneLine(what))
+}
+
+func (p *Printer) idle(what string) {
+	p.now = activity{what: what, since: time.Now()}
+	if what == "" {
+		p.screen.erase()
+	}
+}
+
+// line prints one or more whole lines.
+func (p *Printer) line(text string) { p.screen.print(p.ci.harmless(text)) }
+
+// topic prints a line that begins with what it is about.
+func (p *Printer) topic(name, text string) { p.line(fmt.Sprintf("%-8s %s", name, text)) }
+
+func (p *Printer) paint(s style, text string) string { return p.screen.paint(s, text) }
+
+// inReport is the path of a file of the report as a person would type it.
+func (p *Printer) inReport(path string) string {
+	dir := cmp.Or(p.ReportDir, ".")
+	if wd, err := os.Getwd(); err == nil && filepath.IsAbs(dir) {
+		if rel, err := filepath.Rel(wd, dir); err == nil && filepath.IsLocal(rel) {
+			dir = rel
+		}
+	}
+	return oneLine(filepath.Join(dir, path))
+}
+
+// Writer lets others print whole lines above the line about what goes on. What
+// has no line end yet is kept until it comes, or until the printer is closed.
+func (p *Printer) Writer() io.Writer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := &lines{printer: p}
+	p.writers = append(p.writers, w)
+	return w
+}
+
+type lines struct {
+	printer *Printer
+	rest    []byte // of a line that has not ended
+}
+
+func (l *lines) Write(data []byte) (int, error) {
+	l.printer.mu.Lock()
+	defer l.printer.mu.Unlock()
+	l.rest = append(l.rest, data...)
+	if end := bytes.LastIndexByte(l.rest, '\n'); end >= 0 {
+		l.printer.line(clean(strings.TrimSuffix(string(l.rest[:end]), "\r")))
+		l.rest = bytes.Clone(l.rest[end+1:])
+	}
+	return len(data), nil
+}
+
+func (l *lines) flush() {
+	if len(l.rest) > 0 {
+		l.printer.line(clean(string(l.rest)))
+		l.rest = nil
+	}
+}
+
+// Requirements tells the texts that are shown with failures.
+func (p *Printer) Requirements(requirements []spec.Requirement) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.texts = map[spec.ReqID]string{}
+	for _, r := range requirements {
+		p.texts[r.ID] = r.Text
+	}
+}
+
+// Event shows what happens.
+func (p *Printer) Event(e report.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e.Kind {
+	case report.SuiteStarted:
+		p.topic("seed", oneLine(e.Text))
+		p.idle("the suite begins")
+	case report.SpecStarted:
+		p.now = p.now.started(e, p.titles[e.Spec])
+	case report.StepStarted:
+		p.now = p.now.stepped(e)
+		if p.Verbose {
+			p.line(fmt.Sprintf("   %-7s %s", oneLine(e.Spec), p.paint(dim, oneLine(e.Text))))
+		}
+	case report.WaitStarted, report.WaitEnded:
+		p.now = p.now.waited(e)
+	case report.SpecEnded:
+		if e.Result != nil {
+			p.spec(*e.Result)
+		}
+		p.idle("between two specs")
+		if len(p.ended) >= p.toRun {
+			p.idle("the suite cleans up")
+		}
+	case report.FactFound:
+		if p.Verbose && e.Fact != nil {
+			p.fact(*e.Fact)
+		}
+	case report.LeakFound:
+		if e.Leak != nil {
+			p.line(fmt.Sprintf(" %s left behind: %s", p.symbol(spec.Leaked), oneLine(e.Leak.String())))
+		}
+	case report.TroubleMet:
+		p.line(fmt.Sprintf(" %s trouble: %s", p.symbol(spec.Undetermined), oneLine(e.Text)))
+	case report.SuiteEnded:
+		p.idle("")
+	}
+}

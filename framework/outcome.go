@@ -1,0 +1,85 @@
+package framework
+
+import (
+	"strings"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// interrupted are the states of a spec that was ended with the run.
+const interrupted = types.SpecStateInterrupted | types.SpecStateAborted
+
+// specEnded tells how a spec ended, after its last attempt and all clean-up.
+func (s *suite) specEnded(sr ginkgo.SpecReport) {
+	e := s.env
+	s.env = nil
+	if e == nil || sr.LeafNodeType != types.NodeTypeIt {
+		return // not selected, or not applicable
+	}
+	e.conclude(sr)
+	result := e.result(sr)
+	e.emit(report.Event{Kind: report.SpecEnded, Result: &result})
+}
+
+// conclude adds what Ginkgo alone knows to what the spec has recorded.
+func (e *Env) conclude(sr ginkgo.SpecReport) {
+	state, failure := sr.State, sr.Failure
+	switch {
+	case state.Is(types.SpecStatePanicked):
+		e.failures = append(e.failures, report.Failure{
+			Says: "the spec panicked: " + firstLine(failure.ForwardedPanic), Observed: failure.Location.String()})
+	case state.Is(interrupted):
+		e.failures = append(e.failures, report.Failure{Says: "the run was interrupted"})
+	case state.Is(types.SpecStateTimedout):
+		e.failures = append(e.failures, report.Failure{
+			Says: failure.FailureNodeType.String() + " did not end in time: " + firstLine(failure.Message)})
+	case sr.Failed() && len(e.failures) == 0 && len(e.leftovers) == 0:
+		e.failures = append(e.failures, report.Failure{Says: firstLine(failure.Message), Observed: rest(failure.Message)})
+	}
+}
+
+func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := report.SpecResult{
+		ID: e.Spec.ID, Title: e.Spec.Title, Level: e.Spec.Level, Profile: e.Spec.Profile, Covers: e.Spec.Covers,
+		Failures: e.failures, Complete: e.complete, Leaks: e.leftovers,
+		Started: sr.StartTime, Took: sr.RunTime, Attempts: sr.NumAttempts,
+		Steps: e.steps, Waits: e.waits, Notes: e.notes, Evidence: e.evidence,
+	}
+	for _, req := range e.Spec.Covers {
+		if e.examined[req] {
+			r.Examined = append(r.Examined, req)
+		}
+	}
+	r.Outcome = report.Ending{
+		Interrupted: sr.State.Is(interrupted),
+		Panicked:    sr.State.Is(types.SpecStatePanicked),
+		SetUpFailed: !e.began,
+		ClusterLost: e.lost != nil,
+		Failures:    e.failures,
+		Complete:    e.complete,
+		Leaks:       len(e.leftovers),
+	}.Outcome()
+	switch {
+	case e.lost != nil:
+		r.Reason = "the cluster no longer answers: " + firstLine(e.lost.Error())
+	case len(e.failures) > 0:
+		r.Reason = heading(e.failures)
+	case len(e.leftovers) > 0:
+		r.Reason = "left behind: " + e.leftovers[0].String()
+	}
+	if r.Outcome != spec.Passed {
+		r.Again = e.Config.Command(e.Spec.ID)
+	}
+	return r
+}
+
+func rest(text string) string {
+	_, after, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return after
+}

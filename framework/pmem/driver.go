@@ -1,0 +1,188 @@
+package pmem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/kubectl/pkg/util/podutils"
+
+	"pmem-memcached-e2e/framework/cluster"
+)
+
+// Labels and names of PMEM-CSI's deployment, deploy/kubernetes-1.25/pmem-csi-lvm.yaml of v1.1.0.
+const (
+	NodeDriverSelector  = "app.kubernetes.io/name=pmem-csi-node"
+	NodeDriverContainer = "pmem-driver"
+
+	defaultName = "pmem-csi.intel.com"
+	metricsPort = "metrics"
+)
+
+// A NodeDriver is the pod of PMEM-CSI on one node, a way to the node's persistent memory.
+type NodeDriver struct {
+	Node           string
+	Namespace, Pod string
+	Name           string // of the CSI driver
+	StateDir       string // where it remembers its volumes: a file VOLUME.json each
+	MetricsPort    int    // of the pod; 0 if the container names no such port
+
+	exec   Execer
+	client kubernetes.Interface
+}
+
+// FindNodeDriver returns the driver on a node.
+func FindNodeDriver(ctx context.Context, c *cluster.Cluster, node string) (*NodeDriver, error) {
+	pods, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+		LabelSelector: NodeDriverSelector,
+		FieldSelector: "spec.nodeName=" + node,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for the PMEM-CSI pod on node %s: %w", node, err)
+	}
+	pod, err := choose(pods.Items, node)
+	if err != nil {
+		return nil, err
+	}
+	return newNodeDriver(c, node, pod), nil
+}
+
+// FindNodeDrivers returns the drivers on all nodes that have one, ordered by node, and for each node
+// with a driver that is not Ready the reason why it is missing in the result.
+func FindNodeDrivers(ctx context.Context, c *cluster.Cluster) (drivers []*NodeDriver, unready map[string]error, err error) {
+	pods, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: NodeDriverSelector})
+	if err != nil {
+		return nil, nil, fmt.Errorf("looking for the pods of PMEM-CSI: %w", err)
+	}
+	if len(pods.Items) == 0 {
+		return nil, nil, fmt.Errorf("no pod is labelled %s; install PMEM-CSI", NodeDriverSelector)
+	}
+	byNode := map[string][]corev1.Pod{}
+	for _, pod := range pods.Items {
+		if pod.Spec.NodeName != "" {
+			byNode[pod.Spec.NodeName] = append(byNode[pod.Spec.NodeName], pod)
+		}
+	}
+	unready = map[string]error{}
+	for node, onNode := range byNode {
+		pod, err := choose(onNode, node)
+		if err != nil {
+			unready[node] = err
+			continue
+		}
+		drivers = append(drivers, newNodeDriver(c, node, pod))
+	}
+	slices.SortFunc(drivers, func(a, b *NodeDriver) int { return strings.Compare(a.Node, b.Node) })
+	return drivers, unready, nil
+}
+
+func choose(pods []corev1.Pod, node string) (*corev1.Pod, error) {
+	var states []string
+	for i := range pods {
+		pod := &pods[i]
+		if pod.DeletionTimestamp == nil && podutils.IsPodReady(pod) {
+			return pod, nil
+		}
+		states = append(states, fmt.Sprintf("%s/%s (%s)", pod.Namespace, pod.Name, pod.Status.Phase))
+	}
+	if len(states) == 0 {
+		return nil, fmt.Errorf("no pod labelled %s on node %s; install PMEM-CSI there", NodeDriverSelector, node)
+	}
+	return nil, fmt.Errorf("no PMEM-CSI pod on node %s is Ready: %s", node, strings.Join(states, ", "))
+}
+
+func newNodeDriver(c *cluster.Cluster, node string, pod *corev1.Pod) *NodeDriver {
+	d := &NodeDriver{Node: node, Namespace: pod.Namespace, Pod: pod.Name, Name: defaultName, exec: c, client: c.Client}
+	for _, container := range pod.Spec.Containers {
+		if container.Name != NodeDriverContainer {
+			continue
+		}
+		if name := flagValue(container, "drivername"); name != "" {
+			d.Name = name
+		}
+		d.StateDir = flagValue(container, "statePath")
+		for _, port := range container.Ports {
+			if port.Name == metricsPort {
+				d.MetricsPort = int(port.ContainerPort)
+			}
+		}
+	}
+	if d.StateDir == "" {
+		d.StateDir = "/var/lib/" + d.Name
+	}
+	return d
+}
+
+// flagValue returns what the container's program gets as -name=value, with the references to the
+// container's variables replaced as Kubernetes does.
+func flagValue(container corev1.Container, name string) string {
+	var pairs []string
+	for _, env := range container.Env {
+		pairs = append(pairs, "$("+env.Name+")", env.Value)
+	}
+	for _, arg := range slices.Concat(container.Command, container.Args) {
+		value, ok := strings.CutPrefix(strings.TrimLeft(arg, "-"), name+"=")
+		if ok && strings.HasPrefix(arg, "-") {
+			return strings.NewReplacer(pairs...).Replace(value)
+		}
+	}
+	return ""
+}
+
+// availableMetric is in bytes, pkg/pmem-device-manager/metrics.go of v1.1.0.
+const availableMetric = "pmem_amount_available"
+
+// ErrNoMetrics reports that the driver's pod offers no metrics.
+var ErrNoMetrics = errors.New("the driver's container has no port named " + metricsPort)
+
+// Available returns the bytes that the driver says new volumes can have on the node, from its
+// metric pmem_amount_available.
+func (d *NodeDriver) Available(ctx context.Context) (int64, error) {
+	fail := func(err error) error {
+		return fmt.Errorf("node %s: metric %s of pod %s/%s: %w", d.Node, availableMetric, d.Namespace, d.Pod, err)
+	}
+	if d.MetricsPort == 0 {
+		return 0, fail(ErrNoMetrics)
+	}
+	text, err := d.client.CoreV1().Pods(d.Namespace).
+		ProxyGet("http", d.Pod, strconv.Itoa(d.MetricsPort), "metrics", nil).DoRaw(ctx)
+	if err != nil {
+		return 0, fail(err)
+	}
+	value, err := parseMetric(string(text), availableMetric)
+	if err != nil {
+		return 0, fail(err)
+	}
+	return value, nil
+}
+
+// parseMetric finds the only sample of a gauge in the Prometheus text format.
+func parseMetric(text, name string) (int64, error) {
+	var found []string
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), name)
+		if !ok {
+			continue
+		}
+		if strings.HasPrefix(rest, "{") {
+			rest = rest[strings.LastIndex(rest, "}")+1:]
+		}
+		if fields := strings.Fields(rest); len(fields) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
+			found = append(found, fields[0])
+		}
+	}
+	if len(found) != 1 {
+		return 0, fmt.Errorf("the driver tells %d values, want 1", len(found))
+	}
+	value, err := strconv.ParseFloat(found[0], 64)
+	if err != nil {
+		return 0, err
+	}
+	return int64(value), nil
+}

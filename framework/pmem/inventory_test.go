@@ -1,0 +1,213 @@
+package pmem
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"pmem-memcached-e2e/framework/cluster"
+)
+
+// The id is that of a volume that PMEM-CSI v1.1.0 made for a claim.
+func TestVolumeID(t *testing.T) {
+	const want = "pvc-0c-ed74edfca1d8fe2082ebc82b5da6d74f2ea6ffc43c05e209d110f7f1"
+	if got := VolumeID("pvc-0cf8a5d5-077c-4278-8587-89c069518e78"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for name, is := range map[string]bool{want: true, VolumeID("ab"): true, VolumeID(InlineName("uid", "data")): true,
+		"root": false, "pvc-0cf8a5d5-077c-4278-8587-89c069518e78": false} {
+		if IsVolumeID(name) != is {
+			t.Errorf("%s: want %t", name, is)
+		}
+	}
+	if name := InlineName("5f0c", "data-volume"); len(name) != 68 || !strings.HasPrefix(name, "csi-") {
+		t.Errorf("inline %s", name)
+	}
+}
+
+func TestLogicalVolumeOfMount(t *testing.T) {
+	for device, want := range map[string][2]string{
+		"/dev/mapper/ndbus0region0fsdax-pvc--8f--5d0c": {"ndbus0region0fsdax", "pvc-8f-5d0c"},
+		"/dev/mapper/a--b-c":                           {"a-b", "c"},
+		"/dev/ndbus0region0fsdax/pvc-8f-5d0c":          {"ndbus0region0fsdax", "pvc-8f-5d0c"},
+		"/dev/mapper/control":                          {},
+		"/dev/mapper/-x":                               {},
+		"/dev/sda1":                                    {},
+		"/dev/disk/by-id/x":                            {},
+		"tmpfs":                                        {},
+	} {
+		group, name, ok := Mount{Device: device}.LogicalVolume()
+		if ok != (want[0] != "") || ok && (group != want[0] || name != want[1]) {
+			t.Errorf("%s: %q %q %t", device, group, name, ok)
+		}
+	}
+}
+
+// node runs the commands of the driver's container on this machine, with stand-ins for the programs that
+// need persistent memory.
+type node struct{ bin string }
+
+func (n node) Exec(ctx context.Context, namespace, pod, container string, command ...string) (cluster.ExecResult, error) {
+	return host{}.Exec(ctx, namespace, pod, container, append([]string{"env", "PATH=" + n.bin + ":" + os.Getenv("PATH")}, command...)...)
+}
+
+func program(t *testing.T, dir, name, script string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInventory(t *testing.T) {
+	bin, state := t.TempDir(), t.TempDir()
+	program(t, bin, "lvs", `/bin/cat <<'end'
+{"report":[{"lv":[{"lv_name":"root","vg_name":"system","lv_size":"1B","lv_path":"/dev/system/root"},
+{"lv_name":"pvc-8f-5d0c","vg_name":"ndbus0region0fsdax","lv_size":"209715200B","lv_path":"/dev/ndbus0region0fsdax/pvc-8f-5d0c"}]}]}
+end
+`)
+	program(t, bin, "vgs", `echo '  WARNING: no devices file' >&2
+echo '{"report":[{"vg":[{"vg_name":"system","vg_size":"9B","vg_free":"1B"},{"vg_name":"ndbus0region0fsdax","vg_size":"400B","vg_free":"200B"}]}]}'`)
+	program(t, bin, "ndctl", `printf '{"regions":[{"dev":"region0","type":"pmem","namespaces":[{"dev":"namespace0.0","mode":"fsdax","size":400},{"dev":"namespace0.1","mode":"raw","size":0}]}]}'`)
+	program(t, bin, "cat", `/bin/cat <<'end'
+1 2 253:0 / /var/lib/kubelet/pods/5f/volumes/kubernetes.io~csi/data/mount rw - ext4 /dev/mapper/ndbus0region0fsdax-pvc--8f--5d0c rw
+2 2 8:1 / /var/lib/kubelet/pods rw - ext4 /dev/mapper/system-root rw
+3 2 8:1 / /var/lib/kubelet/pods/5f/volumes/kubernetes.io~csi/other/mount rw - ext4 /dev/rbd0 rw
+4 2 259:1 / /var/lib/kubelet/plugins/kubernetes.io/csi/pmem-csi.intel.com/0a/globalmount rw - xfs /dev/pmem0.1 rw
+5 2 259:1 / /var/lib/kubelet/pods/60/volumes/kubernetes.io~csi/direct/mount rw - xfs /dev/pmem0.1 rw
+end
+`)
+	for _, file := range []string{"pvc-8f-5d0c.json", "mount/x"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(state, file)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(state, file), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := &NodeDriver{Node: "node-1", Namespace: "pmem-csi", Pod: "p", Name: "pmem-csi.intel.com", StateDir: state, exec: node{bin}}
+
+	inv, err := d.Inventory(t.Context())
+	if err != nil || len(inv.Unread) != 0 {
+		t.Fatalf("%v, unread %v", err, inv.Unread)
+	}
+	if want := []LogicalVolume{{Name: "pvc-8f-5d0c", Group: "ndbus0region0fsdax", Path: "/dev/ndbus0region0fsdax/pvc-8f-5d0c", Size: 200 << 20}}; !reflect.DeepEqual(inv.Volumes, want) {
+		t.Errorf("volumes %+v", inv.Volumes)
+	}
+	if want := []VolumeGroup{{"ndbus0region0fsdax", 400, 200}}; !reflect.DeepEqual(inv.Groups, want) {
+		t.Errorf("groups %+v", inv.Groups)
+	}
+	if len(inv.Namespaces) != 1 || inv.Namespaces[0].Dev != "namespace0.0" {
+		t.Errorf("namespaces %+v", inv.Namespaces)
+	}
+	var devices []string
+	for _, m := range inv.Mounts {
+		devices = append(devices, m.Device)
+	}
+	if want := []string{"/dev/mapper/ndbus0region0fsdax-pvc--8f--5d0c", "/dev/pmem0.1", "/dev/pmem0.1"}; !slices.Equal(devices, want) {
+		t.Errorf("mounts of %q", devices)
+	}
+	slices.Sort(inv.Files)
+	if want := []string{"mount/x", "pvc-8f-5d0c.json"}; !slices.Equal(inv.Files, want) {
+		t.Errorf("files %q", inv.Files)
+	}
+
+	program(t, bin, "lvs", "echo '  /dev/mapper/control: open failed' >&2\nexit 5\n")
+	program(t, bin, "ndctl", "echo nonsense")
+	program(t, bin, "cat", "kill $PPID\n")
+	inv, err = d.Inventory(t.Context())
+	if err == nil {
+		t.Errorf("a script that was killed: %+v", inv)
+	}
+	program(t, bin, "cat", "echo nonsense\n")
+	if inv, err = d.Inventory(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[string]string{
+		PartVolumes:    "exit code 5: /dev/mapper/control: open failed",
+		PartNamespaces: `output of ndctl "nonsense`,
+		PartMounts:     `mountinfo: unexpected line "nonsense"`,
+	} {
+		if got := inv.Unread[part]; got == nil || !strings.HasPrefix(got.Error(), want) {
+			t.Errorf("%s: error %v, want %s", part, got, want)
+		}
+	}
+	if len(inv.Unread) != 3 || len(inv.Groups) != 1 || len(inv.Files) != 2 {
+		t.Errorf("what could be read is missing: %+v", inv)
+	}
+}
+
+func TestInventoryCutOff(t *testing.T) {
+	inv := (&NodeDriver{}).parseInventory("=== logical volumes\n{\"report\":[]}\n\n=== exit 0\n=== volume groups\n{", "")
+	if len(inv.Unread) != 4 || inv.Unread[PartVolumes] != nil {
+		t.Errorf("unread %v", inv.Unread)
+	}
+	if err := inv.Unread[PartGroups]; err == nil || err.Error() != "the command did not come to its end" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestFindNodeDrivers(t *testing.T) {
+	pod := func(name, node string, ready corev1.ConditionStatus) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "pmem-csi", Name: name, Labels: map[string]string{"app.kubernetes.io/name": "pmem-csi-node"}},
+			Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
+				Name:    "pmem-driver",
+				Command: []string{"/usr/local/bin/pmem-csi-driver", "-statePath=/var/lib/$(PMEM_CSI_DRIVER_NAME)", "--drivername=$(PMEM_CSI_DRIVER_NAME)"},
+				Env:     []corev1.EnvVar{{Name: "PMEM_CSI_DRIVER_NAME", Value: "other.example.com"}},
+				Ports:   []corev1.ContainerPort{{Name: "metrics", ContainerPort: 10010}},
+			}}},
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
+		}
+	}
+	plain := pod("c", "node-3", corev1.ConditionTrue)
+	plain.Spec.Containers = nil
+	client := fake.NewClientset(pod("b", "node-2", corev1.ConditionTrue), pod("a", "node-1", corev1.ConditionFalse), plain, pod("d", "", corev1.ConditionFalse))
+	drivers, unready, err := FindNodeDrivers(t.Context(), &cluster.Cluster{Client: client})
+	if err != nil || len(drivers) != 2 || len(unready) != 1 {
+		t.Fatalf("%+v, %v, %v", drivers, unready, err)
+	}
+	if d := drivers[0]; d.Node != "node-2" || d.Name != "other.example.com" || d.StateDir != "/var/lib/other.example.com" || d.MetricsPort != 10010 {
+		t.Errorf("%+v", d)
+	}
+	if d := drivers[1]; d.Name != "pmem-csi.intel.com" || d.StateDir != "/var/lib/pmem-csi.intel.com" || d.MetricsPort != 0 {
+		t.Errorf("without arguments: %+v", d)
+	}
+	if _, err := drivers[1].Available(t.Context()); !errors.Is(err, ErrNoMetrics) {
+		t.Errorf("without a port: %v", err)
+	}
+	if err := unready["node-1"]; err == nil || !strings.Contains(err.Error(), "no PMEM-CSI pod on node node-1 is Ready: pmem-csi/a (Running)") {
+		t.Errorf("unready: %v", err)
+	}
+	if _, _, err := FindNodeDrivers(t.Context(), &cluster.Cluster{Client: fake.NewClientset()}); err == nil || !strings.Contains(err.Error(), "install PMEM-CSI") {
+		t.Errorf("no driver: %v", err)
+	}
+}
+
+func TestParseMetric(t *testing.T) {
+	const text = `# HELP pmem_amount_available Remaining amount of PMEM on the host that can be used for new volumes.
+# TYPE pmem_amount_available gauge
+pmem_amount_available{driver_name="pmem-csi.intel.com",node="a} 1"} 2.143289344e+09
+pmem_amount_available_total 5
+pmem_amount_max_volume_size{node="n"} 1
+`
+	if got, err := parseMetric(text, "pmem_amount_available"); err != nil || got != 2143289344 {
+		t.Errorf("%d, %v", got, err)
+	}
+	if got, err := parseMetric("x 1.5 1700000000000\n", "x"); err != nil || got != 1 {
+		t.Errorf("with a time: %d, %v", got, err)
+	}
+	for _, bad := range []string{"", "x many\n", "x 1\nx 2\n"} {
+		if got, err := parseMetric(bad, "x"); err == nil {
+			t.Errorf("%q: %d, no error", bad, got)
+		}
+	}
+}

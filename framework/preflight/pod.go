@@ -1,0 +1,95 @@
+package preflight
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"pmem-memcached-e2e/framework/deploy"
+)
+
+func templateOf(m *deploy.Manifest) (corev1.PodTemplateSpec, error) {
+	var workload struct {
+		Spec struct {
+			Template corev1.PodTemplateSpec `json:"template"`
+		} `json:"spec"`
+	}
+	for _, o := range m.Objects {
+		if o.GetKind() != m.Kind || o.GetName() != m.Name {
+			continue
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &workload); err != nil {
+			return workload.Spec.Template, fmt.Errorf("%s/%s in %s: %w", m.Kind, m.Name, m.Dir, err)
+		}
+	}
+	return workload.Spec.Template, nil
+}
+
+// probeCommand needs no volume and listens nowhere.
+const probeCommand = "memcached --version && memcached -h"
+
+// probePod has a container for each image of the template, and goes where the
+// template's pods go. The first one is memcached's, the others run a command
+// that their image may lack: what counts is that the image was there to try.
+// The pod fits the level restricted of the Pod Security Standards.
+func probePod(template corev1.PodTemplateSpec, nodes []string) *corev1.Pod {
+	no, yes, user := false, true, int64(65534)
+	from := template.Spec
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "image-"},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
+			NodeSelector: from.NodeSelector, Tolerations: from.Tolerations, Affinity: affinity(from.Affinity, nodes),
+			ImagePullSecrets: from.ImagePullSecrets, RuntimeClassName: from.RuntimeClassName,
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+		},
+	}
+	seen := map[string]bool{}
+	add := func(c corev1.Container, name string, command ...string) {
+		if seen[c.Image] {
+			return
+		}
+		seen[c.Image] = true
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{
+			Name: name, Image: c.Image, ImagePullPolicy: c.ImagePullPolicy, Command: command,
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
+				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			},
+		})
+	}
+	for _, c := range from.Containers {
+		if c.Name == deploy.Container {
+			add(c, deploy.Container, "sh", "-c", probeCommand)
+		}
+	}
+	for _, list := range [][]corev1.Container{from.InitContainers, from.Containers} {
+		for _, c := range list {
+			add(c, fmt.Sprintf("image-%d", len(pod.Spec.Containers)), "true")
+		}
+	}
+	return pod
+}
+
+// affinity asks for one of the nodes, unless the template asks for some of its
+// own.
+func affinity(of *corev1.Affinity, nodes []string) *corev1.Affinity {
+	if of != nil && of.NodeAffinity != nil && of.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		return &corev1.Affinity{NodeAffinity: of.NodeAffinity}
+	}
+	if len(nodes) == 0 {
+		return nil
+	}
+	var terms []corev1.NodeSelectorTerm
+	for _, node := range nodes { // a term names one node, and one term has to match
+		terms = append(terms, corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{
+			{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}}}})
+	}
+	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: terms}}}
+}

@@ -1,0 +1,290 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// Waits of a name are told as slower when both reports have slowerCount of
+// them that came to their state, and when the median grew by slowerBy and by
+// slowerAbove: one wait says little, a shared machine varies by less than the
+// factor, and what takes less than the difference is no matter.
+const (
+	slowerCount = 3
+	slowerBy    = 1.5
+	slowerAbove = 2 * time.Second
+)
+
+// Change is one difference between two reports.
+type Change struct {
+	What     string // id of a spec or requirement, name of a fact or wait
+	Old, New string // empty: there was none
+	Note     string
+}
+
+// Section is a kind of difference.
+type Section struct {
+	Title   string
+	Worse   bool // such a difference makes the second report worse
+	Changes []Change
+}
+
+// Diff tells how a report differs from an earlier one.
+type Diff struct {
+	Old, New Run
+	Verdicts [2]Result
+	Sections []Section // those with changes
+}
+
+// Worse reports whether the second report has a worse verdict, of the run or
+// of a profile that both examined, or a regression.
+func (d Diff) Worse() bool {
+	return d.Verdicts[1].Weight() > d.Verdicts[0].Weight() ||
+		slices.ContainsFunc(d.Sections, func(s Section) bool { return s.Worse })
+}
+
+// Compare tells how b differs from the earlier a.
+func Compare(a, b Document) Diff {
+	d := Diff{Old: a.Run, New: b.Run, Verdicts: [2]Result{a.Verdict.Result, b.Verdict.Result}}
+	add := func(title string, worse bool, changes []Change) {
+		if len(changes) > 0 {
+			d.Sections = append(d.Sections, Section{title, worse, changes})
+		}
+	}
+	worse, others := compareProfiles(a, b)
+	add("profiles with a worse verdict", true, worse)
+	add("profiles with another verdict", false, others)
+	specs := compareSpecs(a, b)
+	add("regressions", true, specs.regressions)
+	add("fixed", false, specs.fixes)
+	add("newly skipped or not applicable", false, specs.lost)
+	add("newly run", false, specs.gained)
+	add("other outcomes", false, specs.other)
+	add("specs that are new", false, specs.added)
+	add("specs that are gone", false, specs.removed)
+	gained, lost := compareCoverage(a, b)
+	add("requirements no longer covered", false, lost)
+	add("requirements newly covered", false, gained)
+	add("versions, images and machines", false, compareFacts(a, b))
+	add(fmt.Sprintf("slower waits (median of at least %d, %g times and %s more)", slowerCount, slowerBy, slowerAbove), false, compareWaits(a, b))
+	add("benchmarks (of different runs: an indication only)", false, compareBenchmarks(a, b))
+	return d
+}
+
+func compareProfiles(a, b Document) (worse, others []Change) {
+	before := map[spec.Profile]Result{}
+	for _, p := range a.Verdict.Profiles {
+		before[p.Profile] = p.Result
+	}
+	for _, now := range b.Verdict.Profiles {
+		was := before[now.Profile]
+		delete(before, now.Profile)
+		change := Change{What: string(now.Profile), Old: string(was), New: string(now.Result), Note: strings.Join(now.Reasons[:min(1, len(now.Reasons))], "")}
+		switch {
+		case was == now.Result:
+		case was == "" || was == NotExamined || now.Result == NotExamined || now.Result.Weight() < was.Weight():
+			others = append(others, change)
+		default:
+			worse = append(worse, change)
+		}
+	}
+	for _, p := range sortedKeys(before) {
+		others = append(others, Change{What: string(p), Old: string(before[p])})
+	}
+	return worse, others
+}
+
+type specChanges struct{ regressions, fixes, lost, gained, other, added, removed []Change }
+
+// grade orders the outcomes of specs that were to run, the worst highest; it
+// is -1 for those that were not.
+func grade(o spec.Outcome) int {
+	switch o {
+	case spec.Passed:
+		return 0
+	case spec.Leaked:
+		return 1
+	case spec.Undetermined, spec.NotRun:
+		return 2
+	case spec.Failed:
+		return 3
+	}
+	return -1
+}
+
+func compareSpecs(a, b Document) specChanges {
+	var c specChanges
+	before := map[string]SpecResult{}
+	for _, s := range a.Specs {
+		before[s.ID] = s
+	}
+	for _, now := range b.Specs {
+		was, there := before[now.ID]
+		delete(before, now.ID)
+		change := Change{What: now.ID, Old: string(was.Outcome), New: string(now.Outcome), Note: now.Reason}
+		from, to := grade(was.Outcome), grade(now.Outcome)
+		// What an undetermined spec would have said is not known, so that
+		// its failure later is no regression.
+		met := from == grade(spec.Passed) || from == grade(spec.Leaked)
+		switch {
+		case !there:
+			c.added = append(c.added, Change{What: now.ID, New: string(now.Outcome), Note: now.Title})
+		case was.Outcome == now.Outcome:
+		case to < 0 && from >= 0:
+			c.lost = append(c.lost, change)
+		case to >= 0 && from < 0:
+			c.gained = append(c.gained, change)
+		case met && to > from:
+			c.regressions = append(c.regressions, change)
+		case now.Outcome == spec.Passed:
+			c.fixes = append(c.fixes, change)
+		default:
+			c.other = append(c.other, change)
+		}
+	}
+	for _, id := range sortedKeys(before) {
+		c.removed = append(c.removed, Change{What: id, Old: string(before[id].Outcome), Note: before[id].Title})
+	}
+	return c
+}
+
+func compareCoverage(a, b Document) (gained, lost []Change) {
+	before := map[spec.ReqID]RequirementResult{}
+	for _, r := range a.Requirements {
+		before[r.ID] = r
+	}
+	for _, now := range b.Requirements {
+		was := before[now.ID]
+		delete(before, now.ID)
+		switch {
+		case len(was.Specs) == 0 && len(now.Specs) > 0:
+			gained = append(gained, Change{What: string(now.ID), New: words(now.Specs), Note: now.Text})
+		case len(was.Specs) > 0 && len(now.Specs) == 0:
+			lost = append(lost, Change{What: string(now.ID), Old: words(was.Specs), Note: now.Uncovered})
+		}
+	}
+	for _, id := range sortedKeys(before) {
+		if len(before[id].Specs) > 0 {
+			lost = append(lost, Change{What: string(id), Old: words(before[id].Specs), Note: "the requirement is gone"})
+		}
+	}
+	return gained, lost
+}
+
+func compareFacts(a, b Document) []Change {
+	before, after := factsByName(a), factsByName(b)
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	var changes []Change
+	for _, key := range sortedKeys(all) {
+		if before[key] != after[key] {
+			changes = append(changes, Change{What: key, Old: before[key], New: after[key]})
+		}
+	}
+	return changes
+}
+
+// factsByName joins the values that a fact has, in no order of their own.
+func factsByName(d Document) map[string]string {
+	values := map[string][]string{"suite: version": {d.Run.Version}}
+	for _, f := range d.Facts {
+		key := f.Group + ": " + f.Name
+		values[key] = append(values[key], f.Value)
+	}
+	joined := map[string]string{}
+	for key, list := range values {
+		slices.Sort(list)
+		joined[key] = strings.Join(list, "; ")
+	}
+	return joined
+}
+
+// medians are those of the waits of a name that came to their state, if there
+// are enough of them.
+func medians(d Document) map[wait.Name]time.Duration {
+	took := map[wait.Name][]time.Duration{}
+	add := func(records []wait.Record) {
+		for _, w := range records {
+			if w.Done {
+				took[w.Name] = append(took[w.Name], w.Took)
+			}
+		}
+	}
+	add(d.Waits)
+	for _, s := range d.Specs {
+		add(s.Waits)
+	}
+	m := map[wait.Name]time.Duration{}
+	for name, list := range took {
+		if n := len(list); n >= slowerCount {
+			slices.Sort(list)
+			m[name] = (list[(n-1)/2] + list[n/2]) / 2
+		}
+	}
+	return m
+}
+
+func compareWaits(a, b Document) []Change {
+	before, after := medians(a), medians(b)
+	var changes []Change
+	for _, name := range sortedKeys(after) {
+		was, ok := before[name]
+		now := after[name]
+		if ok && now-was >= slowerAbove && float64(now) >= slowerBy*float64(was) {
+			changes = append(changes, Change{What: string(name), Old: tenths(was), New: tenths(now), Note: times(float64(now), float64(was))})
+		}
+	}
+	return changes
+}
+
+func tenths(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
+
+// times is how often b goes into a.
+func times(a, b float64) string {
+	if b == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f times", a/b)
+}
+
+// tail is the percentile of latencies that is compared.
+const tail = 99
+
+func compareBenchmarks(a, b Document) []Change {
+	type key struct {
+		name    string
+		profile spec.Profile
+	}
+	before := map[key]Benchmark{}
+	for _, m := range a.Benchmarks {
+		before[key{m.Name, m.Profile}] = m
+	}
+	var changes []Change
+	for _, now := range b.Benchmarks {
+		was, ok := before[key{now.Name, now.Profile}]
+		if !ok {
+			continue
+		}
+		what := fmt.Sprintf("%s (%s)", now.Name, now.Profile)
+		changes = append(changes, Change{What: what + " throughput", Old: fmt.Sprintf("%.0f/s", was.PerSecond()),
+			New: fmt.Sprintf("%.0f/s", now.PerSecond()), Note: times(now.PerSecond(), was.PerSecond())})
+		for _, l := range now.Latencies {
+			i := slices.IndexFunc(was.Latencies, func(o LatencyOfRequest) bool { return o.Request == l.Request })
+			if i < 0 {
+				continue
+			}
+			from, had := was.Latencies[i].At(tail)
+			if to, has := l.At(tail); had && has {
+				changes = append(changes, Change{What: fmt.Sprintf("%s p%d of %s", what, tail, l.Request),
+					Old: from.String(), New: to.String(), Note: times(float64(to), float64(from))})
+			}
+		}
+	}
+	return changes
+}

@@ -1,0 +1,214 @@
+// Package report holds what a run found out: one versioned Document, built
+// from the events of a run, with its verdict, its file format, its validation
+// and its comparison with another.
+package report
+
+import (
+	"time"
+
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// Schema names the form of a Document. Another form gets another name.
+const Schema = "pmem-memcached-e2e/report/v1"
+
+// Document is the report of one run. Encoders write it and decide nothing.
+type Document struct {
+	Schema       string              `yaml:"schema"`
+	Run          Run                 `yaml:"run"`
+	Verdict      Verdict             `yaml:"verdict"`
+	Facts        []Fact              `yaml:"facts"`
+	Preflight    []Check             `yaml:"preflight"`
+	Requirements []RequirementResult `yaml:"requirements"` // all of the catalogue, in its order
+	Specs        []SpecResult        `yaml:"specs"`        // all that were planned, by id
+	Leaks        []Leak              `yaml:"leaks"`        // those that belong to no single spec
+	Trouble      []string            `yaml:"trouble"`      // what went wrong outside of the specs, one line each
+	Waits        []wait.Record       `yaml:"waits"`        // outside of the specs
+	Known        []KnownFailure      `yaml:"knownFailures"`
+	Benchmarks   []Benchmark         `yaml:"benchmarks"`
+	Evidence     []File              `yaml:"evidence"` // every file below the evidence directory
+}
+
+// Run says what was run, and how.
+type Run struct {
+	ID            string            `yaml:"id"`      // of this run, such as 20260102T030405Z-x7k2p
+	Version       string            `yaml:"version"` // of this project: revision of the source, and whether it was changed
+	Started       time.Time         `yaml:"started"`
+	Ended         time.Time         `yaml:"ended"`
+	Command       string            `yaml:"command"`  // that repeats the run
+	Provider      string            `yaml:"provider"` // of the cluster: lab or existing
+	Host          string            `yaml:"host"`     // API server
+	Qualification bool              `yaml:"qualification"`
+	Selection     string            `yaml:"selection,omitempty"` // the user's filter; empty: all specs
+	Seed          int64             `yaml:"seed"`
+	WaitScale     string            `yaml:"waitScale"`
+	Retries       int               `yaml:"retries"`     // further attempts that a failing spec is given
+	Deployments   map[string]string `yaml:"deployments"` // directory of the kustomization by profile
+	Interrupted   bool              `yaml:"interrupted"`
+}
+
+// Result is a verdict in one word or two.
+type Result string
+
+const (
+	Conformant      Result = "CONFORMANT"
+	ConformantKnown Result = "CONFORMANT EXCEPT KNOWN FAILURES"
+	NotConformant   Result = "NOT CONFORMANT"
+	Undetermined    Result = "UNDETERMINED"
+	LeakedOnly      Result = "LEAKED"       // every MUST is met, but something was left behind
+	NotExamined     Result = "NOT EXAMINED" // of a profile: none of its specs was selected, or none applies
+)
+
+// Verdict is what a run says about the deployments under test.
+type Verdict struct {
+	Result   Result           `yaml:"result"`
+	ExitCode int              `yaml:"exitCode"`
+	Reasons  []string         `yaml:"reasons"` // why it is not CONFORMANT, one line each, the weightiest first
+	Profiles []ProfileVerdict `yaml:"profiles"`
+}
+
+// ProfileVerdict is the verdict about one mode of deployment.
+type ProfileVerdict struct {
+	Profile spec.Profile         `yaml:"profile"`
+	Result  Result               `yaml:"result"`
+	Counts  map[spec.Outcome]int `yaml:"counts"` // of specs
+	Reasons []string             `yaml:"reasons"`
+}
+
+// Fact is something found out about the cluster, the node, the driver or
+// memcached, with what shows it.
+type Fact struct {
+	Group    string `yaml:"group"` // cluster, driver, memcached, image, or "node NAME"
+	Name     string `yaml:"name"`  // such as kernel
+	Value    string `yaml:"value"`
+	Evidence string `yaml:"evidence"` // where it was read, one line
+}
+
+// CheckState is how a preflight check ended.
+type CheckState string
+
+const (
+	CheckPassed  CheckState = "passed"
+	CheckFailed  CheckState = "failed"
+	CheckSkipped CheckState = "skipped" // the user asked
+	CheckUnknown CheckState = "unknown" // it could not be found out, which stops nothing
+)
+
+// Check is one condition that was examined before the specs.
+type Check struct {
+	Name   string        `yaml:"name"`
+	State  CheckState    `yaml:"state"`
+	Saw    string        `yaml:"saw"`              // one line
+	Remedy string        `yaml:"remedy,omitempty"` // what to do about it, unless it passed
+	Took   time.Duration `yaml:"took"`
+}
+
+// RequirementResult is a requirement with what the run says about it.
+type RequirementResult struct {
+	spec.Requirement `yaml:",inline"`
+	// Outcome is empty when no spec covers the requirement.
+	Outcome spec.Outcome `yaml:"outcome,omitempty"`
+	Specs   []string     `yaml:"specs,omitempty"` // that cover it
+}
+
+// SpecResult is a spec with its outcome.
+type SpecResult struct {
+	ID       string        `yaml:"id"`
+	Title    string        `yaml:"title"`
+	Level    spec.Level    `yaml:"level"`
+	Profile  spec.Profile  `yaml:"profile"`
+	Covers   []spec.ReqID  `yaml:"covers"`
+	Outcome  spec.Outcome  `yaml:"outcome"`
+	Reason   string        `yaml:"reason,omitempty"`   // one line; empty when passed
+	Known    string        `yaml:"known,omitempty"`    // link of the known failure that it is
+	Failures []Failure     `yaml:"failures,omitempty"` // in the order in which they were found
+	Examined []spec.ReqID  `yaml:"examined,omitempty"`
+	Complete bool          `yaml:"complete"` // the body came to its end
+	Leaks    []Leak        `yaml:"leaks,omitempty"`
+	Started  time.Time     `yaml:"started,omitempty"`
+	Took     time.Duration `yaml:"took"`
+	Attempts int           `yaml:"attempts"` // more than 1: flaky
+	Steps    []string      `yaml:"steps,omitempty"`
+	Waits    []wait.Record `yaml:"waits,omitempty"`
+	Notes    []Note        `yaml:"notes,omitempty"`
+	Evidence string        `yaml:"evidence,omitempty"` // directory, relative to the report
+	Again    string        `yaml:"again,omitempty"`    // the command that repeats it
+}
+
+// Failure is one thing that broke. Without a requirement it is about what the
+// spec itself did, and says nothing about the deployment.
+type Failure struct {
+	Requirement spec.ReqID `yaml:"requirement,omitempty"`
+	Says        string     `yaml:"says"`
+	Expected    string     `yaml:"expected,omitempty"`
+	Observed    string     `yaml:"observed,omitempty"`
+	Object      string     `yaml:"object,omitempty"`
+}
+
+// Title is the requirement, if any, with what it says.
+func (f Failure) Title() string {
+	if f.Requirement == "" {
+		return f.Says
+	}
+	return string(f.Requirement) + " " + f.Says
+}
+
+// Note is something worth telling that a spec has seen.
+type Note struct {
+	Name string `yaml:"name"`
+	Text string `yaml:"text"`
+}
+
+// Leak is something that was not there before the run, or that is missing
+// since.
+type Leak struct {
+	View   string `yaml:"view"`   // api, node or capacity
+	Where  string `yaml:"where"`  // namespace, node or "cluster"
+	What   string `yaml:"what"`   // kind and name
+	Detail string `yaml:"detail"` // size, age, owner: one line
+}
+
+// KnownFailure is a failure that is accepted until a date.
+type KnownFailure struct {
+	Spec        string     `yaml:"spec"`
+	Requirement spec.ReqID `yaml:"requirement"`
+	Link        string     `yaml:"link"`
+	Expires     string     `yaml:"expires"` // last day, as 2006-01-02
+	Reason      string     `yaml:"reason"`
+	Line        int        `yaml:"-"` // in the file
+	// Met says whether the run saw the failure. One that it did not see is
+	// stale and fails the run; nil: the spec did not run to its end.
+	Met *bool `yaml:"met,omitempty"`
+}
+
+// Benchmark is the result of a load.
+type Benchmark struct {
+	Name       string             `yaml:"name"`
+	Spec       string             `yaml:"spec"`
+	Profile    spec.Profile       `yaml:"profile"`
+	Setting    string             `yaml:"setting"` // what was measured and how, one line
+	Operations int64              `yaml:"operations"`
+	Elapsed    time.Duration      `yaml:"elapsed"`
+	Latencies  []LatencyOfRequest `yaml:"latencies"`
+}
+
+// LatencyOfRequest is the distribution of the latency of one kind of request.
+type LatencyOfRequest struct {
+	Request     string       `yaml:"request"` // get or set
+	Count       int64        `yaml:"count"`
+	Percentiles []Percentile `yaml:"percentiles"` // rising
+}
+
+// Percentile is a point of a distribution.
+type Percentile struct {
+	Percent float64       `yaml:"percent"` // 100 is the maximum
+	Latency time.Duration `yaml:"latency"`
+}
+
+// File is a file of evidence.
+type File struct {
+	Path   string `yaml:"path"` // relative to the report, with slashes
+	Size   int64  `yaml:"size"` // bytes
+	SHA256 string `yaml:"sha256"`
+}

@@ -1,0 +1,149 @@
+package render
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+	"time"
+
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+//go:embed page.html.tmpl
+var pageText string
+
+const pageWaits = 25
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"seconds": seconds,
+	"counts":  counts,
+	"when":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"class":   class,
+	"symbol":  symbol,
+	"percent": func(part, whole time.Duration) string {
+		if whole <= 0 {
+			return "0"
+		}
+		return fmt.Sprintf("%.1f", math.Min(100, 100*float64(part)/float64(whole)))
+	},
+	"join": func(list []string) string { return strings.Join(list, ", ") },
+}).Parse(pageText))
+
+// class is the style of an outcome, result or state.
+func class(v any) string {
+	switch fmt.Sprint(v) {
+	case string(spec.Passed), string(report.Conformant):
+		return "good"
+	case string(spec.Failed), string(report.NotConformant):
+		return "bad"
+	case string(spec.Undetermined), string(spec.Leaked), string(spec.NotRun), string(report.Undetermined),
+		string(report.LeakedOnly), string(report.ConformantKnown), string(report.CheckUnknown):
+		return "doubt"
+	}
+	return "none"
+}
+
+func symbol(v any) string {
+	switch fmt.Sprint(v) {
+	case string(spec.Passed), string(report.Conformant):
+		return "✓"
+	case string(spec.Failed), string(report.NotConformant):
+		return "✗"
+	case string(spec.Leaked), string(report.LeakedOnly), string(report.ConformantKnown):
+		return "!"
+	case string(spec.NotApplicable):
+		return "○"
+	case string(spec.Skipped), string(report.NotExamined):
+		return "–"
+	case "":
+		return "·"
+	}
+	return "?"
+}
+
+// chapter is a row of the matrix.
+type chapter struct {
+	Name         string
+	Must, Should cell
+	Requirements []report.RequirementResult
+}
+
+// cell counts the requirements of a chapter and level by what the run says.
+type cell struct{ All, Passed, Failed, Open, Uncovered int }
+
+func (c *cell) add(r report.RequirementResult) {
+	c.All++
+	switch {
+	case len(r.Specs) == 0:
+		c.Uncovered++
+	case r.Outcome == spec.Passed:
+		c.Passed++
+	case r.Outcome == spec.Failed:
+		c.Failed++
+	default:
+		c.Open++
+	}
+}
+
+func chapters(doc report.Document) []chapter {
+	var list []chapter
+	for _, r := range doc.Requirements {
+		if len(list) == 0 || list[len(list)-1].Name != r.Chapter {
+			list = append(list, chapter{Name: r.Chapter})
+		}
+		c := &list[len(list)-1]
+		c.Requirements = append(c.Requirements, r)
+		switch r.Level {
+		case spec.Must:
+			c.Must.add(r)
+		case spec.Should:
+			c.Should.add(r)
+		}
+	}
+	return list
+}
+
+type factGroup struct {
+	Name  string
+	Facts []report.Fact
+}
+
+func factGroups(doc report.Document) []factGroup {
+	var groups []factGroup
+	index := map[string]int{}
+	for _, f := range doc.Facts {
+		i, ok := index[f.Group]
+		if !ok {
+			i = len(groups)
+			index[f.Group] = i
+			groups = append(groups, factGroup{Name: f.Group})
+		}
+		groups[i].Facts = append(groups[i].Facts, f)
+	}
+	return groups
+}
+
+func page(doc report.Document) ([]byte, error) {
+	charts, err := charts(doc)
+	if err != nil {
+		return nil, err
+	}
+	shown, total := waits(doc, pageWaits)
+	var longest time.Duration
+	for _, w := range shown {
+		longest = max(longest, w.Limit)
+	}
+	musts, mustsCovered := coverage(doc, spec.Must)
+	shoulds, shouldsCovered := coverage(doc, spec.Should)
+	var b bytes.Buffer
+	err = pageTemplate.Execute(&b, map[string]any{
+		"Doc": doc, "Took": doc.Run.Ended.Sub(doc.Run.Started), "Chapters": chapters(doc), "Troubled": troubled(doc),
+		"Texts": texts(doc), "Groups": factGroups(doc), "Waits": shown, "WaitsTotal": total, "Longest": longest,
+		"Charts": charts, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
+	})
+	return b.Bytes(), err
+}

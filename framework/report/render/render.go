@@ -1,0 +1,113 @@
+// Package render writes a report in the forms that people and CI servers read.
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// Files returns every form of doc by the name of its file.
+func Files(doc report.Document) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for name, render := range map[string]func(report.Document) ([]byte, error){
+		"index.html": page, "junit.xml": junitXML, "summary.md": markdown,
+	} {
+		data, err := render(doc)
+		if err != nil {
+			return nil, fmt.Errorf("render %s: %w", name, err)
+		}
+		files[name] = data
+	}
+	return files, nil
+}
+
+// counts lists outcomes in words; passed and failed always.
+func counts(of map[spec.Outcome]int) string {
+	parts := []string{fmt.Sprintf("%d passed", of[spec.Passed]), fmt.Sprintf("%d failed", of[spec.Failed])}
+	for _, o := range []spec.Outcome{spec.Undetermined, spec.Leaked, spec.NotRun, spec.NotApplicable, spec.Skipped} {
+		if of[o] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", of[o], o))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func seconds(d time.Duration) string {
+	if d >= 10*time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// wait is one with the spec that it belongs to.
+type wait struct {
+	Spec string
+	Name string
+	What string
+	Last string
+	Took time.Duration
+	// Limit is after scaling.
+	Limit time.Duration
+	Done  bool
+}
+
+// waits lists those that did not reach what they waited for and then the
+// longest, at most n of them, and how many there are.
+func waits(doc report.Document, n int) (shown []wait, total int) {
+	for _, w := range doc.Waits {
+		shown = append(shown, wait{"", string(w.Name), w.What, w.Last, w.Took, w.Limit, w.Done})
+	}
+	for _, s := range doc.Specs {
+		for _, w := range s.Waits {
+			shown = append(shown, wait{s.ID, string(w.Name), w.What, w.Last, w.Took, w.Limit, w.Done})
+		}
+	}
+	slices.SortStableFunc(shown, func(a, b wait) int {
+		if a.Done != b.Done {
+			if b.Done {
+				return -1
+			}
+			return 1
+		}
+		return int(b.Took - a.Took)
+	})
+	return shown[:min(n, len(shown))], len(shown)
+}
+
+// troubled are the specs that a reader has to look at.
+func troubled(doc report.Document) []report.SpecResult {
+	var found []report.SpecResult
+	for _, s := range doc.Specs {
+		switch s.Outcome {
+		case spec.Failed, spec.Undetermined, spec.Leaked:
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+func texts(doc report.Document) map[spec.ReqID]report.RequirementResult {
+	m := map[spec.ReqID]report.RequirementResult{}
+	for _, r := range doc.Requirements {
+		m[r.ID] = r
+	}
+	return m
+}
+
+// coverage counts requirements of a level: all, covered by a spec.
+func coverage(doc report.Document, level spec.Level) (all, covered int) {
+	for _, r := range doc.Requirements {
+		if r.Level == level {
+			all++
+			if len(r.Specs) > 0 {
+				covered++
+			}
+		}
+	}
+	return all, covered
+}

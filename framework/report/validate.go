@@ -1,0 +1,251 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"time"
+
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// ValidateFile checks the report at path: that neither it nor its evidence was
+// altered, and what [Document.Validate] checks. All defects are told.
+func ValidateFile(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the report: %w", err)
+	}
+	sum, body, err := split(path, data)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if got := digest(body); got != sum {
+		errs = append(errs, fmt.Errorf("%s:1: digest is sha256:%s, the lines below it have sha256:%s: the report was altered", path, sum, got))
+	}
+	d, err := Decode(path, data)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	return errors.Join(append(errs, d.checkEvidence(filepath.Dir(path)), d.Validate())...)
+}
+
+func (d Document) checkEvidence(dir string) error {
+	found, err := HashEvidence(dir)
+	if err != nil {
+		return err
+	}
+	there := map[string]File{}
+	for _, f := range found {
+		there[f.Path] = f
+	}
+	var errs []error
+	for _, want := range d.Evidence {
+		got, ok := there[want.Path]
+		switch {
+		case !ok:
+			errs = append(errs, fmt.Errorf("evidence %s is in the report, but not beside it, or twice in the report", want.Path))
+		case got != want:
+			errs = append(errs, fmt.Errorf("evidence %s has %d bytes with sha256:%s, want %d with sha256:%s: it was altered",
+				want.Path, got.Size, got.SHA256, want.Size, want.SHA256))
+		}
+		delete(there, want.Path)
+	}
+	for _, name := range sortedKeys(there) {
+		errs = append(errs, fmt.Errorf("evidence %s is not in the report: it was added", name))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks that every spec has one outcome that follows from what was
+// seen, that requirements, known failures and verdict follow from the specs,
+// and the rules of a qualification run. All defects are told.
+func (d Document) Validate() error {
+	c := checker{}
+	if d.Schema != Schema {
+		c.bad("schema is %q, want %q", d.Schema, Schema)
+	}
+	if d.Run.Ended.Before(d.Run.Started) {
+		c.bad("run.ended is %s, want a time after run.started, %s", d.Run.Ended.Format(time.RFC3339), d.Run.Started.Format(time.RFC3339))
+	}
+	c.specs(d)
+	c.derived(d)
+	for _, k := range d.Known {
+		if day := d.Run.Started.Format(time.DateOnly); k.Expires < day {
+			c.bad("the known failure of %s in %s: expires is %q, before the run of %s", k.Requirement, k.Spec, k.Expires, day)
+		}
+	}
+	if d.Run.Qualification {
+		c.qualification(d)
+	}
+	return errors.Join(c.errs...)
+}
+
+// checker collects defects.
+type checker struct{ errs []error }
+
+func (c *checker) bad(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
+}
+
+func (c *checker) specs(d Document) {
+	levels := map[spec.ReqID]bool{}
+	for _, r := range d.Requirements {
+		if levels[r.ID] {
+			c.bad("requirement %s is there twice, want it once", r.ID)
+		}
+		levels[r.ID] = true
+	}
+	seen := map[string]bool{}
+	for _, s := range d.Specs {
+		if seen[s.ID] {
+			c.bad("spec %s is there twice, want one outcome for it", s.ID)
+		}
+		seen[s.ID] = true
+		if why := s.contradiction(); why != "" {
+			c.bad("spec %s: outcome is %q, but %s", s.ID, s.Outcome, why)
+		}
+		if s.Outcome != spec.Passed && s.Reason == "" {
+			c.bad("spec %s: outcome is %q, want a reason", s.ID, s.Outcome)
+		}
+		if s.Level != spec.Must && s.Level != spec.Should {
+			c.bad("spec %s: level is %q, want %s or %s", s.ID, s.Level, spec.Must, spec.Should)
+		}
+		if s.Profile != spec.Ephemeral && s.Profile != spec.Persistent && s.Profile != spec.Driver {
+			c.bad("spec %s: profile is %q, want %s, %s or %s", s.ID, s.Profile, spec.Ephemeral, spec.Persistent, spec.Driver)
+		}
+		for _, req := range s.Covers {
+			if !levels[req] {
+				c.bad("spec %s: covers has %q, want a requirement of the report", s.ID, req)
+			}
+		}
+	}
+}
+
+// derived compares what follows from the rest of d with what d says.
+func (c *checker) derived(d Document) {
+	want := d
+	want.Specs = slices.Clone(d.Specs)
+	want.accept()
+	requirements := make([]spec.Requirement, len(d.Requirements))
+	for i, r := range d.Requirements {
+		requirements[i] = r.Requirement
+	}
+	want.Requirements = requirementResults(requirements, d.Specs)
+	for i, r := range want.Requirements {
+		got := d.Requirements[i]
+		if got.Outcome != r.Outcome {
+			c.bad("requirement %s: outcome is %q, from the specs follows %q", r.ID, got.Outcome, r.Outcome)
+		}
+		if !slices.Equal(got.Specs, r.Specs) {
+			c.bad("requirement %s: specs is [%s], from the specs follows [%s]", r.ID, words(got.Specs), words(r.Specs))
+		}
+	}
+	for i, s := range want.Specs {
+		if got := d.Specs[i].Known; got != s.Known {
+			c.bad("spec %s: known is %q, from the known failures follows %q", s.ID, got, s.Known)
+		}
+	}
+	for i, k := range want.Known {
+		if !reflect.DeepEqual(d.Known[i].Met, k.Met) {
+			c.bad("the known failure of %s in %s: met is %s, from the specs follows %s", k.Requirement, k.Spec, met(d.Known[i]), met(k))
+		}
+	}
+	c.verdict(d.Verdict, want.judge())
+}
+
+func met(k KnownFailure) string {
+	if k.Met == nil {
+		return "nothing"
+	}
+	return fmt.Sprint(*k.Met)
+}
+
+func (c *checker) verdict(got, want Verdict) {
+	if got.Result != want.Result {
+		c.bad("verdict: result is %q, from the content follows %q", got.Result, want.Result)
+	}
+	if got.ExitCode != want.ExitCode {
+		c.bad("verdict: exitCode is %d, from the content follows %d", got.ExitCode, want.ExitCode)
+	}
+	c.reasons("verdict", got.Reasons, want.Reasons)
+	if g, w := names(got.Profiles), names(want.Profiles); !slices.Equal(g, w) {
+		c.bad("verdict: profiles is [%s], from the specs follows [%s]", words(g), words(w))
+		return
+	}
+	for i, w := range want.Profiles {
+		g := got.Profiles[i]
+		of := "verdict of profile " + string(w.Profile)
+		if g.Result != w.Result {
+			c.bad("%s: result is %q, from the specs follows %q", of, g.Result, w.Result)
+		}
+		if !maps.Equal(g.Counts, w.Counts) {
+			c.bad("%s: counts is %s, from the specs follows %s", of, counted(g.Counts), counted(w.Counts))
+		}
+		c.reasons(of, g.Reasons, w.Reasons)
+	}
+}
+
+func names(profiles []ProfileVerdict) []spec.Profile {
+	list := make([]spec.Profile, len(profiles))
+	for i, p := range profiles {
+		list[i] = p.Profile
+	}
+	return list
+}
+
+// counted lists outcomes by name.
+func counted(counts map[spec.Outcome]int) string {
+	var parts []string
+	for _, o := range sortedKeys(counts) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[o], o))
+	}
+	return fmt.Sprintf("%q", words(parts))
+}
+
+func (c *checker) reasons(of string, got, want []string) {
+	for i := range max(len(got), len(want)) {
+		g, w := "nothing", "nothing"
+		if i < len(got) {
+			g = fmt.Sprintf("%q", got[i])
+		}
+		if i < len(want) {
+			w = fmt.Sprintf("%q", want[i])
+		}
+		if g != w {
+			c.bad("%s: reasons[%d] is %s, from the content follows %s", of, i, g, w)
+			return
+		}
+	}
+}
+
+func (c *checker) qualification(d Document) {
+	bad := func(format string, args ...any) { c.bad("qualification: "+format, args...) }
+	if d.Run.Retries > 0 {
+		bad("run.retries is %d, want 0", d.Run.Retries)
+	}
+	if d.Run.Selection != "" {
+		bad("run.selection is %q, want none", d.Run.Selection)
+	}
+	if d.Run.Interrupted {
+		bad("run.interrupted is true, want a run that came to its end")
+	}
+	for _, s := range d.Specs {
+		if s.Attempts > 1 {
+			bad("spec %s: attempts is %d, want 1", s.ID, s.Attempts)
+		}
+		if s.Outcome == spec.Skipped {
+			bad("spec %s: outcome is %q, want every spec to be selected", s.ID, s.Outcome)
+		}
+	}
+	for _, check := range d.Preflight {
+		if check.State == CheckSkipped {
+			bad("preflight check %s: state is %q, want it examined", check.Name, check.State)
+		}
+	}
+}

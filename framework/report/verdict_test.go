@@ -1,0 +1,190 @@
+package report
+
+import (
+	"slices"
+	"testing"
+
+	"pmem-memcached-e2e/framework/spec"
+)
+
+func TestVerdict(t *testing.T) {
+	const dontCare = "any"
+	outcome := func(id string, o spec.Outcome) SpecResult {
+		s := passing(id)
+		s.Outcome, s.Reason, s.Complete, s.Attempts, s.Examined = o, "why "+id, false, 0, nil
+		return s
+	}
+	flaky := passing("RST-01")
+	flaky.Attempts = 3
+	failedAndLeaking := violating("RST-02", "RST-03")
+	failedAndLeaking.Leaks = []Leak{volume}
+	unknown := violating("RST-01", "XXX-01")
+	panicked := violating("RST-01", "RST-01")
+	panicked.Outcome, panicked.Reason = spec.Undetermined, "panic"
+	tests := []struct {
+		name    string
+		specs   []SpecResult
+		change  func(*Document)
+		result  Result
+		code    int
+		profile Result // of persistent
+		reasons []string
+	}{
+		{name: "all passed", specs: []SpecResult{passing("EPH-01"), passing("RST-01")},
+			result: Conformant, profile: Conformant},
+		{name: "a MUST failed", specs: []SpecResult{passing("EPH-01"), violating("RST-01", "RST-02")},
+			result: NotConformant, code: 1, profile: NotConformant, reasons: []string{"RST-01 failed: RST-02 is not met"}},
+		{name: "a requirement that the catalogue does not have counts as MUST", specs: []SpecResult{unknown},
+			result: NotConformant, code: 1, profile: NotConformant, reasons: []string{"RST-01 failed: XXX-01 is not met"}},
+		{name: "a SHOULD alone", specs: []SpecResult{passing("RST-01"), violating("RST-02", "RST-03")},
+			result: Conformant, profile: Conformant, reasons: []string{"RST-02: a SHOULD is not met: RST-03 is not met"}},
+		{name: "a SHOULD of a MUST spec whose MUST was examined", specs: []SpecResult{violating("RST-03", "RST-03")},
+			result: Conformant, profile: Conformant, reasons: []string{"RST-03: a SHOULD is not met: RST-03 is not met"}},
+		{name: "a SHOULD of a MUST spec that ended there", specs: []SpecResult{violatedThenStopped("RST-03", "RST-03")},
+			result: Undetermined, code: 2, profile: Undetermined,
+			reasons: []string{"RST-03 could not examine RST-01 because of it", "RST-03: a SHOULD is not met: RST-03 is not met"}},
+		{name: "a MUST is undetermined", specs: []SpecResult{passing("RST-03"), undetermined("RST-01")},
+			result: Undetermined, code: 2, profile: Undetermined, reasons: []string{"RST-01 is undetermined: could not reach the pod"}},
+		{name: "a SHOULD is undetermined", specs: []SpecResult{passing("RST-01"), undetermined("RST-02")},
+			result: Conformant, profile: Conformant, reasons: []string{"RST-02 is undetermined: could not reach the pod"}},
+		{name: "a SHOULD is undetermined and nothing else ran", specs: []SpecResult{undetermined("RST-02")},
+			result: Undetermined, code: 2, profile: Undetermined,
+			reasons: []string{"no spec of the profile persistent came to a result", "RST-02 is undetermined: could not reach the pod"}},
+		{name: "a panic after a violation", specs: []SpecResult{passing("RST-03"), panicked},
+			result: Undetermined, code: 2, profile: Undetermined, reasons: []string{"RST-01 is undetermined: panic"}},
+		{name: "a MUST was not run", specs: []SpecResult{passing("RST-03"), outcome("RST-01", spec.NotRun)},
+			result: Undetermined, code: 2, profile: Undetermined, reasons: []string{"RST-01 is not run: why RST-01"}},
+		{name: "a MUST was skipped", specs: []SpecResult{passing("RST-03"), outcome("RST-01", spec.Skipped)},
+			result: Undetermined, code: 2, profile: Undetermined, reasons: []string{"1 MUST specs were skipped on request: RST-01"}},
+		{name: "a SHOULD was skipped", specs: []SpecResult{passing("RST-01"), outcome("RST-02", spec.Skipped)},
+			result: Conformant, profile: Conformant},
+		{name: "a MUST is not applicable", specs: []SpecResult{passing("RST-03"), outcome("RST-01", spec.NotApplicable)},
+			result: Conformant, profile: Conformant},
+		{name: "a profile was not selected", specs: []SpecResult{passing("EPH-01"), outcome("RST-01", spec.Skipped), outcome("RST-02", spec.Skipped)},
+			result: Conformant, profile: NotExamined},
+		{name: "a profile does not apply", specs: []SpecResult{passing("EPH-01"), outcome("RST-01", spec.NotApplicable)},
+			result: Conformant, profile: NotExamined},
+		{name: "a profile does not apply and its MUST was skipped", specs: []SpecResult{passing("EPH-01"), outcome("RST-01", spec.NotApplicable), outcome("RST-03", spec.Skipped)},
+			result: Undetermined, code: 2, profile: Undetermined,
+			reasons: []string{"no spec of the profile persistent came to a result", "1 MUST specs were skipped on request: RST-03"}},
+		{name: "empty run", result: Undetermined, code: 2, reasons: []string{"no spec was run"}},
+		{name: "all skipped", specs: []SpecResult{outcome("RST-01", spec.Skipped)}, result: Undetermined, code: 2, profile: NotExamined, reasons: []string{"no spec was run"}},
+		{name: "nothing applies", specs: []SpecResult{outcome("RST-01", spec.NotApplicable)}, result: Undetermined, code: 2, profile: NotExamined, reasons: []string{"no spec was run"}},
+		{name: "a spec leaked", specs: []SpecResult{passing("EPH-01"), leaking("RST-01")},
+			result: LeakedOnly, code: 4, profile: LeakedOnly, reasons: []string{"RST-01 left behind 1: first " + volume.String()}},
+		{name: "a SHOULD that failed leaked", specs: []SpecResult{passing("RST-01"), failedAndLeaking},
+			result: LeakedOnly, code: 4, profile: LeakedOnly,
+			reasons: []string{"RST-02 left behind 1: first " + volume.String(), "RST-02: a SHOULD is not met: RST-03 is not met"}},
+		{name: "the run leaked", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Leaks = []Leak{volume} },
+			result: LeakedOnly, code: 4, profile: Conformant, reasons: []string{"left behind: " + volume.String()}},
+		{name: "known", specs: []SpecResult{violating("RST-01", "RST-02")}, change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
+			result: ConformantKnown, profile: ConformantKnown, reasons: []string{"RST-01 fails as known, see https://example.org/issues/17: RST-02 is not met"}},
+		{name: "known, and something else of the spec was not reached", specs: []SpecResult{violatedThenStopped("RST-01", "RST-01")},
+			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-01")} },
+			result: ConformantKnown, profile: ConformantKnown,
+			reasons: []string{"RST-01 fails as known, see https://example.org/issues/17: RST-01 is not met", "RST-01 could not examine RST-02 because of it"}},
+		{name: "known for another spec", specs: []SpecResult{violating("RST-01", "RST-01"), violating("RST-03", "RST-01")},
+			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-03", "RST-01")} },
+			result: NotConformant, code: 1, profile: NotConformant,
+			reasons: []string{"RST-01 failed: RST-01 is not met", "RST-03 fails as known, see https://example.org/issues/17: RST-01 is not met"}},
+		{name: "only one of two is known", specs: []SpecResult{violating("RST-01", "RST-01", "RST-02")}, change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-01")} },
+			result: NotConformant, code: 1, profile: NotConformant, reasons: []string{"RST-01 failed: RST-01 is not met"}},
+		{name: "both are known", specs: []SpecResult{violating("RST-01", "RST-01", "RST-02")},
+			change: func(d *Document) {
+				d.Known = []KnownFailure{accepted("RST-01", "RST-01"), accepted("RST-01", "RST-02")}
+			},
+			result: ConformantKnown, profile: ConformantKnown, reasons: []string{dontCare}},
+		{name: "stale", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
+			result: Undetermined, code: 2, profile: Conformant, reasons: []string{"the known failure of RST-02 in RST-01 was not seen: remove its entry"}},
+		{name: "stale beside a failure", specs: []SpecResult{violating("RST-01", "RST-01")}, change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
+			result: NotConformant, code: 1, profile: NotConformant,
+			reasons: []string{"RST-01 failed: RST-01 is not met", "the known failure of RST-02 in RST-01 was not seen: remove its entry"}},
+		{name: "not stale: the spec did not come to its end", specs: []SpecResult{passing("EPH-01"), passing("RST-03"), outcome("RST-01", spec.NotApplicable)},
+			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} }, result: Conformant, profile: Conformant},
+		{name: "flaky", specs: []SpecResult{flaky}, result: Conformant, profile: Conformant, reasons: []string{"RST-01 is flaky: passed at attempt 3"}},
+		{name: "trouble", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Trouble = []string{"the suite died"} },
+			result: Undetermined, code: 2, profile: Conformant, reasons: []string{"the suite died"}},
+		{name: "interrupted", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Run.Interrupted = true },
+			result: Undetermined, code: 130, profile: Conformant, reasons: []string{"the run was interrupted"}},
+		{name: "interrupted after a failure", specs: []SpecResult{violating("RST-01", "RST-01"), outcome("RST-03", spec.NotRun)}, change: func(d *Document) { d.Run.Interrupted = true },
+			result: NotConformant, code: 130, profile: NotConformant,
+			reasons: []string{"RST-01 failed: RST-01 is not met", "RST-03 is not run: why RST-03", "the run was interrupted"}},
+		{name: "precedence: a failure above trouble and leaks", specs: []SpecResult{leaking("EPH-01"), violating("RST-01", "RST-01")},
+			change: func(d *Document) { d.Trouble, d.Leaks = []string{"trouble"}, []Leak{volume} },
+			result: NotConformant, code: 1, profile: NotConformant,
+			reasons: []string{"RST-01 failed: RST-01 is not met", "trouble", "EPH-01 left behind 1: first " + volume.String(), "left behind: " + volume.String()}},
+		{name: "precedence: undetermined above a leak", specs: []SpecResult{leaking("EPH-01"), passing("RST-03"), undetermined("RST-01")},
+			result: Undetermined, code: 2, profile: Undetermined,
+			reasons: []string{"RST-01 is undetermined: could not reach the pod", "EPH-01 left behind 1: first " + volume.String()}},
+		{name: "precedence: a leak above a known failure", specs: []SpecResult{leaking("EPH-01"), violating("RST-01", "RST-02")},
+			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
+			result: LeakedOnly, code: 4, profile: ConformantKnown, reasons: []string{dontCare, dontCare}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := Document{Requirements: requirementResults(catalogue().Requirements, tt.specs), Specs: slices.Clone(tt.specs)}
+			if tt.change != nil {
+				tt.change(&d)
+			}
+			d.accept()
+			v := d.judge()
+			if v.Result != tt.result || v.ExitCode != tt.code {
+				t.Errorf("%s with exit code %d, want %s with %d", v.Result, v.ExitCode, tt.result, tt.code)
+			}
+			i := slices.IndexFunc(v.Profiles, func(p ProfileVerdict) bool { return p.Profile == spec.Persistent })
+			if got := Result(""); i >= 0 && v.Profiles[i].Result != tt.profile || i < 0 && tt.profile != got {
+				t.Errorf("profiles %+v, want persistent to be %q", v.Profiles, tt.profile)
+			}
+			if !slices.EqualFunc(v.Reasons, tt.reasons, func(got, want string) bool { return want == dontCare || got == want }) {
+				t.Errorf("reasons %q, want %q", v.Reasons, tt.reasons)
+			}
+			total := 0
+			for _, p := range v.Profiles {
+				for _, n := range p.Counts {
+					total += n
+				}
+			}
+			if total != len(tt.specs) {
+				t.Errorf("%d specs are counted, want %d", total, len(tt.specs))
+			}
+		})
+	}
+}
+
+// TestEveryOutcomeAlone makes sure that only two of the outcomes of a single
+// MUST spec, beside one that passed, leave a verdict as good as conformant.
+func TestEveryOutcomeAlone(t *testing.T) {
+	want := map[spec.Outcome]Result{
+		spec.Passed: Conformant, spec.NotApplicable: Conformant, spec.Failed: NotConformant, spec.Undetermined: Undetermined,
+		spec.Leaked: LeakedOnly, spec.Skipped: Undetermined, spec.NotRun: Undetermined,
+	}
+	for _, o := range spec.Outcomes() {
+		s := passing("RST-01")
+		s.Outcome = o
+		if o == spec.Failed {
+			s = violating("RST-01", "RST-01")
+		}
+		specs := []SpecResult{s, passing("RST-03")}
+		v := Document{Specs: specs, Requirements: requirementResults(catalogue().Requirements, specs)}.judge()
+		if v.Result != want[o] || v.ExitCode != want[o].ExitCode() {
+			t.Errorf("%s: %s with exit code %d, want %s", o, v.Result, v.ExitCode, want[o])
+		}
+	}
+}
+
+func TestProfilesAreInOrder(t *testing.T) {
+	odd := passing("RST-02")
+	odd.Profile = "odd"
+	got := Document{Specs: []SpecResult{odd, passing("DRV-01"), passing("RST-01"), passing("EPH-01")}}.profiles()
+	if want := []spec.Profile{spec.Ephemeral, spec.Persistent, spec.Driver, "odd"}; !slices.Equal(got, want) {
+		t.Errorf("profiles() = %q, want %q", got, want)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for r, want := range map[Result]int{Conformant: 0, ConformantKnown: 0, NotConformant: 1, Undetermined: 2, LeakedOnly: 4, NotExamined: 2, "": 2} {
+		if got := r.ExitCode(); got != want {
+			t.Errorf("%q: exit code %d, want %d", r, got, want)
+		}
+	}
+}

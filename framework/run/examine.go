@@ -1,0 +1,90 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/facts"
+	"pmem-memcached-e2e/framework/preflight"
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// examineLimit bounds what is asked of the cluster before the specs, at wait
+// scale 1; a pod of each image is the longest part of it.
+const examineLimit = 4 * time.Minute
+
+func validateSkips(skip []string) error {
+	if err := preflight.ValidateSkips(skip); err != nil {
+		return &config.FieldError{Field: "SKIP_PREFLIGHT", Value: fmt.Sprint(skip), Remedy: err.Error()}
+	}
+	return nil
+}
+
+// examine finds out about the cluster, decides what runs on it, and returns an
+// error when it lacks what the specs need.
+func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Planned, error) {
+	limited, cancel := context.WithTimeout(ctx, r.scaled(examineLimit))
+	defer cancel()
+	c, err := cluster.Connect(limited, r.Config.Cluster.Kubeconfig, r.Config.Cluster.Context)
+	if err != nil {
+		return nil, err
+	}
+	r.recorder.Run(func(run *report.Run) { run.Host = c.Config.Host })
+
+	manifests, err := r.used(r.plan(listing, nil))
+	if err != nil {
+		return nil, err
+	}
+	found := facts.Probe(limited, c, manifests)
+	plan := r.plan(listing, found.Features)
+	r.recorder.Plan(plan)
+	r.Config.NotApplicable = map[string]string{}
+	for _, p := range plan {
+		if p.Outcome == spec.NotApplicable {
+			r.Config.NotApplicable[p.ID] = p.Why
+		}
+	}
+	if len(r.Config.NotApplicable) > 0 {
+		r.live.Plan(plan)
+	}
+	if !runnable(plan) {
+		return nil, fmt.Errorf("no spec is left to run: the %d that are selected are not applicable", len(r.Config.NotApplicable))
+	}
+
+	checks, more := preflight.Run(limited, preflight.Subject{
+		Cluster: c, Manifests: manifests, Waiter: wait.Waiter{Scale: r.Config.WaitScale, Observe: r.observe},
+	}, r.Config.SkipPreflight)
+	all := slices.Concat(found.Facts, more)
+	r.recorder.Facts(all)
+	r.live.Facts(all)
+	r.recorder.Preflight(checks)
+	r.live.Preflight(checks)
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return plan, preflight.Failed(checks)
+}
+
+// used are the manifests that the specs of a plan deploy, with the image that
+// they will have.
+func (r *Runner) used(plan []spec.Planned) ([]*deploy.Manifest, error) {
+	var used []*deploy.Manifest
+	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
+		if !slices.ContainsFunc(plan, func(p spec.Planned) bool { return p.Profile == profile && p.Outcome == "" }) {
+			continue
+		}
+		m, err := deploy.Load(r.manifests[profile].Dir, deploy.Changes{MemcachedImage: r.Config.Deploy.MemcachedImage})
+		if err != nil {
+			return nil, err
+		}
+		used = append(used, m)
+	}
+	return used, nil
+}

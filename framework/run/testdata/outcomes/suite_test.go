@@ -1,0 +1,96 @@
+// Package outcomes is a suite with a spec for every way that one can end. The
+// tests of package run execute it as they would package e2e.
+package outcomes
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/onsi/gomega"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+var (
+	configFile = flag.String("config", "", "configuration written by the runner")
+	listFile   = flag.String("list", "", "file that gets the list of the specs")
+)
+
+func TestOutcomes(t *testing.T) {
+	if *listFile != "" {
+		framework.List(t, *listFile)
+		return
+	}
+	framework.Run(t, *configFile)
+}
+
+func it(id, title string, level spec.Level, body func(context.Context, *framework.Env), needs ...spec.Feature) bool {
+	covers := map[spec.Level]spec.ReqID{spec.Must: "EPH-01", spec.Should: "MC-09"}
+	return framework.It(spec.Spec{
+		ID: id, Title: title, Covers: []spec.ReqID{covers[level]}, Level: level, Profile: spec.Ephemeral,
+		Needs: needs, Tags: []string{"outcome"}, Budget: time.Second,
+	}, body)
+}
+
+func examine(e *framework.Env, observed int) {
+	e.Expect(e.Spec.Covers[0], "one pod is ready", "Deployment default/cache", observed, gomega.Equal(1))
+}
+
+var (
+	_ = it("AAA-01", "passes", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Step("look at the pod")
+		e.Note("seen", "one pod")
+		e.Fact("memcached", "version", "1.6.38", "stats: version")
+		examine(e, 1)
+	})
+	_ = it("AAA-02", "finds a requirement that is not met", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 0) })
+	_ = it("AAA-03", "finds a recommendation that is not followed", spec.Should, func(_ context.Context, e *framework.Env) { examine(e, 0) })
+	_ = it("AAA-04", "cannot do what it wants to do", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.NoError(errors.New("connection refused"), "reach the pod")
+	})
+	_ = it("AAA-05", "panics", spec.Must, func(context.Context, *framework.Env) { panic("index out of range") })
+	_ = it("AAA-06", "uses up its budget in a wait", spec.Must, func(ctx context.Context, e *framework.Env) {
+		err := e.Waiter.Until(ctx, wait.PodRuns, "the end of time", func(context.Context) (bool, string, error) { return false, "not yet", nil })
+		e.Expect("EPH-01", "time ends", "the universe", err, framework.Succeed)
+	})
+	_ = it("AAA-07", "examines nothing", spec.Must, func(context.Context, *framework.Env) {})
+	_ = it("AAA-08", "leaves something behind", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Ledger.Add("claim default/data", func(context.Context) error { return errors.New("held by a finalizer") })
+		examine(e, 1)
+	})
+	_ = it("AAA-09", "needs what the cluster lacks", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 1) }, spec.NodeAccess)
+	_ = it("AAA-10", "dies", spec.Must, func(context.Context, *framework.Env) { os.Exit(0) })
+	_ = it("AAA-11", "waits for an interrupt", spec.Must, func(ctx context.Context, e *framework.Env) {
+		e.Step("waiting")
+		<-ctx.Done()
+		e.NoError(ctx.Err(), "wait")
+	})
+	_ = it("AAA-12", "passes when it is tried again", spec.Must, func(_ context.Context, e *framework.Env) {
+		seen := filepath.Join(e.Config.ReportDir, "tried")
+		_, err := os.Stat(seen)
+		e.NoError(os.WriteFile(seen, nil, 0o600), "remember the attempt")
+		if err != nil {
+			examine(e, 0)
+			return
+		}
+		examine(e, 1)
+	})
+	_ = it("AAA-13", "examines what it does not list", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Expect("EPH-02", "it is listed", "the spec", 1, gomega.Equal(1))
+	})
+	_ = it("AAA-14", "cannot be set up", spec.Must, func(_ context.Context, e *framework.Env) {
+		examine(e, 1)
+	})
+	_ = it("AAA-15", "leaves its namespace", spec.Must, func(ctx context.Context, e *framework.Env) {
+		e.MakeNamespace(ctx, fmt.Sprintf("stays-%d", os.Getpid()))
+		examine(e, 1)
+	})
+)

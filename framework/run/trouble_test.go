@@ -1,0 +1,135 @@
+package run
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/report"
+)
+
+// TestTrouble runs into what goes wrong before the first spec: the run is
+// refused without a report, or ends in a report that says so.
+func TestTrouble(t *testing.T) {
+	tests := []struct {
+		name     string
+		change   func(*config.Config, *recorder)
+		code     int
+		provider string // what was called
+		says     string // part of the output
+	}{
+		{
+			name: "the cluster does not come up", change: func(c *config.Config, p *recorder) {
+				c.Select.Focus, p.upErr = "AAA-01", errors.New("no room for the node")
+			},
+			code: 2, provider: "up down", says: "bring up the cluster: no room for the node",
+		},
+		{
+			name: "the machine cannot have the cluster", change: func(c *config.Config, p *recorder) {
+				c.Select.Focus, p.upErr = "AAA-01", &UsageError{errors.New("no QEMU; install it")}
+			},
+			code: 3, provider: "up down", says: "no QEMU; install it",
+		},
+		{
+			name: "the driver is absent", change: func(c *config.Config, _ *recorder) {
+				c.Deploy.Ephemeral = kustomization(t, strings.ReplaceAll(inlineWorkload, "driver.example", "other.example"))
+			},
+			code: 2, provider: "up down", says: "other.example",
+		},
+		{
+			name: "no spec is applicable", change: func(c *config.Config, _ *recorder) { c.Select.Focus = "AAA-09" },
+			code: 2, provider: "up down", says: "no spec is left to run",
+		},
+		{
+			name: "nothing selected", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "persistent" },
+			code: 3, says: `LABELS="persistent" selects none of the 15 specs; the labels are: AAA-01 AAA-02`,
+		},
+		{
+			name: "malformed filter", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "(MUST" },
+			code: 3, says: `LABELS="(MUST": not a Ginkgo label filter; write one`,
+		},
+		{
+			name: "a check that does not exist cannot be skipped", change: func(c *config.Config, _ *recorder) {
+				c.SkipPreflight = []string{"imags"}
+			},
+			code: 3, says: "imags",
+		},
+		{
+			name: "malformed known failures", change: func(c *config.Config, _ *recorder) {
+				c.KnownFailures = filepath.Join(t.TempDir(), "known.yaml")
+				write(t, c.KnownFailures, "- spec: AAA-02\n  requirement: EPH-01\n  link: https://example.org/1\n  expires: 2020-01-01\n  reason: old\n")
+			},
+			code: 3, says: "known.yaml:4",
+		},
+		{
+			name: "kustomization does not render", change: func(c *config.Config, _ *recorder) { c.Deploy.Persistent = t.TempDir() },
+			code: 3, says: "PERSISTENT=",
+		},
+		{
+			name: "no API server", change: func(c *config.Config, p *recorder) {
+				data, err := os.ReadFile(p.kubeconfig)
+				if err != nil {
+					t.Fatal(err)
+				}
+				path := filepath.Join(t.TempDir(), "dead")
+				lines := strings.Split(string(data), "\n")
+				for i, line := range lines {
+					if strings.HasPrefix(line, "clusters:") {
+						lines[i] = `clusters: [{name: test, cluster: {server: "http://127.0.0.1:1"}}]`
+					}
+				}
+				write(t, path, strings.Join(lines, "\n"))
+				c.Cluster = config.Cluster{Provider: config.Existing, Kubeconfig: path}
+			},
+			code: 3, says: "KUBECONFIG=",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			temp := t.TempDir()
+			t.Setenv("TMPDIR", temp)
+			o := execute(t, tt.change, nil)
+			if o.code != tt.code {
+				t.Errorf("exit code %d, want %d", o.code, tt.code)
+			}
+			if got := strings.Join(o.provider.log, " "); got != tt.provider {
+				t.Errorf("the provider did %q, want %q", got, tt.provider)
+			}
+			if !strings.Contains(o.all(), tt.says) {
+				t.Errorf("the output lacks %q", tt.says)
+			}
+			if tt.code == ExitUsage {
+				if _, err := os.Stat(filepath.Join(o.dir, reportFile)); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("there is a report of a run that was refused: %v", err)
+				}
+			} else if doc := o.document(t); doc.Verdict.Result != report.Undetermined || !strings.HasPrefix(o.lastLine(), "verdict  ") {
+				t.Errorf("verdict %s, last line %q", doc.Verdict.Result, o.lastLine())
+			}
+			left, err := filepath.Glob(filepath.Join(temp, "pmem-memcached-e2e-*"))
+			if err != nil || len(left) > 0 {
+				t.Errorf("left behind: %q, %v", left, err)
+			}
+			if t.Failed() {
+				t.Logf("stdout:\n%s\nstderr:\n%s", o.stdout, o.stderr)
+			}
+		})
+	}
+}
+
+// TestEarlierReport makes sure that no report of an earlier run is taken for
+// that of a run that was killed.
+func TestEarlierReport(t *testing.T) {
+	o := execute(t, func(c *config.Config, p *recorder) {
+		c.Select.Focus, p.upErr = "AAA-01", errors.New("no room")
+		for _, name := range []string{reportFile, "junit.xml", "index.html", "evidence/AAA-01/index.txt"} {
+			write(t, filepath.Join(c.ReportDir, name), "of an earlier run")
+		}
+	}, nil)
+	o.document(t)
+	if _, err := os.Stat(filepath.Join(o.dir, "evidence")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("evidence of an earlier run is there: %v", err)
+	}
+}

@@ -1,0 +1,186 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// CatalogueSchema names the form of [Catalogue.YAML]. Another form gets
+// another name.
+const CatalogueSchema = "pmem-memcached-e2e/catalogue/v1"
+
+// Total counts the requirements of a chapter and level.
+type Total struct {
+	Chapter string `yaml:"chapter"`
+	Level   Level  `yaml:"level"`
+	All     int    `yaml:"all"`
+	Covered int    `yaml:"covered"`
+}
+
+var levels = []Level{Must, Should, Fact}
+
+// Totals counts by chapter, in the order of the requirements, and by level.
+// What a chapter does not have is left out.
+func (c Catalogue) Totals() []Total {
+	var totals []Total
+	for _, chapter := range c.chapters() {
+		for _, level := range levels {
+			t := Total{Chapter: chapter, Level: level}
+			for _, r := range c.Requirements {
+				if r.Chapter != chapter || r.Level != level {
+					continue
+				}
+				t.All++
+				if len(c.CoveredBy(r.ID)) > 0 {
+					t.Covered++
+				}
+			}
+			if t.All > 0 {
+				totals = append(totals, t)
+			}
+		}
+	}
+	return totals
+}
+
+func (c Catalogue) chapters() []string {
+	var titles []string
+	for _, r := range c.Requirements {
+		if !slices.Contains(titles, r.Chapter) {
+			titles = append(titles, r.Chapter)
+		}
+	}
+	return titles
+}
+
+// Markdown is the catalogue for people.
+func (c Catalogue) Markdown() []byte {
+	var b strings.Builder
+	b.WriteString("# Catalogue of requirements and specs\n\n" +
+		"Written by `make catalogue` from `framework/spec/requirements.yaml` and the specs; changes here are lost. The same,\n" +
+		"with the source of each requirement, is in `catalogue.yaml`.\n\n" +
+		"A MUST decides about conformance. A SHOULD that is not met is told and prevents nothing. A FACT describes the\n" +
+		"surroundings: nobody can violate it.\n")
+	c.writeTotals(&b)
+	for _, chapter := range c.chapters() {
+		fmt.Fprintf(&b, "\n## %s\n\n", chapter)
+		row(&b, "id", "level", "profiles", "requirement", "specs, or why there is none")
+		row(&b, "---", "---", "---", "---", "---")
+		for _, r := range c.Requirements {
+			if r.Chapter != chapter {
+				continue
+			}
+			text, by := r.Text, strings.Join(c.CoveredBy(r.ID), ", ")
+			if r.Versions != "" {
+				text += " (memcached " + r.Versions + ")"
+			}
+			if by == "" {
+				by = r.Uncovered
+			}
+			row(&b, string(r.ID), string(r.Level), join(r.Profiles), text, by)
+		}
+	}
+	b.WriteString("\n## Specs\n\nThe budget is the longest time for a spec's body at wait scale 1.\n\n")
+	row(&b, "id", "title", "profile", "level", "needs", "budget", "covers")
+	row(&b, "---", "---", "---", "---", "---", "---", "---")
+	for _, s := range c.Specs {
+		row(&b, s.ID, s.Title, string(s.Profile), string(s.Level), join(s.Needs), duration(s.Budget), join(s.Covers))
+	}
+	return []byte(b.String())
+}
+
+func (c Catalogue) writeTotals(b *strings.Builder) {
+	totals := c.Totals()
+	sum := func(chapter string, level Level) string {
+		all, covered := 0, 0
+		for _, t := range totals {
+			if (chapter == "" || t.Chapter == chapter) && (level == "" || t.Level == level) {
+				all, covered = all+t.All, covered+t.Covered
+			}
+		}
+		if all == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d of %d", covered, all)
+	}
+	line := func(title, chapter string) {
+		cells := []string{title}
+		for _, level := range levels {
+			cells = append(cells, sum(chapter, level))
+		}
+		row(b, append(cells, sum(chapter, ""))...)
+	}
+	b.WriteString("\n## Covered\n\n")
+	row(b, "chapter", string(Must), string(Should), string(Fact), "all")
+	row(b, "---", "---:", "---:", "---:", "---:")
+	for _, chapter := range c.chapters() {
+		line(chapter, chapter)
+	}
+	line("all", "")
+}
+
+func row(b *strings.Builder, cells ...string) {
+	for _, cell := range cells {
+		b.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
+	}
+	b.WriteString("|\n")
+}
+
+func join[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, word := range list {
+		words[i] = string(word)
+	}
+	return strings.Join(words, ", ")
+}
+
+// duration is d without the zeroes of its end.
+func duration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// YAML is the catalogue for programs.
+func (c Catalogue) YAML() ([]byte, error) {
+	type requirement struct {
+		Requirement `yaml:",inline"`
+		Specs       []string `yaml:"specs,omitempty"` // that cover it
+	}
+	type check struct {
+		ID      string    `yaml:"id"`
+		Title   string    `yaml:"title"`
+		Profile Profile   `yaml:"profile"`
+		Level   Level     `yaml:"level"`
+		Needs   []Feature `yaml:"needs,omitempty"`
+		Tags    []string  `yaml:"tags,omitempty"`
+		Budget  string    `yaml:"budget"`
+		Covers  []ReqID   `yaml:"covers"`
+	}
+	document := struct {
+		Schema       string        `yaml:"schema"`
+		Totals       []Total       `yaml:"totals"`
+		Requirements []requirement `yaml:"requirements"`
+		Specs        []check       `yaml:"specs"`
+	}{Schema: CatalogueSchema, Totals: c.Totals()}
+	for _, r := range c.Requirements {
+		document.Requirements = append(document.Requirements, requirement{r, c.CoveredBy(r.ID)})
+	}
+	for _, s := range c.Specs {
+		document.Specs = append(document.Specs, check{s.ID, s.Title, s.Profile, s.Level, s.Needs, s.Tags, duration(s.Budget), s.Covers})
+	}
+	data, err := yaml.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("encode the catalogue: %w", err)
+	}
+	return append([]byte("# Written by make catalogue; changes here are lost.\n"), data...), nil
+}

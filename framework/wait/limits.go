@@ -1,0 +1,180 @@
+package wait
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Name is a kind of wait. It decides the limit, which can be scaled by name.
+type Name string
+
+// Every wait of this project has one of these names.
+const (
+	DeploymentReady Name = "deployment-ready"
+	ScaledDown      Name = "scaled-down"
+	ObjectsGone     Name = "objects-gone"
+	PodsGone        Name = "pods-gone"
+	ClaimsGone      Name = "claims-gone"
+	NamespaceReady  Name = "namespace-ready"
+	NamespaceGone   Name = "namespace-gone"
+	PodRuns         Name = "pod-runs"
+	PodEnds         Name = "pod-ends"
+	PodGone         Name = "pod-gone"
+	VolumeFreed     Name = "volume-freed"
+	EndpointReady   Name = "endpoint-ready"
+	Downtime        Name = "downtime"
+	NothingLeft     Name = "nothing-left"
+
+	LabAPI     Name = "lab-api"
+	LabNode    Name = "lab-node"
+	LabDriver  Name = "lab-driver"
+	LabDNS     Name = "lab-dns"
+	LabBuilder Name = "lab-builder"
+)
+
+type limit struct {
+	limit time.Duration
+	doc   string
+}
+
+// limits are generous: a machine without hardware virtualisation is several
+// times slower than others.
+var limits = map[Name]limit{
+	DeploymentReady: {3 * time.Minute, "a workload to have all its pods Ready"},
+	ScaledDown:      {3 * time.Minute, "the pods of a workload that was scaled to be gone"},
+	ObjectsGone:     {2 * time.Minute, "the objects of a deployment to be removed"},
+	PodsGone:        {2 * time.Minute, "the pods of a removed workload to be gone"},
+	ClaimsGone:      {2 * time.Minute, "claims and their volumes to be removed"},
+	NamespaceReady:  {time.Minute, "the default service account of a new namespace"},
+	NamespaceGone:   {2 * time.Minute, "a namespace to be removed"},
+	PodRuns:         {2 * time.Minute, "a single pod to run"},
+	PodEnds:         {2 * time.Minute, "a single pod to end"},
+	PodGone:         {time.Minute, "a single pod to be removed"},
+	VolumeFreed:     {2 * time.Minute, "the driver to remove a volume whose user is gone"},
+	EndpointReady:   {time.Minute, "a Service to have the right endpoints"},
+	Downtime:        {time.Minute, "the wall clock to move on, so that a restart can be warm"},
+	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
+
+	LabAPI:     {time.Minute, "the API server of the lab to answer"},
+	LabNode:    {5 * time.Minute, "the lab's node to be Ready"},
+	LabDriver:  {5 * time.Minute, "PMEM-CSI to offer the node's persistent memory"},
+	LabDNS:     {2 * time.Minute, "the lab's DNS to be ready"},
+	LabBuilder: {30 * time.Second, "containerd to answer while images are imported"},
+}
+
+// Names lists the names of all waits, sorted.
+func Names() []Name {
+	names := make([]Name, 0, len(limits))
+	for name := range limits {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Default returns the limit of a kind of wait at scale 1, and what is awaited.
+func Default(name Name) (limit time.Duration, doc string) {
+	l := limits[name]
+	return l.limit, l.doc
+}
+
+// Bounds of a factor.
+const (
+	minScale = 0.1
+	maxScale = 100
+)
+
+// Scale stretches limits, for all waits and for some of them. The zero value
+// leaves them as they are.
+type Scale struct {
+	All    float64          // 0 means 1
+	ByName map[Name]float64 // in place of All
+}
+
+// ParseScale reads a factor for all waits and factors by name, separated by
+// commas, such as "2" or "2,deployment-ready=3".
+func ParseScale(text string) (Scale, error) {
+	var s Scale
+	var errs []error
+	for part := range strings.SplitSeq(text, ",") {
+		name, value, named := strings.Cut(strings.TrimSpace(part), "=")
+		if !named {
+			name, value = "", name
+		}
+		factor, err := strconv.ParseFloat(value, 64)
+		if err != nil || math.IsNaN(factor) || factor < minScale || factor > maxScale {
+			errs = append(errs, fmt.Errorf("%q is no factor; give a number from %g to %g", value, minScale, float64(maxScale)))
+			continue
+		}
+		switch _, known := limits[Name(name)]; {
+		case !named && s.All != 0:
+			errs = append(errs, fmt.Errorf("%q is a second factor for all waits; give one, and others by name", value))
+		case !named:
+			s.All = factor
+		case !known:
+			errs = append(errs, fmt.Errorf("%q is no wait; there are %s", name, list(Names())))
+		default:
+			if s.ByName == nil {
+				s.ByName = map[Name]float64{}
+			}
+			if _, twice := s.ByName[Name(name)]; twice {
+				errs = append(errs, fmt.Errorf("%q is given twice", name))
+			}
+			s.ByName[Name(name)] = factor
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Scale{}, err
+	}
+	return s, nil
+}
+
+func list(names []Name) string {
+	words := make([]string, len(names))
+	for i, n := range names {
+		words[i] = string(n)
+	}
+	return strings.Join(words, ", ")
+}
+
+// String is what ParseScale reads.
+func (s Scale) String() string {
+	parts := []string{format(s.all())}
+	for _, name := range Names() {
+		if factor, ok := s.ByName[name]; ok {
+			parts = append(parts, string(name)+"="+format(factor))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+func format(factor float64) string { return strconv.FormatFloat(factor, 'g', -1, 64) }
+
+func (s Scale) all() float64 {
+	if s.All == 0 {
+		return 1
+	}
+	return s.All
+}
+
+// Of is the factor for a kind of wait.
+func (s Scale) Of(name Name) float64 {
+	if factor, ok := s.ByName[name]; ok {
+		return factor
+	}
+	return s.all()
+}
+
+// Max is the highest factor, for what has to outlast several waits.
+func (s Scale) Max() float64 {
+	highest := s.all()
+	for _, factor := range s.ByName {
+		highest = max(highest, factor)
+	}
+	return highest
+}

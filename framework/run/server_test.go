@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // server answers as an API server does what is asked around a spec that
@@ -33,19 +36,27 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews"):
 		var review authorizationv1.SelfSubjectAccessReview
-		_ = json.NewDecoder(r.Body).Decode(&review)
+		accept(r, &review)
 		review.Status.Allowed = true
 		reply(w, http.StatusCreated, review)
 	case r.Method == http.MethodPost && r.URL.Path == namespaces:
 		var ns corev1.Namespace
-		_ = json.NewDecoder(r.Body).Decode(&ns)
+		accept(r, &ns)
 		if strings.HasPrefix(ns.Name, "e2e-aaa-14") {
 			refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 			return
 		}
 		ns.UID = types.UID(ns.Name)
-		s.namespaces[ns.Name] = &ns
+		if r.URL.Query().Get("dryRun") == "" {
+			s.namespaces[ns.Name] = &ns
+		}
 		reply(w, http.StatusCreated, ns)
+	case r.Method == http.MethodGet && name == "" && strings.HasPrefix(r.URL.Path, namespaces):
+		all := corev1.NamespaceList{TypeMeta: list("v1", "Namespace")}
+		for _, ns := range s.namespaces {
+			all.Items = append(all.Items, *ns)
+		}
+		reply(w, http.StatusOK, all)
 	case strings.HasSuffix(name, "/serviceaccounts/default"):
 		reply(w, http.StatusOK, corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
 	case strings.HasPrefix(r.URL.Path, namespaces) && s.namespaces[name] != nil:
@@ -64,6 +75,17 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// accept decodes what a client has sent, as JSON or as protocol buffer.
+func accept(r *http.Request, into runtime.Object) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(err)
+	}
+	if _, _, err := scheme.Codecs.UniversalDeserializer().Decode(data, nil, into); err != nil {
+		panic(err)
+	}
+}
+
 func reply(w http.ResponseWriter, code int, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -77,6 +99,10 @@ func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason) {
 	})
 }
 
+func list(apiVersion, kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: apiVersion, Kind: kind + "List"}
+}
+
 // apiServer starts a server and returns a kubeconfig for it.
 func apiServer(t *testing.T) (kubeconfig string) {
 	t.Helper()
@@ -87,15 +113,15 @@ func apiServer(t *testing.T) (kubeconfig string) {
 			Spec: storagev1.CSIDriverSpec{VolumeLifecycleModes: []storagev1.VolumeLifecycleMode{
 				storagev1.VolumeLifecycleEphemeral, storagev1.VolumeLifecyclePersistent}},
 		},
-		"/apis/storage.k8s.io/v1/csinodes": storagev1.CSINodeList{Items: []storagev1.CSINode{{
+		"/apis/storage.k8s.io/v1/csinodes": storagev1.CSINodeList{TypeMeta: list("storage.k8s.io/v1", "CSINode"), Items: []storagev1.CSINode{{
 			ObjectMeta: metav1.ObjectMeta{Name: "worker"},
 			Spec:       storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: "driver.example"}}},
 		}}},
-		"/apis/storage.k8s.io/v1/storageclasses": storagev1.StorageClassList{Items: []storagev1.StorageClass{{
+		"/apis/storage.k8s.io/v1/storageclasses": storagev1.StorageClassList{TypeMeta: list("storage.k8s.io/v1", "StorageClass"), Items: []storagev1.StorageClass{{
 			ObjectMeta: metav1.ObjectMeta{Name: "pmem"}, Provisioner: "driver.example",
 		}}},
-		"/api/v1/nodes": corev1.NodeList{Items: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "worker"}}}},
-		"/api/v1/pods":  corev1.PodList{},
+		"/api/v1/nodes": corev1.NodeList{TypeMeta: list("v1", "Node"), Items: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "worker"}}}},
+		"/api/v1/pods":  corev1.PodList{TypeMeta: list("v1", "Pod")},
 	}})
 	t.Cleanup(s.Close)
 	path := filepath.Join(t.TempDir(), "kubeconfig")

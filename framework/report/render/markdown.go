@@ -33,6 +33,9 @@ func markdown(doc report.Document) ([]byte, error) {
 	known := texts(doc)
 	for _, s := range troubled(doc) {
 		line("\n### %s %s: %s\n", s.ID, s.Outcome, escape(s.Title))
+		if s.Known != "" {
+			line("Known: <%s>\n", s.Known)
+		}
 		for _, f := range s.Failures {
 			line("- **%s**", escape(f.Title()))
 			if text := known[f.Requirement].Text; text != "" {
@@ -77,7 +80,10 @@ func code(text string) string {
 	if len(text) > 400 {
 		text = text[:400] + "…"
 	}
-	fence := "`"
+	if !strings.Contains(text, "`") {
+		return "`" + text + "`"
+	}
+	fence := "``"
 	for strings.Contains(text, fence) {
 		fence += "`"
 	}

@@ -44,8 +44,8 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// wait is one with the spec that it belongs to.
-type wait struct {
+// waited is a wait with the spec that it belongs to.
+type waited struct {
 	Spec string
 	Name string
 	What string
@@ -58,16 +58,16 @@ type wait struct {
 
 // waits lists those that did not reach what they waited for and then the
 // longest, at most n of them, and how many there are.
-func waits(doc report.Document, n int) (shown []wait, total int) {
+func waits(doc report.Document, n int) (shown []waited, total int) {
 	for _, w := range doc.Waits {
-		shown = append(shown, wait{"", string(w.Name), w.What, w.Last, w.Took, w.Limit, w.Done})
+		shown = append(shown, waited{"", string(w.Name), w.What, w.Last, w.Took, w.Limit, w.Done})
 	}
 	for _, s := range doc.Specs {
 		for _, w := range s.Waits {
-			shown = append(shown, wait{s.ID, string(w.Name), w.What, w.Last, w.Took, w.Limit, w.Done})
+			shown = append(shown, waited{s.ID, string(w.Name), w.What, w.Last, w.Took, w.Limit, w.Done})
 		}
 	}
-	slices.SortStableFunc(shown, func(a, b wait) int {
+	slices.SortStableFunc(shown, func(a, b waited) int {
 		if a.Done != b.Done {
 			if b.Done {
 				return -1

@@ -1,0 +1,180 @@
+package render
+
+import (
+	"bytes"
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"pmem-memcached-e2e/framework/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func samples() map[string]report.Document {
+	return map[string]report.Document{"passing": passing(), "failing": failing(), "undetermined": undetermined(), "empty": {Schema: report.Schema}}
+}
+
+func TestGolden(t *testing.T) {
+	for name, doc := range samples() {
+		t.Run(name, func(t *testing.T) {
+			files, err := Files(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for file, got := range files {
+				path := filepath.Join("testdata", name, file)
+				if *update {
+					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(path, got, 0o644); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				want, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatalf("%v; go test ./framework/report/render -update writes it", err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("%s differs; look at it and run go test ./framework/report/render -update", path)
+				}
+			}
+		})
+	}
+}
+
+// TestPage parses the pages: what is hostile has to be text, every link within
+// the page has to lead somewhere, and nothing comes from elsewhere.
+func TestPage(t *testing.T) {
+	for name, doc := range samples() {
+		t.Run(name, func(t *testing.T) {
+			files, err := Files(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := string(files["index.html"])
+			for _, trace := range []string{"<no value>", "%!", "ZgotmplZ", "<nil>", "0001-01-01"} {
+				if name != "empty" && strings.Contains(text, trace) {
+					t.Errorf("the page contains %q", trace)
+				}
+			}
+			root, err := html.Parse(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, targets := map[string]int{}, []string{}
+			for n := range root.Descendants() {
+				if n.Data == "script" || n.Data == "link" || n.Data == "img" {
+					t.Errorf("the page has a %s", n.Data)
+				}
+				for _, a := range n.Attr {
+					switch {
+					case a.Key == "id":
+						ids[a.Val]++
+					case a.Key == "href" && strings.HasPrefix(a.Val, "#"):
+						targets = append(targets, a.Val[1:])
+					case a.Key == "src", strings.HasPrefix(a.Key, "on"):
+						t.Errorf("attribute %s=%q", a.Key, a.Val)
+					}
+				}
+			}
+			for id, n := range ids {
+				if n > 1 {
+					t.Errorf("%d elements have the id %s", n, id)
+				}
+			}
+			for _, target := range targets {
+				if ids[target] == 0 {
+					t.Errorf("a link leads to #%s, which is not there", target)
+				}
+			}
+		})
+	}
+}
+
+// TestJUnit counts as a CI server does.
+func TestJUnit(t *testing.T) {
+	type count struct{ Tests, Failures, Errors, Skipped int }
+	tests := map[string]struct {
+		want    count
+		verdict bool // is an error
+	}{
+		"passing": {want: count{Tests: 5}}, "failing": {want: count{Tests: 5, Failures: 2, Errors: 1, Skipped: 1}, verdict: true},
+		"undetermined": {want: count{Tests: 5, Errors: 3, Skipped: 1}, verdict: true}, "empty": {want: count{Tests: 1}},
+	}
+	for name, doc := range samples() {
+		t.Run(name, func(t *testing.T) {
+			files, err := Files(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var suites struct {
+				Tests    int `xml:"tests,attr"`
+				Failures int `xml:"failures,attr"`
+				Errors   int `xml:"errors,attr"`
+				Skipped  int `xml:"skipped,attr"`
+				Suites   []struct {
+					Cases []struct {
+						Name    string    `xml:"name,attr"`
+						Failure *struct{} `xml:"failure"`
+						Error   *struct{} `xml:"error"`
+						Skipped *struct{} `xml:"skipped"`
+					} `xml:"testcase"`
+				} `xml:"testsuite"`
+			}
+			if err := xml.Unmarshal(files["junit.xml"], &suites); err != nil {
+				t.Fatal(err)
+			}
+			var got count
+			verdict := false
+			for _, s := range suites.Suites {
+				for _, c := range s.Cases {
+					got.Tests++
+					if c.Failure != nil {
+						got.Failures++
+					}
+					if c.Error != nil {
+						got.Errors++
+						verdict = verdict || strings.HasPrefix(c.Name, "verdict")
+					}
+					if c.Skipped != nil {
+						got.Skipped++
+					}
+				}
+			}
+			if want := tests[name].want; got != want {
+				t.Errorf("cases %+v, want %+v", got, want)
+			}
+			if verdict != tests[name].verdict {
+				t.Errorf("the verdict is an error: %t", verdict)
+			}
+			if told := (count{suites.Tests, suites.Failures, suites.Errors, suites.Skipped}); told != got && told != (count{}) {
+				t.Errorf("the totals say %+v, the cases are %+v", told, got)
+			}
+		})
+	}
+}
+
+// TestSummary makes sure that no text can end a table, a line of code or the
+// section that it stands in.
+func TestSummary(t *testing.T) {
+	files, err := Files(failing())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(files["summary.md"])) {
+		if strings.Contains(line, "<script>") && !strings.Contains(line, "`` ") {
+			t.Errorf("markup is not quoted: %s", line)
+		}
+		if strings.HasPrefix(line, "|") && strings.Contains(line, "a|b") {
+			t.Errorf("a cell ends early: %s", line)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
@@ -70,6 +71,9 @@ func blank(title string) *plot.Plot {
 		axis.Color, axis.Label.TextStyle.Color, axis.Tick.Color, axis.Tick.Label.Color = ink, ink, ink, ink
 	}
 	p.Legend.TextStyle.Color = ink
+	for _, style := range []*text.Style{&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle} {
+		style.Font.Variant = "Sans"
+	}
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.Padding = vg.Points(3)
 	return p
@@ -162,11 +166,11 @@ func encode(p *plot.Plot) (template.HTML, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return "", fmt.Errorf("draw %s: %w", p.Title.Text, err)
 	}
-	text := b.String()
-	start := strings.Index(text, "<svg")
+	drawn := b.String()
+	start := strings.Index(drawn, "<svg")
 	if start < 0 {
 		return "", fmt.Errorf("draw %s: the plot is no SVG", p.Title.Text)
 	}
-	text = svgSize.ReplaceAllString(recolor.Replace(text[start:]), `<svg role="img" aria-label="`+template.HTMLEscapeString(p.Title.Text)+`"`)
-	return template.HTML(text), nil // made by the plotting library, which escapes its texts
+	drawn = svgSize.ReplaceAllString(recolor.Replace(drawn[start:]), `<svg role="img" aria-label="`+template.HTMLEscapeString(p.Title.Text)+`"`)
+	return template.HTML(drawn), nil // made by the plotting library, which escapes its texts
 }

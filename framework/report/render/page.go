@@ -30,6 +30,15 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return fmt.Sprintf("%.1f", math.Min(100, 100*float64(part)/float64(whole)))
 	},
+	"seen": func(met *bool) string {
+		switch {
+		case met == nil:
+			return "not known"
+		case *met:
+			return "yes"
+		}
+		return "no: remove the entry"
+	},
 	"join": func(list []string) string { return strings.Join(list, ", ") },
 }).Parse(pageText))
 

@@ -21,7 +21,8 @@ import (
 )
 
 const usage = `usage: e2e [FLAG…]                 run the suite
-       e2e report-diff OLD NEW     compare two reports (report.yaml)
+       e2e report-diff [-markdown] OLD NEW
+                                   compare two reports (report.yaml)
        e2e validate REPORT         check a report: schema, digests, verdict
        e2e render REPORT DIR       write the other forms of a report into DIR
 

@@ -22,11 +22,19 @@ func onReports(args []string, stdout, stderr io.Writer) int {
 		operands int
 		run      func(stdout io.Writer, operands []string) (worse bool, err error)
 	}{
-		"report-diff": {2, reportDiff},
-		"validate":    {1, validate},
-		"render":      {2, renderReport},
+		"report-diff": {2, func(stdout io.Writer, operands []string) (bool, error) {
+			return reportDiff(stdout, operands, report.Diff.Text)
+		}},
+		"validate": {1, validate},
+		"render":   {2, renderReport},
 	}
 	c, ok := commands[args[0]]
+	if args[0] == "report-diff" && len(args) > 1 && args[1] == "-markdown" {
+		c.run = func(stdout io.Writer, operands []string) (bool, error) {
+			return reportDiff(stdout, operands, report.Diff.Markdown)
+		}
+		args = args[1:]
+	}
 	switch {
 	case !ok:
 		fmt.Fprintf(stderr, "e2e: %q: no such command, want report-diff, validate or render; -help lists all\n", args[0])
@@ -54,7 +62,7 @@ func read(path string) (report.Document, error) {
 	return report.Decode(path, data)
 }
 
-func reportDiff(stdout io.Writer, operands []string) (worse bool, err error) {
+func reportDiff(stdout io.Writer, operands []string, write func(report.Diff, io.Writer) error) (worse bool, err error) {
 	var docs [2]report.Document
 	for i, path := range operands {
 		if docs[i], err = read(path); err != nil {
@@ -62,7 +70,7 @@ func reportDiff(stdout io.Writer, operands []string) (worse bool, err error) {
 		}
 	}
 	diff := report.Compare(docs[0], docs[1])
-	return diff.Worse(), diff.Text(stdout)
+	return diff.Worse(), write(diff, stdout)
 }
 
 func validate(stdout io.Writer, operands []string) (worse bool, err error) {

@@ -48,17 +48,17 @@ test: test-packages
 
 .PHONY: e2e
 e2e: e2e-packages
-	@go build -o .bin/e2e ./hack/e2e
+	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@exec .bin/e2e
 
 .PHONY: lab-up lab-down lab-status lab-kubectl
 lab-up: packages
 lab-up lab-down lab-status: lab-%:
-	@go build -o .bin/lab ./hack/lab
+	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab $*
 
 lab-kubectl:
-	@go build -o .bin/lab ./hack/lab
+	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab kubectl $(ARGS)
 
 .PHONY: packages test-packages e2e-packages
@@ -86,11 +86,11 @@ B ?=
 REPORT ?= report/report.yaml
 report-diff:
 	@$(if $(and $(A),$(B)),,$(error report-diff needs two reports: A=old/report.yaml B=new/report.yaml))
-	@go build -o .bin/e2e ./hack/e2e
+	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@.bin/e2e report-diff '$(A)' '$(B)'
 
 validate:
-	@go build -o .bin/e2e ./hack/e2e
+	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@.bin/e2e validate '$(REPORT)'
 
 catalogue:

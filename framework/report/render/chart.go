@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"image/color"
+	"math"
 	"regexp"
 	"strings"
 	"time"
@@ -144,14 +145,15 @@ func latency(benchmarks []report.Benchmark) (*plot.Plot, error) {
 	return p, nil
 }
 
-// durationTicks names the powers of ten.
+// durationTicks names 1, 2 and 5 of each power of ten.
 type durationTicks struct{}
 
 func (durationTicks) Ticks(low, high float64) []plot.Tick {
 	ticks := plot.LogTicks{Prec: -1}.Ticks(low, high)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = time.Duration(ticks[i].Value).String()
+	for i, t := range ticks {
+		digit := math.Round(t.Value / math.Pow10(int(math.Floor(math.Log10(t.Value)+1e-9))))
+		if digit == 1 || digit == 2 || digit == 5 {
+			ticks[i].Label = time.Duration(math.Round(t.Value)).String()
 		}
 	}
 	return ticks

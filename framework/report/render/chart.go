@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -149,12 +150,17 @@ func latency(benchmarks []report.Benchmark) (*plot.Plot, error) {
 type durationTicks struct{}
 
 func (durationTicks) Ticks(low, high float64) []plot.Tick {
-	ticks := plot.LogTicks{Prec: -1}.Ticks(low, high)
-	for i, t := range ticks {
+	var ticks []plot.Tick
+	for _, t := range (plot.LogTicks{Prec: -1}).Ticks(low, high) {
+		if slices.ContainsFunc(ticks, func(o plot.Tick) bool { return math.Round(o.Value) == math.Round(t.Value) }) {
+			continue // the library draws powers of ten twice
+		}
+		t.Label = ""
 		digit := math.Round(t.Value / math.Pow10(int(math.Floor(math.Log10(t.Value)+1e-9))))
 		if digit == 1 || digit == 2 || digit == 5 {
-			ticks[i].Label = time.Duration(math.Round(t.Value)).String()
+			t.Label = time.Duration(math.Round(t.Value)).String()
 		}
+		ticks = append(ticks, t)
 	}
 	return ticks
 }

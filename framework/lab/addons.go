@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/kubectl/pkg/util/podutils"
 	"sigs.k8s.io/e2e-framework/klient/decoder"
 	"sigs.k8s.io/e2e-framework/klient/k8s"
 	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
@@ -193,16 +194,21 @@ func driverState(ctx context.Context, client kubernetes.Interface) (bool, string
 	if err != nil {
 		return false, "", err
 	}
-	if !registered(node) {
-		pods, err := client.CoreV1().Pods(driverNamespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return false, "", err
+	pods, err := client.CoreV1().Pods(driverNamespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false, "", err
+	}
+	var unready []string
+	for _, p := range pods.Items {
+		if !podutils.IsPodReady(&p) {
+			unready = append(unready, podState(p))
 		}
-		var states []string
-		for _, p := range pods.Items {
-			states = append(states, podState(p))
-		}
-		return false, "driver not registered; " + strings.Join(states, ", "), nil
+	}
+	switch {
+	case !registered(node):
+		return false, "driver not registered; " + strings.Join(unready, ", "), nil
+	case len(unready) > 0:
+		return false, "driver registered; not Ready: " + strings.Join(unready, ", "), nil
 	}
 	capacities, err := client.StorageV1().CSIStorageCapacities(driverNamespace).List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // Labels and names of PMEM-CSI's deployment, deploy/kubernetes-1.25/pmem-csi-lvm.yaml of v1.1.0.
@@ -80,6 +82,22 @@ func FindNodeDrivers(ctx context.Context, c *cluster.Cluster) (drivers []*NodeDr
 	}
 	slices.SortFunc(drivers, func(a, b *NodeDriver) int { return strings.Compare(a.Node, b.Node) })
 	return drivers, unready, nil
+}
+
+// AwaitNodeDrivers waits until the driver is Ready on every node that has it. Without a driver, or without the
+// right to look for it, there is nothing to wait for, and the error says so at once.
+func AwaitNodeDrivers(ctx context.Context, c *cluster.Cluster, w wait.Waiter) error {
+	return w.Until(ctx, wait.DriverReady, "PMEM-CSI to be Ready on its nodes", func(ctx context.Context) (bool, string, error) {
+		drivers, unready, err := FindNodeDrivers(ctx, c)
+		if err != nil {
+			return false, "", wait.Stop(err)
+		}
+		seen := []string{fmt.Sprintf("Ready on %d of %d", len(drivers), len(drivers)+len(unready))}
+		for _, node := range slices.Sorted(maps.Keys(unready)) {
+			seen = append(seen, unready[node].Error())
+		}
+		return len(unready) == 0, strings.Join(seen, "; "), nil
+	})
 }
 
 func choose(pods []corev1.Pod, node string) (*corev1.Pod, error) {

@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // The id is that of a volume that PMEM-CSI v1.1.0 made for a claim.
@@ -209,5 +211,39 @@ pmem_amount_max_volume_size{node="n"} 1
 		if got, err := parseMetric(bad, "x"); err == nil {
 			t.Errorf("%q: %d, no error", bad, got)
 		}
+	}
+}
+
+func TestAwaitNodeDrivers(t *testing.T) {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "pmem-csi", Name: "a", Labels: map[string]string{"app.kubernetes.io/name": "pmem-csi-node"}},
+		Spec:       corev1.PodSpec{NodeName: "node-1"},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}},
+	}
+	client := fake.NewClientset(pod)
+	updated := make(chan error, 1)
+	w := wait.Waiter{Begin: func(wait.Record) {
+		ready := pod.DeepCopy()
+		ready.Status.Conditions[0].Status = corev1.ConditionTrue
+		_, err := client.CoreV1().Pods(pod.Namespace).Update(t.Context(), ready, metav1.UpdateOptions{})
+		updated <- err
+	}}
+	if err := AwaitNodeDrivers(t.Context(), &cluster.Cluster{Client: client}, w); err != nil {
+		t.Error(err)
+	}
+	if err := <-updated; err != nil {
+		t.Error(err)
+	}
+
+	var seen wait.Record
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	w = wait.Waiter{Observe: func(r wait.Record) { seen = r }}
+	err := AwaitNodeDrivers(ctx, &cluster.Cluster{Client: fake.NewClientset(pod)}, w)
+	if err == nil || seen.Done || !strings.Contains(seen.Last, "Ready on 0 of 1; no PMEM-CSI pod on node node-1 is Ready: pmem-csi/a (Running)") {
+		t.Errorf("not Ready: %v, %+v", err, seen)
+	}
+	if err := AwaitNodeDrivers(t.Context(), &cluster.Cluster{Client: fake.NewClientset()}, w); err == nil || !strings.Contains(err.Error(), "install PMEM-CSI") {
+		t.Errorf("no driver: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/facts"
+	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/preflight"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
@@ -42,6 +43,10 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Plan
 	if err != nil {
 		return nil, err
 	}
+	waiter := wait.Waiter{Scale: r.Config.WaitScale, Observe: r.observe}
+	if err := pmem.AwaitNodeDrivers(limited, c, waiter); err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	} // else facts and checks tell what is wrong with the driver
 	found := facts.Probe(limited, c, manifests)
 	plan := r.plan(listing, found.Features)
 	r.recorder.Plan(plan)
@@ -59,7 +64,7 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Plan
 	}
 
 	checks, more := preflight.Run(limited, preflight.Subject{
-		Cluster: c, Manifests: manifests, Waiter: wait.Waiter{Scale: r.Config.WaitScale, Observe: r.observe},
+		Cluster: c, Manifests: manifests, Waiter: waiter,
 	}, r.Config.SkipPreflight)
 	all := slices.Concat(found.Facts, more)
 	r.recorder.Facts(all)

@@ -29,6 +29,7 @@ const (
 	EndpointReady   Name = "endpoint-ready"
 	Downtime        Name = "downtime"
 	NothingLeft     Name = "nothing-left"
+	DriverReady     Name = "driver-ready"
 
 	LabAPI     Name = "lab-api"
 	LabNode    Name = "lab-node"
@@ -59,6 +60,7 @@ var limits = map[Name]limit{
 	EndpointReady:   {time.Minute, "a Service to have the right endpoints"},
 	Downtime:        {time.Minute, "the wall clock to move on, so that a restart can be warm"},
 	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
+	DriverReady:     {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
 
 	LabAPI:     {time.Minute, "the API server of the lab to answer"},
 	LabNode:    {5 * time.Minute, "the lab's node to be Ready"},

@@ -134,20 +134,20 @@ func text(f report.Failure) string {
 }
 
 func compare(observed any, want gomegatypes.GomegaMatcher) (report.Failure, bool) {
-	seen := observed
-	if err, ok := observed.(error); ok {
-		seen = err.Error()
+	seen := fmt.Sprint(observed)
+	if seen == "" {
+		seen = `""`
 	}
 	ok, err := want.Match(observed)
 	switch {
 	case err != nil:
-		return report.Failure{Expected: strings.Join(strings.Fields(err.Error()), " "), Observed: fmt.Sprint(seen)}, false
+		return report.Failure{Expected: strings.Join(strings.Fields(err.Error()), " "), Observed: seen}, false
 	case ok:
 		return report.Failure{}, true
 	case want == Succeed:
-		return report.Failure{Expected: "no error", Observed: fmt.Sprint(seen)}, false
+		return report.Failure{Expected: "no error", Observed: seen}, false
 	}
-	return report.Failure{Expected: expectation(observed, want.FailureMessage(observed)), Observed: fmt.Sprintf("%v", seen)}, false
+	return report.Failure{Expected: expectation(observed, want.FailureMessage(observed)), Observed: seen}, false
 }
 
 var typeNote = regexp.MustCompile(`<[^<>\n]+>: `)

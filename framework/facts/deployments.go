@@ -2,7 +2,6 @@ package facts
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,8 +23,8 @@ func decode[T any](o *unstructured.Unstructured) (T, error) {
 
 // deployment tells what a manifest asks for, with the image that the specs
 // will run.
-func (p *prober) deployment(m *deploy.Manifest) {
-	group := "deployment " + p.title(m)
+func (p *prober) deployment(m Deployment) {
+	group := "deployment " + m.Name
 	from := fmt.Sprintf("%s/%s of that kustomization", m.Kind, m.Name)
 	p.add(group, "workload", m.Kind, from)
 	p.add(group, "image", m.Image(), from)
@@ -34,22 +33,10 @@ func (p *prober) deployment(m *deploy.Manifest) {
 	} else {
 		p.add(group, "volume", describeVolume(v), from)
 	}
-	if command := command(m); command != "" {
+	if command := command(m.Manifest); command != "" {
 		p.add(group, "command", words(command, commandLimit), from)
 	}
 	p.add(group, "arguments for memcached", words(m.MemcachedArgs(), commandLimit), "MEMCACHED_ARGS in "+from)
-}
-
-// title is the last element of the directory, unless another manifest shares
-// it.
-func (p *prober) title(m *deploy.Manifest) string {
-	base := filepath.Base(m.Dir)
-	for _, other := range p.manifests {
-		if other != m && filepath.Base(other.Dir) == base {
-			return m.Dir
-		}
-	}
-	return base
 }
 
 func describeVolume(v deploy.Volume) string {

@@ -29,10 +29,17 @@ type Found struct {
 	Features map[spec.Feature]spec.Support // those that could be decided
 }
 
-// Probe asks the cluster about itself and about what the manifests need.
-func Probe(ctx context.Context, c *cluster.Cluster, manifests []*deploy.Manifest) Found {
+// Deployment is a manifest by the name that it has in facts, whatever its directory is called, so that those
+// of two runs can be compared.
+type Deployment struct {
+	Name string
+	*deploy.Manifest
+}
+
+// Probe asks the cluster about itself and about what the deployments need.
+func Probe(ctx context.Context, c *cluster.Cluster, deployments []Deployment) Found {
 	p := &prober{
-		cluster: c, manifests: manifests, features: map[spec.Feature]spec.Support{},
+		cluster: c, deployments: deployments, features: map[spec.Feature]spec.Support{},
 		platform: func(ctx context.Context, d *pmem.NodeDriver) (pmem.Platform, error) { return d.Platform(ctx) },
 	}
 	p.kubernetes(ctx)
@@ -41,10 +48,10 @@ func Probe(ctx context.Context, c *cluster.Cluster, manifests []*deploy.Manifest
 
 type prober struct {
 	facts
-	cluster   *cluster.Cluster
-	manifests []*deploy.Manifest
-	features  map[spec.Feature]spec.Support
-	platform  func(context.Context, *pmem.NodeDriver) (pmem.Platform, error)
+	cluster     *cluster.Cluster
+	deployments []Deployment
+	features    map[spec.Feature]spec.Support
+	platform    func(context.Context, *pmem.NodeDriver) (pmem.Platform, error)
 }
 
 // rest is everything but the version of Kubernetes.
@@ -53,7 +60,7 @@ func (p *prober) rest(ctx context.Context) Found {
 	classes := p.classes(ctx)
 	p.drivers(ctx, classes, found)
 	p.dax(classes)
-	for _, m := range p.manifests {
+	for _, m := range p.deployments {
 		p.deployment(m)
 	}
 	p.facts = append(p.facts, nodes...)
@@ -88,7 +95,7 @@ func (p *prober) kubernetes(ctx context.Context) {
 // in place of others of the same name.
 func (p *prober) classes(ctx context.Context) []storagev1.StorageClass {
 	var classes []storagev1.StorageClass
-	for _, m := range p.manifests {
+	for _, m := range p.deployments {
 		for _, o := range m.Objects {
 			if o.GetKind() != "StorageClass" {
 				continue
@@ -128,7 +135,7 @@ func classOf(v deploy.Volume, classes []storagev1.StorageClass) (storagev1.Stora
 // drivers are those that the manifests need, and those of the nodes.
 func (p *prober) drivers(ctx context.Context, classes []storagev1.StorageClass, found []nodeDriver) {
 	var names []string
-	for _, m := range p.manifests {
+	for _, m := range p.deployments {
 		v, err := m.Volume()
 		if err != nil {
 			continue // the specs say what is wrong with such a deployment
@@ -180,7 +187,7 @@ func (p *prober) driver(ctx context.Context, group, name string) (modes []storag
 // volumes; without such a manifest by all that were found.
 func (p *prober) inlineVolume(offered map[string]bool) {
 	var wanted []string
-	for _, m := range p.manifests {
+	for _, m := range p.deployments {
 		if v, err := m.Volume(); err == nil && v.Source == deploy.Inline {
 			wanted = append(wanted, v.Driver)
 		}
@@ -219,7 +226,7 @@ const (
 // dax can only be ruled out: by a class that forgoes it, behind every volume.
 func (p *prober) dax(classes []storagev1.StorageClass) {
 	var evidence []string
-	for _, m := range p.manifests {
+	for _, m := range p.deployments {
 		v, err := m.Volume()
 		if err != nil {
 			return

@@ -138,8 +138,12 @@ var lab = pmem.Platform{
 // probe runs the whole of it but the question about the server's version, which a fake cannot answer.
 func probe(t *testing.T, ctx context.Context, client *fake.Clientset, platforms map[string]pmem.Platform, manifests ...*deploy.Manifest) (string, map[spec.Feature]spec.Support) {
 	t.Helper()
+	var deployments []Deployment
+	for _, m := range manifests {
+		deployments = append(deployments, Deployment{filepath.Base(m.Dir), m})
+	}
 	p := &prober{
-		cluster: &cluster.Cluster{Client: client}, manifests: manifests, features: map[spec.Feature]spec.Support{},
+		cluster: &cluster.Cluster{Client: client}, deployments: deployments, features: map[spec.Feature]spec.Support{},
 		platform: func(ctx context.Context, d *pmem.NodeDriver) (pmem.Platform, error) {
 			if found, ok := platforms[d.Node]; ok {
 				return found, nil
@@ -357,7 +361,7 @@ func TestSeveralNodesAndDrivers(t *testing.T) {
 		"driver driver.example: image: lab/pmem-csi-driver:v1.0.0; lab/pmem-csi-driver:v1.1.0 (pod pmem-csi/on-a, container pmem-driver, and the pods of 1 other nodes: image)",
 		"driver driver.example: version: v1.1.0 (",
 		"driver other.example: volume modes: unknown (",
-		"deployment x/same: image:", "deployment y/same: image:",
+		"deployment same: workload: Deployment (", "deployment same: workload: StatefulSet (",
 		"node a: accelerator: TCG (", "node b: accelerator: TCG (",
 		"node c: driver: unknown (no PMEM-CSI pod on node c is Ready: pmem-csi/on-c (Running))",
 	} {

@@ -128,7 +128,7 @@ func document() report.Document {
 	cut := outcome("RST-01", spec.Undetermined, 0)
 	cut.Reason = "the suite ended while it ran; it waited for the claim"
 	notRun := outcome("RST-03", spec.NotRun, 0)
-	notRun.Reason = "nothing is known about it"
+	notRun.Reason = "the run ended before it"
 	d := report.Document{Specs: append(results(), cut, notRun,
 		outcome("RST-04", spec.Skipped, 0), outcome("CAP-01", spec.NotApplicable, 0))}
 	d.Trouble = []string{"the suite died with exit code 2"}

@@ -184,7 +184,7 @@ func (r *Recorder) unplanned(list []string, id string) []string {
 // result is what became of a planned spec. One that was begun again after it
 // had ended, and did not end, has no outcome of its own.
 func (r *Recorder) result(p spec.Planned) SpecResult {
-	res := SpecResult{Outcome: spec.NotRun, Reason: "nothing is known about it"}
+	res := SpecResult{Outcome: spec.NotRun, Reason: "the run ended before it"}
 	if ended, ok := r.ended[p.ID]; ok {
 		res = ended
 	}

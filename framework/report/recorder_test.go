@@ -166,7 +166,7 @@ func TestNothingRecorded(t *testing.T) {
 	r.Plan(planned(nil))
 	d := r.Finish(at(1), nil)
 	for _, s := range d.Specs {
-		if s.Outcome != spec.NotRun || s.Reason != "nothing is known about it" {
+		if s.Outcome != spec.NotRun || s.Reason != "the run ended before it" {
 			t.Errorf("%s: %q because %q", s.ID, s.Outcome, s.Reason)
 		}
 	}

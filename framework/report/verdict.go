@@ -123,7 +123,8 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 	v := ProfileVerdict{Profile: profile, Counts: map[spec.Outcome]int{}, Reasons: []string{}}
 	levels := d.levels()
 	var findings []finding
-	var skipped []string // of level MUST
+	var skipped []string  // of level MUST
+	var idle []SpecResult // not run
 	total := 0
 	for _, s := range d.Specs {
 		if s.Profile != profile {
@@ -132,10 +133,14 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 		total++
 		v.Counts[s.Outcome]++
 		findings = append(findings, s.findings(levels)...)
+		if s.Outcome == spec.NotRun {
+			idle = append(idle, s)
+		}
 		if s.Outcome == spec.Skipped && s.Level != spec.Should {
 			skipped = append(skipped, s.ID)
 		}
 	}
+	findings = append(findings, notRun(idle)...)
 	switch ran := total - v.Counts[spec.Skipped] - v.Counts[spec.NotApplicable]; {
 	case v.Counts[spec.Skipped] == total:
 		v.Result, v.Reasons = NotExamined, []string{"none of its specs was selected"}
@@ -153,13 +158,38 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 	return v, findings
 }
 
+// notRun joins specs that were not run for the same reason.
+func notRun(specs []SpecResult) []finding {
+	var findings []finding
+	for len(specs) > 0 {
+		first, rest, ids := specs[0], []SpecResult{}, []string{}
+		for _, s := range specs {
+			if s.Reason == first.Reason && (s.Level == spec.Should) == (first.Level == spec.Should) {
+				ids = append(ids, s.ID)
+			} else {
+				rest = append(rest, s)
+			}
+		}
+		result, verb := Undetermined, "is"
+		if first.Level == spec.Should {
+			result = Conformant
+		}
+		if len(ids) > 1 {
+			verb = "are"
+		}
+		findings = append(findings, find(result, "%s %s not run: %s", words(ids), verb, first.Reason))
+		specs = rest
+	}
+	return findings
+}
+
 // findings are what s contributes to the verdict; none when it is all well.
 func (s SpecResult) findings(levels map[spec.ReqID]spec.Level) []finding {
 	var found []finding
 	switch s.Outcome {
 	case spec.Failed:
 		found = append(found, s.failure(levels)...)
-	case spec.Undetermined, spec.NotRun:
+	case spec.Undetermined:
 		result := Undetermined
 		if s.Level == spec.Should {
 			result = Conformant

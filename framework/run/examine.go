@@ -39,7 +39,7 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Plan
 	}
 	r.recorder.Run(func(run *report.Run) { run.Host = c.Config.Host })
 
-	manifests, err := r.used(r.plan(listing, nil))
+	deployments, err := r.used(r.plan(listing, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Plan
 	if err := pmem.AwaitNodeDrivers(limited, c, waiter); err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	} // else facts and checks tell what is wrong with the driver
-	found := facts.Probe(limited, c, manifests)
+	found := facts.Probe(limited, c, deployments)
 	plan := r.plan(listing, found.Features)
 	r.recorder.Plan(plan)
 	r.Config.NotApplicable = map[string]string{}
@@ -63,6 +63,10 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Plan
 		return nil, fmt.Errorf("no spec is left to run: the %d that are selected are not applicable", len(r.Config.NotApplicable))
 	}
 
+	var manifests []*deploy.Manifest
+	for _, d := range deployments {
+		manifests = append(manifests, d.Manifest)
+	}
 	checks, more := preflight.Run(limited, preflight.Subject{
 		Cluster: c, Manifests: manifests, Waiter: waiter,
 	}, r.Config.SkipPreflight)
@@ -79,8 +83,8 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Plan
 
 // used are the manifests that the specs of a plan deploy, with the image that
 // they will have.
-func (r *Runner) used(plan []spec.Planned) ([]*deploy.Manifest, error) {
-	var used []*deploy.Manifest
+func (r *Runner) used(plan []spec.Planned) ([]facts.Deployment, error) {
+	var used []facts.Deployment
 	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
 		if !slices.ContainsFunc(plan, func(p spec.Planned) bool { return p.Profile == profile && p.Outcome == "" }) {
 			continue
@@ -89,7 +93,7 @@ func (r *Runner) used(plan []spec.Planned) ([]*deploy.Manifest, error) {
 		if err != nil {
 			return nil, err
 		}
-		used = append(used, m)
+		used = append(used, facts.Deployment{Name: string(profile), Manifest: m})
 	}
 	return used, nil
 }

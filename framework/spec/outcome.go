@@ -10,7 +10,7 @@ const (
 	Leaked        Outcome = "leaked"         // all requirements are met, but something was left behind
 	Skipped       Outcome = "skipped"        // the user did not select it
 	NotApplicable Outcome = "not applicable" // the cluster lacks a feature that the profile does not demand
-	NotRun        Outcome = "not run"        // planned, and nothing is known about it
+	NotRun        Outcome = "not run"        // planned, but the run ended before it
 )
 
 // Outcomes lists all of them, the best first.

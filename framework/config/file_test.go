@@ -193,7 +193,7 @@ func TestCommandThroughMake(t *testing.T) {
 		c.Select.Labels, c.Select.Focus = value, value
 		cmd := exec.Command("sh", "-c", c.Command(""))
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "MAKEFLAGS=")
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=", "MFLAGS=") // as if no make had run this test
 		out, err := cmd.CombinedOutput()
 		if want := strings.Join([]string{value, value, c.Cluster.Kubeconfig}, "|"); err != nil || string(out) != want {
 			t.Errorf("%s printed %q (%v), want %q", c.Command(""), out, err, want)

@@ -24,7 +24,7 @@ func decode[T any](o *unstructured.Unstructured) (T, error) {
 // deployment tells what a manifest asks for, with the image that the specs
 // will run.
 func (p *prober) deployment(m Deployment) {
-	group := "deployment " + m.Name
+	group := "deployment " + m.Title
 	from := fmt.Sprintf("%s/%s of that kustomization", m.Kind, m.Name)
 	p.add(group, "workload", m.Kind, from)
 	p.add(group, "image", m.Image(), from)

@@ -29,10 +29,10 @@ type Found struct {
 	Features map[spec.Feature]spec.Support // those that could be decided
 }
 
-// Deployment is a manifest by the name that it has in facts, whatever its directory is called, so that those
+// Deployment is a manifest with what it is called in facts, whatever its directory is called, so that those
 // of two runs can be compared.
 type Deployment struct {
-	Name string
+	Title string
 	*deploy.Manifest
 }
 

@@ -93,7 +93,7 @@ func (r *Runner) used(plan []spec.Planned) ([]facts.Deployment, error) {
 		if err != nil {
 			return nil, err
 		}
-		used = append(used, facts.Deployment{Name: string(profile), Manifest: m})
+		used = append(used, facts.Deployment{Title: string(profile), Manifest: m})
 	}
 	return used, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,58 +18,10 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
 )
-
-const inlineWorkload = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cache}
-spec:
-  selector: {matchLabels: {app: cache}}
-  template:
-    metadata: {labels: {app: cache}}
-    spec:
-      containers:
-      - name: memcached
-        image: memcached:1
-        command: [sh, /scripts/memcached-wrapper.sh, ephemeral]
-        env: [{name: MEMCACHED_ARGS, value: "-t 2"}]
-        volumeMounts: [{name: data, mountPath: /data}]
-      volumes:
-      - {name: data, csi: {driver: driver.example, fsType: ext4, volumeAttributes: {size: 200Mi}}}
-` + service
-
-const claimWorkload = `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: cache}
-spec:
-  serviceName: cache
-  selector: {matchLabels: {app: cache}}
-  template:
-    metadata: {labels: {app: cache}}
-    spec:
-      containers:
-      - {name: memcached, image: "memcached:1", volumeMounts: [{name: data, mountPath: /data}]}
-  volumeClaimTemplates:
-  - metadata: {name: data}
-    spec:
-      storageClassName: pmem
-      accessModes: [ReadWriteOnce]
-      resources: {requests: {storage: 200Mi}}
-` + service
-
-const service = `
----
-apiVersion: v1
-kind: Service
-metadata: {name: cache}
-spec:
-  selector: {app: cache}
-  ports: [{port: 11211}]
-`
 
 const fileIO = `
 ---
@@ -80,22 +31,6 @@ metadata: {name: pmem}
 provisioner: driver.example
 parameters: {usage: FileIO}
 `
-
-func load(t *testing.T, name, text string) *deploy.Manifest {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range map[string]string{"kustomization.yaml": "resources: [all.yaml]\n", "all.yaml": text} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m, err := deploy.Load(dir, deploy.Changes{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Dir = name
-	return m
-}
 
 func driver(name string, modes ...storagev1.VolumeLifecycleMode) *storagev1.CSIDriver {
 	yes := true
@@ -202,7 +137,7 @@ func TestProbe(t *testing.T) {
 	client := fake.NewClientset(node("worker"), node("bare"), class("AppDirect"), driverPod("worker", "lab/pmem-csi-driver:v1.1.0", corev1.ConditionTrue),
 		driver("driver.example", storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral))
 	got, features := probe(t, t.Context(), client, map[string]pmem.Platform{"worker": lab},
-		load(t, "manifests/ephemeral", inlineWorkload), load(t, "manifests/persistent", claimWorkload))
+		deploytest.Load(t, "manifests/ephemeral", deploytest.Inline), deploytest.Load(t, "manifests/persistent", deploytest.Claim))
 	if got != wanted {
 		t.Errorf("got\n%s", diff(wanted, got))
 	}
@@ -251,7 +186,7 @@ func TestUnread(t *testing.T) {
 			client.PrependReactor("*", test.resource, func(ktesting.Action) (bool, runtime.Object, error) {
 				return true, nil, errors.New("refused by the\ntest")
 			})
-			got, features := probe(t, t.Context(), client, map[string]pmem.Platform{"worker": lab}, load(t, "manifests/ephemeral", inlineWorkload))
+			got, features := probe(t, t.Context(), client, map[string]pmem.Platform{"worker": lab}, deploytest.Load(t, "manifests/ephemeral", deploytest.Inline))
 			if !strings.Contains(got, test.fact+"\n") {
 				t.Errorf("no %q in\n%s", test.fact, got)
 			}
@@ -319,8 +254,8 @@ func TestNodeAccess(t *testing.T) {
 }
 
 func TestFeaturesOfVolumes(t *testing.T) {
-	inline, claim := load(t, "a/inline", inlineWorkload), load(t, "a/claim", claimWorkload)
-	own := load(t, "b/claim", claimWorkload+fileIO)
+	inline, claim := deploytest.Load(t, "a/inline", deploytest.Inline), deploytest.Load(t, "a/claim", deploytest.Claim)
+	own := deploytest.Load(t, "b/claim", deploytest.Claim+fileIO)
 	both := driver("driver.example", storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)
 	for _, test := range []struct {
 		name      string
@@ -354,8 +289,8 @@ func TestSeveralNodesAndDrivers(t *testing.T) {
 	other := driverPod("b", "lab/pmem-csi-driver:v1.0.0", corev1.ConditionTrue)
 	client := fake.NewClientset(node("a"), node("b"), node("c"), driverPod("a", "lab/pmem-csi-driver:v1.1.0", corev1.ConditionTrue), other,
 		driverPod("c", "lab/pmem-csi-driver:v1.1.0", corev1.ConditionFalse))
-	inline := strings.ReplaceAll(inlineWorkload, "driver.example", "other.example")
-	got, _ := probe(t, t.Context(), client, map[string]pmem.Platform{"a": lab, "b": lab}, load(t, "x/same", inline), load(t, "y/same", claimWorkload))
+	inline := strings.ReplaceAll(deploytest.Inline, "driver.example", "other.example")
+	got, _ := probe(t, t.Context(), client, map[string]pmem.Platform{"a": lab, "b": lab}, deploytest.Load(t, "x/same", inline), deploytest.Load(t, "y/same", deploytest.Claim))
 	for _, want := range []string{
 		"cluster: nodes with the driver: 3 (",
 		"driver driver.example: image: lab/pmem-csi-driver:v1.0.0; lab/pmem-csi-driver:v1.1.0 (pod pmem-csi/on-a, container pmem-driver, and the pods of 1 other nodes: image)",

@@ -16,6 +16,7 @@ import (
 	ktesting "k8s.io/client-go/testing"
 
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -100,9 +101,9 @@ func TestImages(t *testing.T) {
 		saw       string
 		remedy    string
 	}{
-		{name: "one pod for both manifests is enough when it is the same", manifests: []string{claimWorkload, strings.ReplaceAll(claimWorkload, "name: cache", "name: other")}, log: help, pods: 1,
+		{name: "one pod for both manifests is enough when it is the same", manifests: []string{deploytest.Claim, strings.ReplaceAll(deploytest.Claim, "name: cache", "name: other")}, log: help, pods: 1,
 			state: report.CheckPassed, saw: "memcached:1: " + version + " on node worker"},
-		{name: "one pod each when they go to different nodes", manifests: []string{inlineWorkload, claimWorkload}, log: help, pods: 2,
+		{name: "one pod each when they go to different nodes", manifests: []string{deploytest.Inline, deploytest.Claim}, log: help, pods: 2,
 			state: report.CheckPassed, saw: "memcached:1: " + version + " on node worker"},
 		{name: "another image lacks the command", manifests: []string{sidecar}, log: help, pods: 1,
 			status: func(p *corev1.Pod) {
@@ -110,7 +111,7 @@ func TestImages(t *testing.T) {
 				p.Status.ContainerStatuses[1].State.Terminated = &corev1.ContainerStateTerminated{ExitCode: 128, Reason: "StartError"}
 			},
 			state: report.CheckPassed, saw: "memcached:1: " + version + " on node worker; it has exporter:2, too"},
-		{name: "cannot be pulled", manifests: []string{inlineWorkload}, status: pull, pods: 1,
+		{name: "cannot be pulled", manifests: []string{deploytest.Inline}, status: pull, pods: 1,
 			state: report.CheckFailed, saw: "memcached:1 cannot be pulled: ErrImagePull: manifest unknown", remedy: otherImage},
 		{name: "another image cannot be pulled", manifests: []string{sidecar}, pods: 1,
 			status: func(p *corev1.Pod) {
@@ -123,27 +124,27 @@ func TestImages(t *testing.T) {
 			state:  report.CheckUnknown,
 			saw:    "memcached:1 cannot be pulled without the secrets of the manifest: ErrImagePull: manifest unknown",
 			remedy: "the specs will show it; this check has no access to the manifest's secrets"},
-		{name: "cannot be scheduled", manifests: []string{inlineWorkload}, pods: 1,
+		{name: "cannot be scheduled", manifests: []string{deploytest.Inline}, pods: 1,
 			status: func(p *corev1.Pod) {
 				p.Status = corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled,
 					Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/2 nodes are available"}}}
 			},
 			state: report.CheckFailed, saw: "a pod of memcached:1 cannot be scheduled: 0/2 nodes are available", remedy: seeScheduling},
-		{name: "image without memcached", manifests: []string{inlineWorkload}, log: "sh: 1: memcached: not found\n", pods: 1,
+		{name: "image without memcached", manifests: []string{deploytest.Inline}, log: "sh: 1: memcached: not found\n", pods: 1,
 			status: func(p *corev1.Pod) { ends(p, 127, "Error", "") },
 			state:  report.CheckFailed,
 			saw:    `memcached:1: memcached --version ended the container with exit code 127 Error and printed "sh: 1: memcached: not found"`,
 			remedy: otherMemcached},
-		{name: "memcached without memory file", manifests: []string{inlineWorkload}, log: "memcached 1.4.39\n-h, --help   print this help and exit\n", pods: 1,
+		{name: "memcached without memory file", manifests: []string{deploytest.Inline}, log: "memcached 1.4.39\n-h, --help   print this help and exit\n", pods: 1,
 			state: report.CheckFailed, saw: "memcached:1: memcached 1.4.39 has no option --memory-file", remedy: otherMemcached},
-		{name: "evicted before it had the image", manifests: []string{inlineWorkload}, pods: 1,
+		{name: "evicted before it had the image", manifests: []string{deploytest.Inline}, pods: 1,
 			status: func(p *corev1.Pod) { waits(p, "ContainerCreating", ""); p.Status.Phase = corev1.PodFailed },
 			state:  report.CheckFailed, saw: "a pod of memcached:1 ended as Failed without the image: ContainerCreating:", remedy: otherImage},
-		{name: "no right to make a namespace", manifests: []string{inlineWorkload}, refuse: [2]string{"create", "namespaces"},
+		{name: "no right to make a namespace", manifests: []string{deploytest.Inline}, refuse: [2]string{"create", "namespaces"},
 			state: report.CheckUnknown, saw: "creating namespace NAMESPACE: refused by the test", remedy: allowPods},
-		{name: "no right to make a pod", manifests: []string{inlineWorkload}, refuse: [2]string{"create", "pods"},
+		{name: "no right to make a pod", manifests: []string{deploytest.Inline}, refuse: [2]string{"create", "pods"},
 			state: report.CheckUnknown, saw: "make a pod of memcached:1: refused by the test", remedy: allowPods},
-		{name: "the namespace cannot be removed", manifests: []string{inlineWorkload}, log: help, pods: 1, refuse: [2]string{"delete", "namespaces"},
+		{name: "the namespace cannot be removed", manifests: []string{deploytest.Inline}, log: help, pods: 1, refuse: [2]string{"delete", "namespaces"},
 			state: report.CheckFailed, saw: "the check left something behind: removing namespace NAMESPACE: refused by the test",
 			remedy: "remove it by hand, and see why the cluster could not"},
 		{name: "no manifest", state: report.CheckUnknown, saw: "there is no manifest, hence no image", remedy: "select specs that deploy something"},
@@ -191,7 +192,7 @@ func withoutNamespace(text string, client *fake.Clientset) string {
 
 func TestImagesTimeout(t *testing.T) {
 	k := &kubelet{status: func(p *corev1.Pod) { waits(p, "ContainerCreating", "") }}
-	s := subject(t, k.client(), inlineWorkload)
+	s := subject(t, k.client(), deploytest.Inline)
 	s.Waiter.Limits = map[wait.Name]time.Duration{wait.PodEnds: 20 * time.Second, wait.NamespaceReady: time.Minute, wait.NamespaceGone: time.Minute}
 	f := checkImages(t.Context(), s)
 	if f.state != report.CheckUnknown || f.remedy != givePatience || !strings.HasPrefix(f.saw, "waited 20ms for a pod of memcached:1 to end: last seen") {
@@ -225,7 +226,7 @@ func TestImageFacts(t *testing.T) {
 }
 
 func TestProbePod(t *testing.T) {
-	m := load(t, "first", sidecar)
+	m := deploytest.Load(t, "first", sidecar)
 	template, err := templateOf(m)
 	if err != nil {
 		t.Fatal(err)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,61 +21,13 @@ import (
 	ktesting "k8s.io/client-go/testing"
 
 	"pmem-memcached-e2e/framework/cluster"
-	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
 
-const service = `
----
-apiVersion: v1
-kind: Service
-metadata: {name: cache}
-spec:
-  selector: {app: cache}
-  ports: [{port: 11211}]
-`
-
-const inlineWorkload = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cache}
-spec:
-  selector: {matchLabels: {app: cache}}
-  template:
-    metadata: {labels: {app: cache}}
-    spec:
-      tolerations: [{key: pmem, operator: Exists}]
-      initContainers:
-      - {name: init, image: "memcached:1"}
-      containers:
-      - {name: memcached, image: "memcached:1", volumeMounts: [{name: data, mountPath: /data}]}
-      volumes:
-      - {name: data, csi: {driver: driver.example, volumeAttributes: {size: 200Mi}}}
-` + service
-
-const claimWorkload = `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: cache}
-spec:
-  serviceName: cache
-  selector: {matchLabels: {app: cache}}
-  template:
-    metadata: {labels: {app: cache}}
-    spec:
-      containers:
-      - {name: memcached, image: "memcached:1", volumeMounts: [{name: data, mountPath: /data}]}
-  volumeClaimTemplates:
-  - metadata: {name: data}
-    spec:
-      storageClassName: pmem
-      accessModes: [ReadWriteOnce]
-      resources: {requests: {storage: 200Mi}}
-` + service
-
-const ownClass = claimWorkload + `
+const ownClass = deploytest.Claim + `
 ---
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -86,29 +36,12 @@ provisioner: driver.example
 `
 
 var (
-	emptyDir     = strings.Replace(inlineWorkload, "csi: {driver: driver.example, volumeAttributes: {size: 200Mi}}", "emptyDir: {}", 1)
-	sizeless     = strings.Replace(inlineWorkload, ", volumeAttributes: {size: 200Mi}", "", 1)
-	defaultClass = strings.Replace(claimWorkload, "      storageClassName: pmem\n", "", 1)
-	sidecar      = strings.Replace(inlineWorkload, "      volumes:\n", "      - {name: exporter, image: \"exporter:2\"}\n      volumes:\n", 1)
-	secret       = strings.Replace(inlineWorkload, "      tolerations:", "      imagePullSecrets: [{name: key}]\n      tolerations:", 1)
+	emptyDir     = strings.Replace(deploytest.Inline, "csi: {driver: driver.example, fsType: ext4, volumeAttributes: {size: 200Mi}}", "emptyDir: {}", 1)
+	sizeless     = strings.Replace(deploytest.Inline, ", volumeAttributes: {size: 200Mi}", "", 1)
+	defaultClass = strings.Replace(deploytest.Claim, "      storageClassName: pmem\n", "", 1)
+	sidecar      = strings.Replace(deploytest.Inline, "      volumes:\n", "      - {name: exporter, image: \"exporter:2\"}\n      volumes:\n", 1)
+	secret       = strings.Replace(deploytest.Inline, "      tolerations:", "      imagePullSecrets: [{name: key}]\n      tolerations:", 1)
 )
-
-// load renders a manifest. Its directory gets a name that does not change.
-func load(t *testing.T, name, text string) *deploy.Manifest {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range map[string]string{"kustomization.yaml": "resources: [all.yaml]\n", "all.yaml": text} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m, err := deploy.Load(dir, deploy.Changes{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Dir = name
-	return m
-}
 
 func driver(modes ...storagev1.VolumeLifecycleMode) *storagev1.CSIDriver {
 	return &storagev1.CSIDriver{
@@ -161,7 +94,7 @@ func subject(t *testing.T, client kubernetes.Interface, manifests ...string) Sub
 		Waiter:  wait.Waiter{Interval: time.Millisecond, Scale: wait.Scale{All: 0.001}},
 	}
 	for i, text := range manifests {
-		s.Manifests = append(s.Manifests, load(t, []string{"first", "second", "third"}[i], text))
+		s.Manifests = append(s.Manifests, deploytest.Load(t, []string{"first", "second", "third"}[i], text))
 	}
 	return s
 }
@@ -188,41 +121,41 @@ func TestStorage(t *testing.T) {
 		saw       string
 		remedy    string
 	}{
-		{name: "inline fits", check: checkDriver, manifests: []string{inlineWorkload}, cluster: []runtime.Object{both, worker, csiNode("bare")},
+		{name: "inline fits", check: checkDriver, manifests: []string{deploytest.Inline}, cluster: []runtime.Object{both, worker, csiNode("bare")},
 			state: report.CheckPassed, saw: "driver.example on worker"},
-		{name: "both fit", check: checkDriver, manifests: []string{inlineWorkload, claimWorkload}, cluster: []runtime.Object{both, worker, class("pmem")},
+		{name: "both fit", check: checkDriver, manifests: []string{deploytest.Inline, deploytest.Claim}, cluster: []runtime.Object{both, worker, class("pmem")},
 			state: report.CheckPassed, saw: "driver.example on worker"},
-		{name: "claims need no inline volumes", check: checkDriver, manifests: []string{claimWorkload}, cluster: []runtime.Object{claim, worker, class("pmem")},
+		{name: "claims need no inline volumes", check: checkDriver, manifests: []string{deploytest.Claim}, cluster: []runtime.Object{claim, worker, class("pmem")},
 			state: report.CheckPassed, saw: "driver.example on worker"},
-		{name: "no driver", check: checkDriver, manifests: []string{inlineWorkload},
+		{name: "no driver", check: checkDriver, manifests: []string{deploytest.Inline},
 			state: report.CheckFailed, saw: `the CSI driver "driver.example" is absent (no CSIDriver object of that name)`, remedy: installDriver},
-		{name: "no inline volumes", check: checkDriver, manifests: []string{claimWorkload, inlineWorkload}, cluster: []runtime.Object{claim, worker, class("pmem")},
+		{name: "no inline volumes", check: checkDriver, manifests: []string{deploytest.Claim, deploytest.Inline}, cluster: []runtime.Object{claim, worker, class("pmem")},
 			state: report.CheckFailed, saw: `the CSI driver "driver.example" offers no inline volumes: its volumeLifecycleModes are [Persistent]`,
 			remedy: "deploy a version of the driver with mode Ephemeral, or set LABELS=persistent"},
-		{name: "driver on no node", check: checkDriver, manifests: []string{inlineWorkload}, cluster: []runtime.Object{both, csiNode("worker", "other.example")},
+		{name: "driver on no node", check: checkDriver, manifests: []string{deploytest.Inline}, cluster: []runtime.Object{both, csiNode("worker", "other.example")},
 			state: report.CheckFailed, saw: `the CSI driver "driver.example" runs on no node (CSINodes: worker)`,
 			remedy: "label a node with persistent memory as PMEM-CSI's installation guide says, and look at the driver's pods"},
 		{name: "several drivers are told in order", check: checkDriver,
-			manifests: []string{strings.ReplaceAll(inlineWorkload, "driver.example", "z.example"), strings.ReplaceAll(inlineWorkload, "driver.example", "a.example")},
+			manifests: []string{strings.ReplaceAll(deploytest.Inline, "driver.example", "z.example"), strings.ReplaceAll(deploytest.Inline, "driver.example", "a.example")},
 			state:     report.CheckFailed,
 			saw:       `the CSI driver "a.example" is absent (no CSIDriver object of that name); the CSI driver "z.example" is absent (no CSIDriver object of that name)`,
 			remedy:    installDriver},
-		{name: "driver cannot be read", check: checkDriver, manifests: []string{inlineWorkload}, refuse: "csidrivers",
+		{name: "driver cannot be read", check: checkDriver, manifests: []string{deploytest.Inline}, refuse: "csidrivers",
 			state: report.CheckUnknown, saw: "get CSIDriver driver.example: refused by the test", remedy: allowList},
-		{name: "nodes cannot be read", check: checkDriver, manifests: []string{inlineWorkload}, cluster: []runtime.Object{both}, refuse: "csinodes",
+		{name: "nodes cannot be read", check: checkDriver, manifests: []string{deploytest.Inline}, cluster: []runtime.Object{both}, refuse: "csinodes",
 			state: report.CheckUnknown, saw: "list the CSINodes: refused by the test", remedy: allowList},
 		{name: "no volume", check: checkDriver, manifests: []string{emptyDir}, state: report.CheckUnknown, saw: "no manifest leads to a CSI driver",
 			remedy: "mount a CSI volume, an ephemeral volume or a claim of a class that is there"},
 
-		{name: "class there", check: checkClass, manifests: []string{inlineWorkload, claimWorkload}, cluster: []runtime.Object{class("pmem")},
+		{name: "class there", check: checkClass, manifests: []string{deploytest.Inline, deploytest.Claim}, cluster: []runtime.Object{class("pmem")},
 			state: report.CheckPassed, saw: "class pmem of driver.example"},
 		{name: "class in the manifest", check: checkClass, manifests: []string{ownClass}, state: report.CheckPassed, saw: "class pmem of driver.example"},
-		{name: "no class wanted", check: checkClass, manifests: []string{inlineWorkload}, state: report.CheckPassed, saw: "no manifest needs a class"},
-		{name: "no class", check: checkClass, manifests: []string{claimWorkload}, cluster: []runtime.Object{class("slow")},
+		{name: "no class wanted", check: checkClass, manifests: []string{deploytest.Inline}, state: report.CheckPassed, saw: "no manifest needs a class"},
+		{name: "no class", check: checkClass, manifests: []string{deploytest.Claim}, cluster: []runtime.Object{class("slow")},
 			state: report.CheckFailed, saw: `storage class "pmem", which StatefulSet/cache in first asks for, is absent; the cluster has: slow`, remedy: installClass},
 		{name: "no default class", check: checkClass, manifests: []string{defaultClass}, cluster: []runtime.Object{class("slow")},
 			state: report.CheckFailed, saw: `a default storage class, which StatefulSet/cache in first asks for, is absent; the cluster has: slow`, remedy: installClass},
-		{name: "classes cannot be read", check: checkClass, manifests: []string{claimWorkload}, refuse: "storageclasses",
+		{name: "classes cannot be read", check: checkClass, manifests: []string{deploytest.Claim}, refuse: "storageclasses",
 			state: report.CheckUnknown, saw: "list the storage classes: refused by the test", remedy: allowList},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -247,36 +180,36 @@ func TestPMEM(t *testing.T) {
 		saw      string
 		remedy   string
 	}{
-		{name: "fits", manifest: inlineWorkload, cluster: []runtime.Object{pod, driverPod("small", corev1.ConditionTrue)},
+		{name: "fits", manifest: deploytest.Inline, cluster: []runtime.Object{pod, driverPod("small", corev1.ConditionTrue)},
 			state: report.CheckPassed, saw: "200Mi for Deployment/cache in first, 300 MiB free on node worker"},
-		{name: "fits on no node", manifest: inlineWorkload, cluster: []runtime.Object{driverPod("small", corev1.ConditionTrue)},
+		{name: "fits on no node", manifest: deploytest.Inline, cluster: []runtime.Object{driverPod("small", corev1.ConditionTrue)},
 			state: report.CheckFailed, saw: "Deployment/cache in first wants a volume of 200Mi, and node small has the most free with 100 MiB", remedy: makeRoom},
-		{name: "claim fits", manifest: claimWorkload, cluster: []runtime.Object{class("pmem"), pod, capacity("pmem", "300Mi")},
+		{name: "claim fits", manifest: deploytest.Claim, cluster: []runtime.Object{class("pmem"), pod, capacity("pmem", "300Mi")},
 			state: report.CheckPassed, saw: "200Mi for StatefulSet/cache in first, 300 MiB free on node worker"},
-		{name: "claim fits by what is published", manifest: claimWorkload, cluster: []runtime.Object{class("pmem"), capacity("pmem", "300Mi")},
+		{name: "claim fits by what is published", manifest: deploytest.Claim, cluster: []runtime.Object{class("pmem"), capacity("pmem", "300Mi")},
 			state: report.CheckPassed, saw: "200Mi for StatefulSet/cache in first, the driver publishes 300 MiB for class pmem"},
 		{name: "default class", manifest: defaultClass, cluster: []runtime.Object{&storagev1.StorageClass{
 			ObjectMeta:  metav1.ObjectMeta{Name: "usual", Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
 			Provisioner: "driver.example"}, capacity("usual", "300Mi")},
 			state: report.CheckPassed, saw: "200Mi for StatefulSet/cache in first, the driver publishes 300 MiB for class usual"},
-		{name: "published is too little", manifest: claimWorkload, cluster: []runtime.Object{class("pmem"), capacity("pmem", "100Mi"), capacity("other", "1Gi")},
+		{name: "published is too little", manifest: deploytest.Claim, cluster: []runtime.Object{class("pmem"), capacity("pmem", "100Mi"), capacity("other", "1Gi")},
 			state: report.CheckFailed, saw: "StatefulSet/cache in first wants a volume of 200Mi, and the driver publishes at most 100 MiB for class pmem", remedy: makeRoom},
-		{name: "published is stale", manifest: claimWorkload, cluster: []runtime.Object{class("pmem"), pod, capacity("pmem", "0")},
+		{name: "published is stale", manifest: deploytest.Claim, cluster: []runtime.Object{class("pmem"), pod, capacity("pmem", "0")},
 			state: report.CheckFailed, saw: "StatefulSet/cache in first wants a volume of 200Mi, and the driver publishes at most 0 MiB for class pmem, although node worker has 300 MiB free",
 			remedy: "restart the driver's pod on that node, which then publishes what it has"},
-		{name: "node cannot be asked", manifest: inlineWorkload, cluster: []runtime.Object{driverPod("broken", corev1.ConditionTrue)},
+		{name: "node cannot be asked", manifest: deploytest.Inline, cluster: []runtime.Object{driverPod("broken", corev1.ConditionTrue)},
 			state:  report.CheckUnknown,
 			saw:    "how much persistent memory is free for Deployment/cache in first could not be found out: node broken: refused by the test",
 			remedy: askNodes},
-		{name: "driver not ready", manifest: inlineWorkload, cluster: []runtime.Object{driverPod("worker", corev1.ConditionFalse)},
+		{name: "driver not ready", manifest: deploytest.Inline, cluster: []runtime.Object{driverPod("worker", corev1.ConditionFalse)},
 			state:  report.CheckUnknown,
 			saw:    "how much persistent memory is free for Deployment/cache in first could not be found out: no PMEM-CSI pod on node worker is Ready: pmem-csi/driver-worker (Running)",
 			remedy: askNodes},
-		{name: "another driver", manifest: strings.ReplaceAll(inlineWorkload, "driver.example", "other.example"), cluster: []runtime.Object{pod},
+		{name: "another driver", manifest: strings.ReplaceAll(deploytest.Inline, "driver.example", "other.example"), cluster: []runtime.Object{pod},
 			state:  report.CheckUnknown,
 			saw:    "how much persistent memory is free for Deployment/cache in first could not be found out: no pod of PMEM-CSI belongs to the driver other.example",
 			remedy: askNodes},
-		{name: "nothing can be read", manifest: claimWorkload, cluster: []runtime.Object{class("pmem")}, refuse: "csistoragecapacities",
+		{name: "nothing can be read", manifest: deploytest.Claim, cluster: []runtime.Object{class("pmem")}, refuse: "csistoragecapacities",
 			state:  report.CheckUnknown,
 			saw:    "how much persistent memory is free for StatefulSet/cache in first could not be found out: no pod is labelled app.kubernetes.io/name=pmem-csi-node; install PMEM-CSI; list the CSIStorageCapacities: refused by the test",
 			remedy: askNodes},
@@ -284,7 +217,7 @@ func TestPMEM(t *testing.T) {
 			saw: "Deployment/cache in first does not tell the size of its volume", remedy: "write the size into the manifest"},
 		{name: "no volume", manifest: emptyDir, cluster: []runtime.Object{pod}, state: report.CheckUnknown,
 			saw: "Deployment/cache in first has no volume of a CSI driver", remedy: "mount a CSI volume, an ephemeral volume or a claim"},
-		{name: "no class", manifest: claimWorkload, cluster: []runtime.Object{pod}, state: report.CheckUnknown,
+		{name: "no class", manifest: deploytest.Claim, cluster: []runtime.Object{pod}, state: report.CheckUnknown,
 			saw:    `the driver of StatefulSet/cache in first could not be found out: storage class "pmem", which StatefulSet/cache in first asks for, is absent; the cluster has: none`,
 			remedy: "see to the storage class first"},
 	} {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	ktesting "k8s.io/client-go/testing"
 
+	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/report"
 )
 
@@ -51,7 +52,7 @@ func TestRights(t *testing.T) {
 			"all 36 rights that specs need; some leaks, facts and evidence will be missed without: list secrets, list roles.rbac.authorization.k8s.io", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := checkRights(t.Context(), subject(t, allowing(test.allowed), inlineWorkload, ownClass))
+			f := checkRights(t.Context(), subject(t, allowing(test.allowed), deploytest.Inline, ownClass))
 			compare(t, f, test.state, test.saw, test.remedy)
 		})
 	}

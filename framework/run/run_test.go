@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -100,8 +101,8 @@ func execute(t *testing.T, change func(*config.Config, *recorder), onLine func(s
 	}
 	c := config.Default(t.TempDir())
 	c.Cluster.Provider = config.Lab
-	c.Deploy.Ephemeral = kustomization(t, inlineWorkload)
-	c.Deploy.Persistent = kustomization(t, claimWorkload)
+	c.Deploy.Ephemeral = deploytest.Dir(t, deploytest.Inline)
+	c.Deploy.Persistent = deploytest.Dir(t, deploytest.Claim)
 	c.SkipPreflight = []string{"images", "pmem"}
 	p := &recorder{kubeconfig: apiServer(t)}
 	change(&c, p)

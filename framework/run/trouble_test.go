@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/report"
 )
 
@@ -35,7 +36,7 @@ func TestTrouble(t *testing.T) {
 		},
 		{
 			name: "the driver is absent", change: func(c *config.Config, _ *recorder) {
-				c.Deploy.Ephemeral = kustomization(t, strings.ReplaceAll(inlineWorkload, "driver.example", "other.example"))
+				c.Deploy.Ephemeral = deploytest.Dir(t, strings.ReplaceAll(deploytest.Inline, "driver.example", "other.example"))
 			},
 			code: 2, provider: "up down", says: "other.example",
 		},

@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -138,7 +139,7 @@ func (e *Env) Render(dir, namespace string) *deploy.Manifest {
 // met when that does not happen.
 func (e *Env) Deploy(ctx context.Context, req spec.ReqID, m *deploy.Manifest) *deploy.Deployment {
 	ginkgo.GinkgoHelper()
-	e.Step("deploy %s", m.Dir)
+	e.Step("deploy %s", filepath.Base(m.Dir))
 	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
 	e.NoError(err, "apply %s", m.Dir)
 	e.Require(req, "the deployment becomes ready", fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name), d.Ready(ctx), Succeed)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/onsi/gomega"
 
 	"pmem-memcached-e2e/framework"
@@ -33,28 +34,29 @@ func benchmark(ctx context.Context, e *framework.Env) {
 	p := pod(ctx, e, d)
 	client := connect(ctx, e, p)
 	e.Step("load memcached for %s", e.Config.BenchDuration)
-	result, err := load.Run(ctx, load.Options{
-		Addr: client.Addr, Connections: 4, Keys: 400, ValueSize: 1000, GetPercent: 90,
-		Duration: e.Config.BenchDuration, Timeout: 10 * time.Second, Seed: 1,
-	})
+	o := load.Default(client.Addr)
+	o.Protocol, o.Connections, o.Keys, o.Values, o.Owned = load.Text, 4, 400, load.Fixed(1000), true
+	o.WarmUp, o.Duration = 0, e.Config.BenchDuration
+	result, err := load.Run(ctx, o)
 	e.NoError(err, "load memcached")
 	e.Measured(report.Benchmark{
 		Name: string(e.Spec.Profile) + " throughput",
-		Setting: fmt.Sprintf("%d connections, values of %d bytes, 90 %% gets, closed loop through a Kubernetes port-forward: "+
-			"a comparison of runs on one cluster, no figure of memcached or of the memory", result.Connections, result.ValueSize),
-		Operations: result.Operations, Elapsed: result.Elapsed,
+		Setting: fmt.Sprintf("%d connections, values of %s bytes, 90 %% gets, closed loop through a Kubernetes port-forward: "+
+			"a comparison of runs on one cluster, no figure of memcached or of the memory", o.Connections, o.Values),
+		Operations: result.Answered(), Elapsed: result.Elapsed,
 		Latencies: []report.LatencyOfRequest{latencies("get", result.Get), latencies("set", result.Set)},
 	})
 	e.Note("load", result.String())
 	name := framework.Name("pod", p)
-	e.Expect("EPH-12", "requests are answered", name, result.Operations, gomega.BeNumerically(">", 0))
+	e.Expect("EPH-12", "requests are answered", name, result.Answered(), gomega.BeNumerically(">", 0))
 	e.Expect("EPH-12", fmt.Sprintf("every answer is right %q", result.Complaints), name, result.Wrong, gomega.BeZero())
 	e.Expect("EPH-12", fmt.Sprintf("every request is answered %q", result.Complaints), name, result.Errors, gomega.BeZero())
 }
 
-func latencies(request string, l load.Latency) report.LatencyOfRequest {
-	return report.LatencyOfRequest{Request: request, Count: l.Count, Percentiles: []report.Percentile{
-		{Percent: 50, Latency: l.P50}, {Percent: 90, Latency: l.P90}, {Percent: 99, Latency: l.P99},
-		{Percent: 99.9, Latency: l.P999}, {Percent: 100, Latency: l.Max},
-	}}
+func latencies(request string, h *hdrhistogram.Histogram) report.LatencyOfRequest {
+	l := report.LatencyOfRequest{Request: request, Count: h.TotalCount()}
+	for _, percent := range []float64{50, 90, 99, 99.9, 100} {
+		l.Percentiles = append(l.Percentiles, report.Percentile{Percent: percent, Latency: time.Duration(h.ValueAtPercentile(percent)) * time.Microsecond})
+	}
+	return l
 }

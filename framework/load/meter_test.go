@@ -1,0 +1,176 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"math"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// standIn answers gets of one meta key a request with the right values, and
+// does nothing from stall on for as long as it lasts.
+type standIn struct {
+	listener net.Listener
+	options  Options
+	stalled  sync.RWMutex // locked while it stalls
+	served   sync.WaitGroup
+}
+
+func newStandIn(t *testing.T) *standIn {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &standIn{listener: listener}
+	s.served.Go(func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.served.Go(func() { s.serve(c) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		s.served.Wait()
+	})
+	return s
+}
+
+func (s *standIn) addr() string { return s.listener.Addr().String() }
+
+// serve knows "mg KEY v", which it answers with a value, and "ms KEY SIZE".
+func (s *standIn) serve(c net.Conn) {
+	defer c.Close()
+	w := newWire(s.options, newContents(s.options.Values, s.options.Seed))
+	r := bufio.NewReader(c)
+	var out []byte
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		s.stalled.RLock() // waits while the server stalls
+		key, _ := w.parseKey(bytes.Fields(line)[1])
+		if line[1] == 's' {
+			_, _ = r.Discard(w.contents.sizes.of(key) + 2) // the next read has its error
+			out = append(out, "HD\r\n"...)
+		} else {
+			out = append(out, "VA 100\r\n"...)
+			out = append(w.contents.append(out, key, 1), "\r\n"...)
+		}
+		s.stalled.RUnlock()
+		if r.Buffered() == 0 {
+			if _, err := c.Write(out); err != nil {
+				return
+			}
+			out = out[:0]
+		}
+	}
+}
+
+// TestStall stops the server for 1 s of 4 at 1000 requests a second. Requests
+// that were due while it stood still wait for what is left of the second, so
+// that latencies above x number 1000*(1-x): a quarter of all requests has one,
+// and the percentile p has 1 s - 4 s * (1-p).
+func TestStall(t *testing.T) {
+	server := newStandIn(t)
+	o := Default(server.addr())
+	o.Gets, o.Sets, o.Rate, o.Arrivals, o.WarmUp, o.Duration = 1, 0, 1000, Constant, 0, 4*time.Second
+	server.options = o
+	go func() {
+		<-time.After(1500 * time.Millisecond)
+		server.stalled.Lock()
+		<-time.After(time.Second)
+		server.stalled.Unlock()
+	}()
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Errors != 0 || r.Wrong != 0 || r.Get.TotalCount() != 4000 {
+		t.Errorf("%s", r)
+	}
+	for percent, want := range map[float64]float64{80: 0.2, 90: 0.6, 95: 0.8, 99: 0.96, 99.9: 0.996} {
+		got := float64(r.Get.ValueAtPercentile(percent)) / 1e6
+		if math.Abs(got-want) > 0.08 { // the moments of the stall are not exact on a busy machine
+			t.Errorf("p%g is %.3f s, want %.3f s", percent, got, want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", r)
+	}
+}
+
+// TestNoAllocation compares two durations: what is allocated must not grow with
+// the number of requests.
+func TestNoAllocation(t *testing.T) {
+	addr := memcached(t)
+	for name, change := range map[string]func(*Options){
+		"closed": func(o *Options) { o.Depth = 16 },
+		"text":   func(o *Options) { o.Protocol, o.Multiget, o.Depth = Text, 8, 4 },
+		"open":   func(o *Options) { o.Rate = 20000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			count := func(d time.Duration) (mallocs uint64, requests int64) {
+				o := short(addr)
+				o.Duration = d
+				change(&o)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				r, err := Run(t.Context(), o)
+				runtime.ReadMemStats(&after)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return after.Mallocs - before.Mallocs, r.Answered()
+			}
+			few, fewRequests := count(100 * time.Millisecond)
+			many, manyRequests := count(time.Second)
+			if more := float64(many) - float64(few); more > 0.01*float64(manyRequests-fewRequests) {
+				t.Errorf("%d allocations with %d requests, %d with %d", few, fewRequests, many, manyRequests)
+			}
+		})
+	}
+}
+
+func TestHistogramKeepsThreeDigits(t *testing.T) {
+	for us := int64(1); us <= 60_000_000; us = us*11/10 + 1 {
+		h := newHistogram()
+		record(h, us*1000)
+		if got := h.ValueAtPercentile(100); math.Abs(float64(got-us)) > float64(us)/1000 {
+			t.Errorf("%d µs became %d", us, got)
+		}
+	}
+	a, b := newStats(Default("x:1")), newStats(Default("x:1"))
+	record(a.latency[opGet], 5000)
+	record(b.latency[opGet], 7000)
+	record(b.latency[opGet], int64(2*time.Minute))
+	a.merge(b)
+	if h := a.latency[opGet]; h.TotalCount() != 3 || h.Max() < highest.Microseconds()*999/1000 || h.Min() != 5 {
+		t.Errorf("merged: %d, %d to %d", h.TotalCount(), h.Min(), h.Max())
+	}
+}
+
+// TestStaleValues asks a server that answers each get with the value that was
+// stored first. Those of the warm-up are wrong too.
+func TestStaleValues(t *testing.T) {
+	server := newStandIn(t)
+	o := short(server.addr())
+	o.Owned = true
+	server.options = o
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Wrong < r.Hits || r.Hits == 0 || len(r.Complaints) == 0 || !strings.Contains(r.Complaints[0], "not the one stored last") {
+		t.Errorf("%s", r)
+	}
+}

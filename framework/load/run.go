@@ -1,0 +1,196 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+var errStopped = errors.New("stopped")
+
+// Result is what was measured. Histograms hold microseconds.
+type Result struct {
+	Options Options
+	Elapsed time.Duration
+	// Requests that were answered, by kind; a get of several keys is one.
+	Get, Set, Delete *hdrhistogram.Histogram
+	// Late is how long after their intended start requests were sent: in an
+	// open loop what the client itself adds to the latency.
+	Late     *hdrhistogram.Histogram
+	Ticks    []int64 // answers in each Tick
+	Tick     time.Duration
+	Hits     int64 // values that came
+	Misses   int64
+	Received int64 // bytes of values
+	Wrong    int64 // values, or their absence, that were not what had to be there
+	Errors   int64 // requests without a valid answer
+	Unsent   int64 // requests of an open loop for which no connection was free
+	Lost     int64 // connections
+	Outages  []time.Duration
+	// ClientCPU is the processor time of the threads that sent and received.
+	ClientCPU  time.Duration
+	Complaints []string // the first few errors and wrong answers, in words
+	Invalid    []string // why the figures say little about the server
+}
+
+// Run stores the keys when the options want gets that find something, and then
+// loads the server. The error is about a run that could not take place; what
+// went wrong in one that did is in the result.
+func Run(ctx context.Context, o Options) (Result, error) {
+	if err := o.Validate(); err != nil {
+		return Result{}, err
+	}
+	loops, err := newLoops(o)
+	if err != nil {
+		return Result{}, err
+	}
+	for _, l := range loops {
+		defer l.close()
+	}
+	stopped := context.Cause
+	if err := together(loops, func(l *loop) error {
+		if err := l.open(); err != nil {
+			return err
+		}
+		if o.MayMiss && o.Gets == 0 {
+			return nil
+		}
+		return l.storeKeys(ctx.Done())
+	}); err != nil {
+		if ctx.Err() != nil {
+			err = stopped(ctx)
+		}
+		return Result{}, fmt.Errorf("load %s: %w", o.Addr, err)
+	}
+	start := loops[0].now() + int64(10*time.Millisecond)
+	if err := together(loops, func(l *loop) error { return l.run(start, ctx.Done()) }); err != nil {
+		if ctx.Err() != nil {
+			err = stopped(ctx)
+		}
+		return Result{}, fmt.Errorf("load %s: %w", o.Addr, err)
+	}
+	all := newStats(o)
+	for _, l := range loops {
+		all.merge(l.stats)
+	}
+	return newResult(o, all), nil
+}
+
+func newLoops(o Options) ([]*loop, error) {
+	to, err := net.ResolveTCPAddr("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", o.Addr, err)
+	}
+	base, contents := time.Now(), newContents(o.Values, o.Seed)
+	var latest []uint64
+	if o.Owned {
+		latest = make([]uint64, o.Keys)
+	}
+	loops := make([]*loop, o.Threads)
+	threads, keys := uint64(o.Threads), uint64(o.Keys)
+	for i := range loops {
+		n := uint64(i)
+		l := &loop{
+			options: o, addr: netip.AddrPortFrom(to.AddrPort().Addr().Unmap(), to.AddrPort().Port()), wire: newWire(o, contents),
+			chooser: newChooser(o.Popular, keys, keys/threads*n), rng: rand.NewPCG(o.Seed, n), base: base, epoll: -1,
+			in: make([]byte, readSize), stamp: mix(o.Seed^n) &^ 0xffffffffff, latest: latest, stats: newStats(o),
+		}
+		l.preload.next, l.preload.end = keys*n/threads, keys*(n+1)/threads
+		for j := i; j < o.Connections; j += o.Threads {
+			l.conns = append(l.conns, &conn{index: int32(len(l.conns)), owner: uint64(j), fd: -1})
+		}
+		loops[i] = l
+	}
+	return loops, nil
+}
+
+func together(loops []*loop, do func(*loop) error) error {
+	failed := make([]error, len(loops))
+	var running sync.WaitGroup
+	for i, l := range loops {
+		running.Go(func() { failed[i] = do(l) })
+	}
+	running.Wait()
+	return errors.Join(failed...)
+}
+
+// Shares at which the client is held to be the limit, not the server.
+const (
+	busyShare = 0.95 // of the time of its threads, in a closed loop
+	rateShare = 0.99 // of the rate, in an open loop
+)
+
+func newResult(o Options, s stats) Result {
+	r := Result{
+		Options: o, Elapsed: o.Duration, Get: s.latency[opGet], Set: s.latency[opSet], Delete: s.latency[opDelete], Late: s.late,
+		Ticks: s.ticks, Tick: tickEvery, Hits: s.hits, Misses: s.misses, Received: s.received, Wrong: s.wrong, Errors: s.errors,
+		Unsent: s.unsent, Lost: s.lost, Outages: s.outages, ClientCPU: s.cpu, Complaints: s.complaints,
+	}
+	busy := s.cpu.Seconds() / (o.Duration.Seconds() * float64(o.Threads))
+	if busy > busyShare {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("the client was the limit: its %d threads were busy for %.0f %% of the time; give it more threads or processors, or a lower rate", o.Threads, 100*busy))
+	}
+	if got := r.PerSecond(); o.Rate > 0 && got < rateShare*o.Rate && o.Duration.Seconds()*o.Rate > 10000 {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("%.0f requests a second were answered, want %.0f", got, o.Rate))
+	}
+	if s.unsent > 0 {
+		r.Invalid = append(r.Invalid, fmt.Sprintf("%d requests could not be sent: no connection was free for them", s.unsent))
+	}
+	return r
+}
+
+// Answered is the number of requests with a valid answer.
+func (r Result) Answered() int64 {
+	return r.Get.TotalCount() + r.Set.TotalCount() + r.Delete.TotalCount()
+}
+
+// PerSecond is the number of answered requests a second.
+func (r Result) PerSecond() float64 { return float64(r.Answered()) / r.Elapsed.Seconds() }
+
+// CPUPerRequest is the client's processor time for each answered request.
+func (r Result) CPUPerRequest() time.Duration {
+	return r.ClientCPU / time.Duration(max(r.Answered(), 1))
+}
+
+// String is a small table for people.
+func (r Result) String() string {
+	var b strings.Builder
+	o := r.Options
+	mode := fmt.Sprintf("closed loop, depth %d", o.Depth)
+	if o.Rate > 0 {
+		mode = fmt.Sprintf("open loop, %s arrivals, %.0f/s wanted", o.Arrivals, o.Rate)
+	}
+	fmt.Fprintf(&b, "%.0f requests/s: %d in %s, %s protocol, %s, %d connections, %d threads, values of %s bytes, keys %s of %d\n",
+		r.PerSecond(), r.Answered(), r.Elapsed, o.Protocol, mode, o.Connections, o.Threads, o.Values, o.Popular, o.Keys)
+	fmt.Fprintf(&b, "hits %d, misses %d, wrong %d, errors %d, unsent %d, connections lost %d; client %.2f µs a request\n",
+		r.Hits, r.Misses, r.Wrong, r.Errors, r.Unsent, r.Lost, float64(r.CPUPerRequest().Nanoseconds())/1000)
+	for _, line := range []struct {
+		name string
+		h    *hdrhistogram.Histogram
+	}{{"get", r.Get}, {"set", r.Set}, {"delete", r.Delete}, {"late", r.Late}} {
+		if line.h.TotalCount() == 0 {
+			continue
+		}
+		at := func(p float64) time.Duration { return time.Duration(line.h.ValueAtPercentile(p)) * time.Microsecond }
+		fmt.Fprintf(&b, "%-6s %9d  p50 %s  p90 %s  p99 %s  p99.9 %s  p99.99 %s  max %s\n", line.name, line.h.TotalCount(),
+			at(50), at(90), at(99), at(99.9), at(99.99), time.Duration(line.h.Max())*time.Microsecond)
+	}
+	for _, outage := range r.Outages {
+		fmt.Fprintf(&b, "outage: %s until the next answer\n", outage.Round(time.Millisecond))
+	}
+	for _, text := range r.Complaints {
+		fmt.Fprintf(&b, "%s\n", text)
+	}
+	for _, text := range r.Invalid {
+		fmt.Fprintf(&b, "INVALID: %s\n", text)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,182 @@
+package load
+
+import (
+	"context"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// memcached starts a server on a free port of the loopback device.
+func memcached(t testing.TB, args ...string) string {
+	t.Helper()
+	addr, standard := free(t)
+	start(t, addr, append(standard, args...))
+	return addr
+}
+
+// free returns an address that nobody listens on, and the arguments with which
+// memcached does.
+func free(t testing.TB) (addr string, args []string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	return listener.Addr().String(), []string{"-U", "0", "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "nobody", "-t", "1"}
+}
+
+func start(t testing.TB, addr string, args []string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("memcached", args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start memcached: %v; install the package memcached", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(10 * time.Second); ; <-tick.C {
+		if conn, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+			_ = conn.Close()
+			return cmd
+		} else if time.Now().After(limit) {
+			t.Fatalf("memcached does not listen on %s: %v", addr, err)
+		}
+	}
+}
+
+func short(addr string) Options {
+	o := Default(addr)
+	o.Connections, o.Keys, o.WarmUp, o.Duration = 8, 1000, 50*time.Millisecond, 300*time.Millisecond
+	return o
+}
+
+func TestRun(t *testing.T) {
+	addr := memcached(t)
+	tests := map[string]func(*Options){
+		"closed":            func(*Options) {},
+		"text":              func(o *Options) { o.Protocol = Text },
+		"deep":              func(o *Options) { o.Depth = 32 },
+		"deep text":         func(o *Options) { o.Protocol, o.Depth = Text, 16 },
+		"multiget":          func(o *Options) { o.Multiget, o.Depth = 16, 4 },
+		"multiget text":     func(o *Options) { o.Protocol, o.Multiget, o.Depth = Text, 16, 4 },
+		"keys asked twice":  func(o *Options) { o.Multiget, o.Keys, o.Popular = 16, 20, Zipf(1.2) },
+		"twice in text":     func(o *Options) { o.Protocol, o.Multiget, o.Keys, o.Popular = Text, 16, 20, Zipf(1.2) },
+		"open":              func(o *Options) { o.Rate = 5000 },
+		"open and constant": func(o *Options) { o.Rate, o.Arrivals = 5000, Constant },
+		"threads":           func(o *Options) { o.Threads = 3 },
+		"large values":      func(o *Options) { o.Values, o.Keys, o.Depth = Between(16, 700000), 30, 4 },
+		"published sizes":   func(o *Options) { o.Values = Etc(4000) },
+		"deletes and expiry": func(o *Options) {
+			o.Deletes, o.Expiry, o.MayMiss = 2, time.Second, true
+		},
+		"deletes in text":  func(o *Options) { o.Protocol, o.Deletes, o.Expiry, o.MayMiss = Text, 2, time.Hour, true },
+		"misses":           func(o *Options) { o.Multiget, o.Deletes, o.MayMiss = 8, 5, true },
+		"misses in text":   func(o *Options) { o.Protocol, o.Multiget, o.Deletes, o.MayMiss = Text, 8, 5, true },
+		"sampled, hot set": func(o *Options) { o.Verify, o.Popular = 10, Hot(0.1, 0.9) },
+		"owned":            func(o *Options) { o.Owned, o.Depth, o.Multiget, o.Sets, o.Threads, o.Keys = true, 8, 4, 9, 2, 101 },
+		"sequential sets":  func(o *Options) { o.Gets, o.Popular = 0, Sequential() },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := short(addr)
+			o.Prefix = strings.Map(func(r rune) rune { return max(r, '-') }, name) + "-"
+			o.KeySize = len(o.Prefix) + 8
+			change(&o)
+			r, err := Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Wrong != 0 || r.Errors != 0 || r.Unsent != 0 || r.Lost != 0 || r.Answered() == 0 {
+				t.Errorf("a healthy server: %s", r)
+			}
+			if o.Gets > 0 && r.Hits == 0 || !o.MayMiss && r.Misses != 0 || o.Deletes > 0 && r.Misses == 0 {
+				t.Errorf("hits and misses: %s", r)
+			}
+			if want := r.Get.TotalCount() * int64(o.Multiget); r.Hits+r.Misses != want {
+				t.Errorf("%d hits and %d misses, want %d in all", r.Hits, r.Misses, want)
+			}
+			var ticks int64
+			for _, n := range r.Ticks {
+				ticks += n
+			}
+			if ticks != r.Answered() {
+				t.Errorf("%d answers in the ticks, %d in the histograms", ticks, r.Answered())
+			}
+		})
+	}
+}
+
+// TestWrongAnswers changes what the server holds behind the client's back.
+func TestWrongAnswers(t *testing.T) {
+	c := newContents(Between(20, 60), 1)
+	const key, stamp = 77, 5
+	good := c.append(nil, key, stamp)
+	if !c.holds(key, good) {
+		t.Fatal("a value is not recognised")
+	}
+	for i := range good {
+		bad := append([]byte(nil), good...)
+		bad[i] ^= 1
+		if c.holds(key, bad) {
+			t.Errorf("byte %d was changed and nobody noticed", i)
+		}
+	}
+	if c.holds(key+1, good) || c.holds(key, good[:len(good)-1]) || c.holds(key, append(good, 'x')) || c.holds(key, nil) {
+		t.Error("another key's value, or one of another length, is taken")
+	}
+}
+
+func TestServerRestarts(t *testing.T) {
+	addr, args := free(t)
+	first := start(t, addr, args)
+	o := short(addr)
+	o.MayMiss, o.WarmUp, o.Duration = true, 0, 2*time.Second
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-time.After(500 * time.Millisecond)
+		_ = first.Process.Kill()
+		_ = first.Wait()
+		<-time.After(300 * time.Millisecond)
+		start(t, addr, args)
+	}()
+	r, err := Run(t.Context(), o)
+	<-done
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Lost == 0 || r.Errors == 0 || len(r.Outages) != 1 || r.Outages[0] < 250*time.Millisecond || r.Misses == 0 || r.Wrong != 0 {
+		t.Errorf("a server that restarted: %s", r)
+	}
+}
+
+func TestRunThatCannotTakePlace(t *testing.T) {
+	closed, _ := free(t)
+	if _, err := Run(t.Context(), short(closed)); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("nobody listens: %v", err)
+	}
+	o := short(memcached(t))
+	o.Values = Fixed(2 << 20) // item max is 1 MiB
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "SERVER_ERROR") {
+		t.Errorf("values beyond item max: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	o = short(memcached(t))
+	o.Duration = time.Minute
+	if _, err := Run(ctx, o); err == nil || !strings.Contains(err.Error(), "deadline") {
+		t.Errorf("stopped: %v", err)
+	}
+	if _, err := Run(t.Context(), Options{}); err == nil || strings.Count(err.Error(), "\n") < 8 {
+		t.Errorf("no options: %v", err)
+	}
+}

@@ -1,0 +1,88 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	highest    = time.Minute // latencies above are counted as this
+	complaints = 5
+	tickEvery  = 100 * time.Millisecond
+)
+
+// stats are what one loop has counted.
+type stats struct {
+	latency    [operations]*hdrhistogram.Histogram // microseconds
+	late       *hdrhistogram.Histogram             // of requests: from the intended start to the sending
+	ticks      []int64                             // answers in each tickEvery
+	hits       int64
+	misses     int64
+	received   int64 // bytes of values
+	wrong      int64
+	errors     int64
+	unsent     int64
+	lost       int64 // connections
+	outages    []time.Duration
+	complaints []string
+	cpu        time.Duration
+}
+
+func newStats(o Options) stats {
+	s := stats{late: newHistogram(), ticks: make([]int64, o.Duration/tickEvery+1)}
+	for i := range s.latency {
+		s.latency[i] = newHistogram()
+	}
+	return s
+}
+
+// newHistogram has 3 digits from 1 µs to a minute.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, highest.Microseconds(), 3)
+}
+
+// record rounds to the nearest microsecond.
+func record(h *hdrhistogram.Histogram, nanoseconds int64) {
+	us := min(max((nanoseconds+500)/1000, 1), highest.Microseconds())
+	if err := h.RecordValue(us); err != nil {
+		panic(err) // us lies within the histogram's bounds
+	}
+}
+
+// tick counts an answer at a time since the beginning of what is measured.
+// Answers after the end belong to the last tick.
+func (s *stats) tick(since int64) {
+	i := min(max(since/int64(tickEvery), 0), int64(len(s.ticks)-1))
+	s.ticks[i]++
+}
+
+func (s *stats) complain(format string, args ...any) {
+	if len(s.complaints) < complaints {
+		s.complaints = append(s.complaints, fmt.Sprintf(format, args...))
+	}
+}
+
+// merge adds the counts of t, without loss.
+func (s *stats) merge(t stats) {
+	for i := range s.latency {
+		s.latency[i].Merge(t.latency[i])
+	}
+	s.late.Merge(t.late)
+	for i := range s.ticks {
+		s.ticks[i] += t.ticks[i]
+	}
+	s.hits += t.hits
+	s.misses += t.misses
+	s.received += t.received
+	s.wrong += t.wrong
+	s.errors += t.errors
+	s.unsent += t.unsent
+	s.lost += t.lost
+	s.cpu += t.cpu
+	s.outages = slices.Concat(s.outages, t.outages)
+	s.complaints = slices.Concat(s.complaints, t.complaints)
+	s.complaints = s.complaints[:min(len(s.complaints), complaints)]
+}

@@ -38,6 +38,7 @@ help:
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
 	@echo 'make catalogue    write e2e/CATALOGUE.md and e2e/catalogue.yaml anew'
+	@echo 'make bench-load   the load generator against memcached, beside another client'
 	@echo 'make clean        remove what make built in this checkout'
 	@echo 'variables: $(VARIABLES)'
 
@@ -95,6 +96,13 @@ validate:
 
 catalogue:
 	go test ./e2e -run '^TestCatalogue$$' -update
+
+# Client and server have a processor each, when there are two.
+.PHONY: bench-load
+bench-load: test-packages
+	@go test -c -o .bin/load.test ./framework/load
+	@if [ "$$(nproc)" -gt 1 ]; then SERVER_CPU=0 exec taskset -c 1 .bin/load.test -test.run '^$$' -test.bench . -test.benchtime 1x; \
+	else exec .bin/load.test -test.run '^$$' -test.bench . -test.benchtime 1x; fi
 
 .PHONY: clean
 clean:

@@ -41,14 +41,22 @@ func start(t testing.TB, addr string, args []string) *exec.Cmd {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	awaitListener(t, addr)
+	return cmd
+}
+
+func awaitListener(t testing.TB, addr string) {
+	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for limit := time.Now().Add(10 * time.Second); ; <-tick.C {
-		if conn, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
 			_ = conn.Close()
-			return cmd
-		} else if time.Now().After(limit) {
-			t.Fatalf("memcached does not listen on %s: %v", addr, err)
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("nobody listens on %s: %v", addr, err)
 		}
 	}
 }

@@ -25,6 +25,7 @@ const usage = `usage: e2e [FLAG…]                 run the suite
                                    compare two reports (report.yaml)
        e2e validate REPORT         check a report: schema, digests, verdict
        e2e render REPORT DIR       write the other forms of a report into DIR
+       e2e load [FLAG…]            load a memcached; e2e load -help lists the flags
 
 Exit codes of a run: 0 conformant, 1 not conformant, 2 undetermined, 3 usage
 or configuration, 4 something was left behind, 130 interrupted. report-diff: 1
@@ -40,6 +41,9 @@ func main() {
 }
 
 func e2e(args []string, stdout, stderr *os.File) int {
+	if len(args) > 0 && args[0] == "load" {
+		return onLoad(args[1:], stdout, stderr)
+	}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		return onReports(args, stdout, stderr)
 	}

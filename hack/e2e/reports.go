@@ -37,7 +37,7 @@ func onReports(args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case !ok:
-		fmt.Fprintf(stderr, "e2e: %q: no such command, want report-diff, validate or render; -help lists all\n", args[0])
+		fmt.Fprintf(stderr, "e2e: %q: no such command, want load, report-diff, validate or render; -help lists all\n", args[0])
 		return run.ExitUsage
 	case len(args)-1 != c.operands:
 		fmt.Fprintf(stderr, "e2e %s: %d operands, want %d; -help tells which\n", args[0], len(args)-1, c.operands)

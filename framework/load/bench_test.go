@@ -1,0 +1,239 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"golang.org/x/sys/unix"
+)
+
+// The benchmarks pair this generator with others in one run, one after the
+// other several times, and report ratios. They are meant for make bench-load,
+// which gives client and server a processor each.
+const (
+	pairs     = 5
+	benchTime = time.Second
+)
+
+// server starts memcached, on the processor that make bench-load names.
+func server(b *testing.B) string {
+	addr, args := free(b)
+	name := "memcached"
+	if cpu := os.Getenv("SERVER_CPU"); cpu != "" {
+		name, args = "taskset", append([]string{"-c", cpu, "memcached"}, args...)
+	}
+	cmd := exec.Command(name, args...)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	awaitListener(b, addr)
+	return addr
+}
+
+func benchOptions(addr string) Options {
+	o := Default(addr)
+	o.Gets, o.Sets, o.WarmUp, o.Duration = 1, 0, 200*time.Millisecond, benchTime
+	return o
+}
+
+// BenchmarkAgainstGomemcache compares gets of verified values.
+func BenchmarkAgainstGomemcache(b *testing.B) {
+	for _, setting := range []struct {
+		name           string
+		size, multiget int
+	}{{"100B", 100, 1}, {"1000B", 1000, 1}, {"100B-multiget16", 100, 16}, {"100B-multiget50", 100, 50}} {
+		b.Run(setting.name, func(b *testing.B) {
+			o := benchOptions(server(b))
+			o.Protocol, o.Values, o.Multiget = Text, Fixed(setting.size), setting.multiget
+			for b.Loop() {
+				var rates, costs []float64
+				var own sample
+				for range pairs {
+					r, err := Run(b.Context(), o)
+					if err != nil || r.Wrong > 0 || r.Errors > 0 {
+						b.Fatalf("%v %s", err, r)
+					}
+					own = sample{r.PerSecond() * float64(o.Multiget), float64(r.CPUPerRequest()) / float64(o.Multiget)}
+					other := gomemcache(b, o)
+					rates, costs = append(rates, own.rate/other.rate), append(costs, own.cost/other.cost)
+				}
+				b.ReportMetric(own.rate, "keys/s")
+				b.ReportMetric(own.cost, "client-ns/key")
+				b.ReportMetric(median(rates), "x-rate")
+				b.ReportMetric(median(costs), "x-client-cpu")
+				b.ReportMetric(0, "ns/op")
+			}
+		})
+	}
+}
+
+type sample struct {
+	rate float64 // keys a second
+	cost float64 // nanoseconds of processor time of the client for each key
+}
+
+func median(v []float64) float64 {
+	slices.SortFunc(v, cmp.Compare)
+	return v[len(v)/2]
+}
+
+// gomemcache does what the generator does at depth 1, with a goroutine for each
+// connection.
+func gomemcache(b *testing.B, o Options) sample {
+	w := newWire(o, newContents(o.Values, o.Seed))
+	client := memcache.New(o.Addr)
+	client.MaxIdleConns, client.Timeout = o.Connections, o.Timeout
+	defer client.Close()
+	var before, after unix.Rusage
+	counts := make([]int64, o.Connections)
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
+	start := time.Now()
+	var running sync.WaitGroup
+	for i := range counts {
+		running.Go(func() {
+			l := &loop{options: o, chooser: newChooser(o.Popular, uint64(o.Keys), 0), rng: rand.NewPCG(o.Seed, uint64(i))}
+			keys, numbers := make([]string, o.Multiget), make([]uint64, o.Multiget)
+			for time.Since(start) < o.Duration {
+				for k := range keys {
+					numbers[k] = l.chooser.key(l.rng)
+					keys[k] = string(w.appendKey(nil, numbers[k]))
+				}
+				items := map[string]*memcache.Item{}
+				var err error
+				if o.Multiget == 1 {
+					items[keys[0]], err = client.Get(keys[0])
+				} else {
+					items, err = client.GetMulti(keys)
+				}
+				for k := range keys {
+					if item := items[keys[k]]; err != nil || item == nil || !w.contents.holds(numbers[k], item.Value) {
+						b.Errorf("gomemcache: get %s: %v", keys[k], err)
+						return
+					}
+				}
+				counts[i] += int64(o.Multiget)
+			}
+		})
+	}
+	running.Wait()
+	elapsed := time.Since(start)
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &after)
+	var n int64
+	for _, count := range counts {
+		n += count
+	}
+	return sample{float64(n) / elapsed.Seconds(), float64(cpuTime(after)-cpuTime(before)) / float64(n)}
+}
+
+// TestMain is also a server that answers every request with the same value,
+// which is the right one when there is one key: a client's own ceiling.
+func TestMain(m *testing.M) {
+	if addr := os.Getenv("NULL_SERVER"); addr != "" {
+		fmt.Fprintln(os.Stderr, nullServer(addr, os.Getenv("NULL_SIZE")))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func nullServer(addr, size string) error {
+	sizes, err := ParseSizes(size)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	o := Default(addr)
+	answer := fmt.Appendf(nil, "VA %s\r\n", size)
+	answer = append(newContents(sizes, o.Seed).append(answer, 0, 1), "\r\n"...)
+	for {
+		c, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			r := bufio.NewReaderSize(c, 64<<10)
+			many := bytes.Repeat(answer, 4096)
+			for {
+				if _, err := r.Peek(1); err != nil {
+					return
+				}
+				b, _ := r.Peek(r.Buffered())
+				n := bytes.Count(b, []byte("\n"))
+				if b[1] == 's' { // of the one key that is stored
+					_, _ = r.Discard(len(b))
+					_, _ = c.Write([]byte("HD\r\n"))
+					continue
+				}
+				_, _ = r.Discard(bytes.LastIndexByte(b, '\n') + 1)
+				if _, err := c.Write(many[:n*len(answer)]); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+// BenchmarkCeiling is the client's own limit: gets in a pipeline from a server
+// that does nothing.
+func BenchmarkCeiling(b *testing.B) {
+	for _, setting := range []struct {
+		size  string
+		depth int
+	}{{"100", 1}, {"100", 16}, {"100", 32}, {"1000", 16}} {
+		b.Run(fmt.Sprintf("%sB-depth%d", setting.size, setting.depth), func(b *testing.B) {
+			addr, _ := free(b)
+			args := []string{os.Args[0]}
+			if cpu := os.Getenv("SERVER_CPU"); cpu != "" {
+				args = append([]string{"taskset", "-c", cpu}, args...)
+			}
+			cmd := exec.Command(args[0], args[1:]...)
+			cmd.Env = append(os.Environ(), "NULL_SERVER="+addr, "NULL_SIZE="+setting.size)
+			if err := cmd.Start(); err != nil {
+				b.Fatal(err)
+			}
+			defer func() {
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+			}()
+			awaitListener(b, addr)
+			o := benchOptions(addr)
+			o.Keys, o.Depth = 1, setting.depth
+			var err error
+			if o.Values, err = ParseSizes(setting.size); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				var rates, costs []float64
+				for range pairs {
+					r, err := Run(b.Context(), o)
+					if err != nil || r.Wrong > 0 || r.Errors > 0 {
+						b.Fatalf("%v %s", err, strings.TrimSpace(r.String()))
+					}
+					rates, costs = append(rates, r.PerSecond()), append(costs, float64(r.CPUPerRequest()))
+				}
+				b.ReportMetric(median(rates), "req/s")
+				b.ReportMetric(median(costs), "client-ns/req")
+				b.ReportMetric(0, "ns/op")
+			}
+		})
+	}
+}

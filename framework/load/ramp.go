@@ -1,0 +1,114 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Ramp says what FindRate looks for.
+type Ramp struct {
+	Percent   float64       // of the latency of gets and sets together, such as 99
+	Limit     time.Duration // that this percentile must not exceed
+	From, To  float64       // requests a second
+	Precision float64       // ratio of the rates at which the search ends, such as 1.05
+}
+
+// Validate returns a *FieldError for what makes no sense.
+func (r Ramp) Validate() error {
+	refuse := func(field string, value any, remedy string) error {
+		return &FieldError{field, fmt.Sprint(value), remedy}
+	}
+	switch {
+	case !(r.Percent > 0 && r.Percent <= 100):
+		return refuse("Percent", r.Percent, "give more than 0, up to 100")
+	case r.Limit < 10*time.Microsecond:
+		return refuse("Limit", r.Limit, "give 10µs or more")
+	case !(r.From >= 1 && r.To > r.From && r.To <= 1e8):
+		return refuse("From:To", fmt.Sprintf("%g:%g", r.From, r.To), "give rising rates from 1 to 1e8")
+	case !(r.Precision > 1 && r.Precision <= 2):
+		return refuse("Precision", r.Precision, "give a ratio above 1, up to 2")
+	}
+	return nil
+}
+
+// Try is one rate that was tried.
+type Try struct {
+	Rate    float64
+	Latency time.Duration // at the percentile of the ramp
+	Held    bool
+	Why     string // it did not hold
+	Result  Result
+}
+
+// FindRate searches for the highest rate of an open loop at which the latency
+// stays under the limit, no answer is wrong and no request fails. It halves the
+// distance of the logarithms. The tries are returned in their order; a rate
+// below From was not looked for, and 0 is returned then. observe may be nil.
+func FindRate(ctx context.Context, o Options, ramp Ramp, observe func(Try)) (float64, []Try, error) {
+	if err := ramp.Validate(); err != nil {
+		return 0, nil, err
+	}
+	var tries []Try
+	holds := func(rate float64) (bool, error) {
+		o.Rate = rate
+		r, err := Run(ctx, o)
+		if err != nil {
+			return false, fmt.Errorf("at %.0f/s: %w", rate, err)
+		}
+		t := ramp.judge(rate, r)
+		tries = append(tries, t)
+		if observe != nil {
+			observe(t)
+		}
+		return t.Held, nil
+	}
+	low, high := ramp.From, ramp.To
+	for _, end := range []float64{low, high} {
+		held, err := holds(end)
+		if err != nil {
+			return 0, tries, err
+		}
+		if held == (end == high) { // the lowest is too much, or the highest is not
+			if held {
+				return high, tries, nil
+			}
+			return 0, tries, nil
+		}
+	}
+	for high/low > ramp.Precision {
+		middle := math.Sqrt(low * high)
+		held, err := holds(middle)
+		if err != nil {
+			return 0, tries, err
+		}
+		if held {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low, tries, nil
+}
+
+func (ramp Ramp) judge(rate float64, r Result) Try {
+	all := newHistogram()
+	for _, h := range []*hdrhistogram.Histogram{r.Get, r.Set, r.Delete} {
+		all.Merge(h)
+	}
+	t := Try{Rate: rate, Latency: time.Duration(all.ValueAtPercentile(ramp.Percent)) * time.Microsecond, Result: r}
+	switch {
+	case r.Wrong > 0 || r.Errors > 0:
+		t.Why = fmt.Sprintf("%d wrong answers, %d errors", r.Wrong, r.Errors)
+	case len(r.Invalid) > 0:
+		t.Why = r.Invalid[0]
+	case t.Latency > ramp.Limit:
+		t.Why = fmt.Sprintf("p%g is %s, above %s", ramp.Percent, t.Latency, ramp.Limit)
+	default:
+		t.Held = true
+	}
+	return t
+}

@@ -47,8 +47,9 @@ type loop struct {
 	meanGap  float64
 	nextScan int64
 	preload  struct{ next, end uint64 }
-	asked    int // requests in flight on all connections
-	outage   int64
+	asked    int   // requests in flight on all connections
+	ups      int   // connections
+	outage   int64 // when the last connection was lost; 0: some are up, or have answered since
 	stats    stats
 }
 
@@ -124,6 +125,7 @@ func (l *loop) connected(c *conn) error {
 		return unix.Errno(code)
 	}
 	c.state = up
+	l.ups++
 	return l.watch(c, unix.EPOLL_CTL_MOD, unix.EPOLLIN)
 }
 
@@ -667,9 +669,6 @@ func (l *loop) lose(c *conn, why string) {
 	if c.inFlight() > 0 || c.state == connecting {
 		l.stats.complain("connection lost with %d requests in flight: %s", c.requests, why)
 	}
-	if l.outage == 0 && l.phase == running {
-		l.outage = l.now()
-	}
 	for i := c.head; i != c.tail; i++ {
 		l.forget(c.at(i))
 	}
@@ -678,6 +677,10 @@ func (l *loop) lose(c *conn, why string) {
 	_ = unix.Close(c.fd)
 	if c.state == up {
 		l.stats.lost++
+		l.ups--
+	}
+	if l.ups == 0 && l.outage == 0 && l.phase == running {
+		l.outage = l.now()
 	}
 	c.state, c.requests, c.head, c.tail, c.pending, c.out = down, 0, 0, 0, nil, nil
 	c.retry = l.now() + reconnectIn

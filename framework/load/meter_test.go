@@ -21,13 +21,13 @@ type standIn struct {
 	served   sync.WaitGroup
 }
 
-func newStandIn(t *testing.T) *standIn {
+func newStandIn(t *testing.T, o Options) *standIn {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &standIn{listener: listener}
+	s := &standIn{listener: listener, options: o}
 	s.served.Go(func() {
 		for {
 			c, err := listener.Accept()
@@ -81,26 +81,31 @@ func (s *standIn) serve(c net.Conn) {
 // that latencies above x number 1000*(1-x): a quarter of all requests has one,
 // and the percentile p has 1 s - 4 s * (1-p).
 func TestStall(t *testing.T) {
-	server := newStandIn(t)
-	o := Default(server.addr())
+	o := Default("")
 	o.Gets, o.Sets, o.Rate, o.Arrivals, o.WarmUp, o.Duration = 1, 0, 1000, Constant, 0, 4*time.Second
-	server.options = o
+	server := newStandIn(t, o)
+	o.Addr = server.addr()
+	stood := make(chan time.Duration, 1)
 	go func() {
 		<-time.After(1500 * time.Millisecond)
 		server.stalled.Lock()
+		locked := time.Now()
 		<-time.After(time.Second)
 		server.stalled.Unlock()
+		stood <- time.Since(locked)
 	}()
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stall := (<-stood).Seconds() // as it was, not as it was meant
 	if r.Errors != 0 || r.Wrong != 0 || r.Get.TotalCount() != 4000 {
 		t.Errorf("%s", r)
 	}
-	for percent, want := range map[float64]float64{80: 0.2, 90: 0.6, 95: 0.8, 99: 0.96, 99.9: 0.996} {
+	for _, percent := range []float64{80, 90, 95, 99, 99.9} {
+		want := stall - o.Duration.Seconds()*(1-percent/100)
 		got := float64(r.Get.ValueAtPercentile(percent)) / 1e6
-		if math.Abs(got-want) > 0.08 { // the moments of the stall are not exact on a busy machine
+		if math.Abs(got-want) > 0.1 { // both ends of the stall reach the server late on a busy machine
 			t.Errorf("p%g is %.3f s, want %.3f s", percent, got, want)
 		}
 	}
@@ -162,10 +167,9 @@ func TestHistogramKeepsThreeDigits(t *testing.T) {
 // TestStaleValues asks a server that answers each get with the value that was
 // stored first. Those of the warm-up are wrong too.
 func TestStaleValues(t *testing.T) {
-	server := newStandIn(t)
-	o := short(server.addr())
+	o := short("")
 	o.Owned = true
-	server.options = o
+	o.Addr = newStandIn(t, o).addr()
 	r, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -84,9 +84,9 @@ func TestFindRate(t *testing.T) {
 	if err != nil || rate != 200 || len(tries) != 2 {
 		t.Errorf("a limit that always holds: %g, %d tries, %v", rate, len(tries), err)
 	}
-	server := newStandIn(t)
-	o.Addr, o.Gets, o.Sets = server.addr(), 1, 0
-	server.options = o
+	o.Gets, o.Sets = 1, 0
+	server := newStandIn(t, o)
+	o.Addr = server.addr()
 	server.stalled.Lock()
 	o.Timeout, o.WarmUp = 300*time.Millisecond, 0
 	_, _, err = FindRate(t.Context(), o, ramp, nil)

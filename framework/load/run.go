@@ -34,7 +34,9 @@ type Result struct {
 	Errors   int64 // requests without a valid answer
 	Unsent   int64 // requests of an open loop for which no connection was free
 	Lost     int64 // connections
-	Outages  []time.Duration
+	// Outages are the times, of each thread, from the loss of its last
+	// connection to the next answer.
+	Outages []time.Duration
 	// ClientCPU is the processor time of the threads that sent and received.
 	ClientCPU  time.Duration
 	Complaints []string // the first few errors and wrong answers, in words

@@ -167,6 +167,18 @@ func TestServerRestarts(t *testing.T) {
 	}
 }
 
+func TestConnectionLimit(t *testing.T) {
+	o := short(memcached(t, "-c", "50"))
+	o.Connections = 100
+	r, err := Run(t.Context(), o)
+	if err != nil && !strings.Contains(err.Error(), "Too many open connections") {
+		t.Fatal(err)
+	}
+	if err == nil && (r.Errors == 0 || len(r.Complaints) == 0 || len(r.Outages) > 0) {
+		t.Errorf("%s", r)
+	}
+}
+
 func TestRunThatCannotTakePlace(t *testing.T) {
 	closed, _ := free(t)
 	if _, err := Run(t.Context(), short(closed)); err == nil || !strings.Contains(err.Error(), "connection refused") {

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"strings"
+	"testing"
+	"time"
+
+	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/run"
+)
+
+func TestParseLoad(t *testing.T) {
+	f, err := parseLoad(strings.Fields("-addr 127.0.0.1:1 -protocol text -popular zipf:0.99 -values etc:4000 -mix 8:1:1 -may-miss -rate 5000 -arrivals constant -find-rate 1ms -to 9000"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := f.options
+	if o.Protocol != load.Text || o.Popular != load.Zipf(0.99) || o.Values != load.Etc(4000) || o.Gets != 8 || o.Sets != 1 || o.Deletes != 1 || o.Rate != 5000 || o.Arrivals != load.Constant {
+		t.Errorf("%+v", o)
+	}
+	if f.ramp == nil || f.ramp.Limit != time.Millisecond || f.ramp.From != 1000 || f.ramp.To != 9000 {
+		t.Errorf("ramp %+v", f.ramp)
+	}
+	if f, err = parseLoad([]string{"-mix", "3:1"}, nil); err != nil || f.options.Gets != 3 || f.options.Sets != 1 || f.options.Deletes != 0 {
+		t.Errorf("mix of two: %+v, %v", f.options, err)
+	}
+	var help bytes.Buffer
+	if _, err := parseLoad([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "-find-rate") {
+		t.Errorf("help: %v\n%s", err, help.String())
+	}
+}
+
+func TestLoadRefusesBadFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"-mix 9:x":             "-mix: give whole numbers such as 9:1 or 8:1:1",
+		"-mix 1:2:3:4":         "-mix: give whole numbers",
+		"-popular zipf":        `Popular="zipf": give uniform`,
+		"-values 10k":          `Values="10k": give bytes`,
+		"-connections 0":       `Connections="0": give 1 to 65000`,
+		"-depth many":          `invalid value "many" for flag -depth`,
+		"-find-rate 1us":       `Limit="1µs": give 10µs or more`,
+		"-find-rate 1ms -to 5": `From:To="1000:5"`,
+		"word":                 `"word": no argument is expected`,
+		"-nothing":             "-nothing",
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := onLoad(strings.Fields(args), &stdout, &stderr); code != run.ExitUsage || !strings.Contains(stderr.String(), want) || stdout.Len() > 0 {
+			t.Errorf("e2e load %s: exit code %d\n%s%s\nwant 3 and %q", args, code, stdout.String(), stderr.String(), want)
+		}
+	}
+}

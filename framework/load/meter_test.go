@@ -57,6 +57,12 @@ func (s *standIn) serve(c net.Conn) {
 		if err != nil {
 			return
 		}
+		if line[0] != 'm' {
+			if _, err := c.Write([]byte("ERROR\r\n")); err != nil {
+				return
+			}
+			continue
+		}
 		s.stalled.RLock() // waits while the server stalls
 		key, _ := w.parseKey(bytes.Fields(line)[1])
 		if line[1] == 's' {
@@ -117,7 +123,7 @@ func TestStall(t *testing.T) {
 // TestNoAllocation compares two durations: what is allocated must not grow with
 // the number of requests.
 func TestNoAllocation(t *testing.T) {
-	addr := memcached(t)
+	addr := realServer(t)
 	for name, change := range map[string]func(*Options){
 		"closed": func(o *Options) { o.Depth = 16 },
 		"text":   func(o *Options) { o.Protocol, o.Multiget, o.Depth = Text, 8, 4 },

@@ -77,7 +77,7 @@ func TestValidate(t *testing.T) {
 
 // TestFindRate looks at both ends of the search.
 func TestFindRate(t *testing.T) {
-	o := short(memcached(t))
+	o := short(realServer(t))
 	o.Duration = 100 * time.Millisecond
 	ramp := Ramp{Percent: 50, Limit: 30 * time.Second, From: 100, To: 200, Precision: 1.05}
 	rate, tries, err := FindRate(t.Context(), o, ramp, nil)
@@ -126,7 +126,7 @@ func TestRampJudges(t *testing.T) {
 }
 
 func TestWrite(t *testing.T) {
-	r, err := Run(t.Context(), short(memcached(t)))
+	r, err := Run(t.Context(), short(realServer(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,12 @@ type Result struct {
 	// connection to the next answer.
 	Outages []time.Duration
 	// ClientCPU is the processor time of the threads that sent and received.
-	ClientCPU  time.Duration
+	ClientCPU time.Duration
+	// ServerCPU is that of the server by its own account, in the measured time;
+	// with ServerCPUError it is not known.
+	ServerCPU      time.Duration
+	ServerCPUError error
+
 	Complaints []string // the first few errors and wrong answers, in words
 	Invalid    []string // why the figures say little about the server
 }
@@ -73,6 +78,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("load %s: %w", o.Addr, err)
 	}
 	start := loops[0].now() + int64(10*time.Millisecond)
+	watched, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server := watchServer(watched, o, loops[0].base.Add(time.Duration(start)+o.WarmUp), o.Duration)
 	if err := together(loops, func(l *loop) error { return l.run(start, ctx.Done()) }); err != nil {
 		if ctx.Err() != nil {
 			err = stopped(ctx)
@@ -83,7 +91,10 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	for _, l := range loops {
 		all.merge(l.stats)
 	}
-	return newResult(o, all), nil
+	r := newResult(o, all)
+	cpu := <-server
+	r.ServerCPU, r.ServerCPUError = cpu.used, cpu.err
+	return r, nil
 }
 
 func newLoops(o Options) ([]*loop, error) {
@@ -162,6 +173,13 @@ func (r Result) CPUPerRequest() time.Duration {
 	return r.ClientCPU / time.Duration(max(r.Answered(), 1))
 }
 
+func (r Result) serverCPU() string {
+	if r.ServerCPUError != nil {
+		return "unknown (" + r.ServerCPUError.Error() + ")"
+	}
+	return fmt.Sprintf("%.2f µs", float64(r.ServerCPU.Nanoseconds())/1000/float64(max(r.Answered(), 1)))
+}
+
 // String is a small table for people.
 func (r Result) String() string {
 	var b strings.Builder
@@ -172,8 +190,8 @@ func (r Result) String() string {
 	}
 	fmt.Fprintf(&b, "%.0f requests/s: %d in %s, %s protocol, %s, %d connections, %d threads, values of %s bytes, keys %s of %d\n",
 		r.PerSecond(), r.Answered(), r.Elapsed, o.Protocol, mode, o.Connections, o.Threads, o.Values, o.Popular, o.Keys)
-	fmt.Fprintf(&b, "hits %d, misses %d, wrong %d, errors %d, unsent %d, connections lost %d; client %.2f µs a request\n",
-		r.Hits, r.Misses, r.Wrong, r.Errors, r.Unsent, r.Lost, float64(r.CPUPerRequest().Nanoseconds())/1000)
+	fmt.Fprintf(&b, "hits %d, misses %d, wrong %d, errors %d, unsent %d, connections lost %d; processor time of a request: client %.2f µs, server %s\n",
+		r.Hits, r.Misses, r.Wrong, r.Errors, r.Unsent, r.Lost, float64(r.CPUPerRequest().Nanoseconds())/1000, r.serverCPU())
 	for _, line := range []struct {
 		name string
 		h    *hdrhistogram.Histogram

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// memcached starts a server on a free port of the loopback device.
-func memcached(t testing.TB, args ...string) string {
+// realServer starts a memcached on a free port of the loopback device.
+func realServer(t testing.TB, args ...string) string {
 	t.Helper()
 	addr, standard := free(t)
 	start(t, addr, append(standard, args...))
@@ -68,7 +68,7 @@ func short(addr string) Options {
 }
 
 func TestRun(t *testing.T) {
-	addr := memcached(t)
+	addr := realServer(t)
 	tests := map[string]func(*Options){
 		"closed":            func(*Options) {},
 		"text":              func(o *Options) { o.Protocol = Text },
@@ -111,6 +111,9 @@ func TestRun(t *testing.T) {
 			}
 			if want := r.Get.TotalCount() * int64(o.Multiget); r.Hits+r.Misses != want {
 				t.Errorf("%d hits and %d misses, want %d in all", r.Hits, r.Misses, want)
+			}
+			if r.ServerCPUError != nil || r.ServerCPU <= 0 || r.ServerCPU > 2*r.Elapsed {
+				t.Errorf("the server used %s in %s: %v", r.ServerCPU, r.Elapsed, r.ServerCPUError)
 			}
 			var ticks int64
 			for _, n := range r.Ticks {
@@ -168,7 +171,7 @@ func TestServerRestarts(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
-	o := short(memcached(t, "-c", "50"))
+	o := short(realServer(t, "-c", "50"))
 	o.Connections = 100
 	r, err := Run(t.Context(), o)
 	if err != nil && !strings.Contains(err.Error(), "Too many open connections") {
@@ -184,14 +187,14 @@ func TestRunThatCannotTakePlace(t *testing.T) {
 	if _, err := Run(t.Context(), short(closed)); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("nobody listens: %v", err)
 	}
-	o := short(memcached(t))
+	o := short(realServer(t))
 	o.Values = Fixed(2 << 20) // item max is 1 MiB
 	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "SERVER_ERROR") {
 		t.Errorf("values beyond item max: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	o = short(memcached(t))
+	o = short(realServer(t))
 	o.Duration = time.Minute
 	if _, err := Run(ctx, o); err == nil || !strings.Contains(err.Error(), "deadline") {
 		t.Errorf("stopped: %v", err)

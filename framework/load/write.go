@@ -66,7 +66,7 @@ func (r Result) WriteJSON(w io.Writer) error {
 		},
 		"elapsedSeconds": r.Elapsed.Seconds(), "requests": r.Answered(), "perSecond": r.PerSecond(),
 		"hits": r.Hits, "misses": r.Misses, "valueBytes": r.Received, "wrong": r.Wrong, "errors": r.Errors, "unsent": r.Unsent,
-		"connectionsLost": r.Lost, "outagesSeconds": inSeconds(r.Outages), "clientCPUSeconds": r.ClientCPU.Seconds(),
+		"connectionsLost": r.Lost, "outagesSeconds": inSeconds(r.Outages), "clientCPUSeconds": r.ClientCPU.Seconds(), "serverCPUSeconds": r.ServerCPU.Seconds(), "serverCPUError": errorText(r.ServerCPUError),
 		"tickSeconds": r.Tick.Seconds(), "answersInEachTick": r.Ticks, "complaints": r.Complaints, "invalid": r.Invalid,
 		"latencyMicroseconds": map[string]any{"get": histogram(r.Get), "set": histogram(r.Set), "delete": histogram(r.Delete)},
 		"lateMicroseconds":    histogram(r.Late),
@@ -80,4 +80,11 @@ func inSeconds(list []time.Duration) []float64 {
 		seconds[i] = d.Seconds()
 	}
 	return seconds
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

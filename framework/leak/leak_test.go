@@ -3,9 +3,6 @@ package leak
 import (
 	"context"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +13,6 @@ import (
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // made builds a snapshot of items whose parts were all read, with unread as what was not.
 func made(items map[key]item, unread ...Gap) Snapshot {
@@ -268,23 +263,5 @@ func TestSettle(t *testing.T) {
 	cancel(errors.New("interrupted by the user"))
 	if _, _, err = Settle(ctx, waiter(time.Minute), series(leaky), made(nil), scope); err == nil || !strings.Contains(err.Error(), "interrupted by the user") {
 		t.Errorf("interrupted: %v", err)
-	}
-}
-
-// golden compares text with a file below testdata.
-func golden(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s", path, text, want)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	ktesting "k8s.io/client-go/testing"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/pmem"
 )
 
@@ -125,7 +126,7 @@ func TestTakeAndDiff(t *testing.T) {
 		if exclusive {
 			name = "exclusive.txt"
 		}
-		golden(t, name, strings.Join(lines(Diff(before, after, scope)), "\n")+"\n")
+		golden.Check(t, name, strings.Join(lines(Diff(before, after, scope)), "\n")+"\n")
 	}
 }
 

@@ -2,38 +2,17 @@ package live
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the output is not that of %s; -update writes it anew:\n%s", path, got)
-	}
-}
 
 // pass lets the time of a synctest bubble go on.
 func pass(d time.Duration) {
@@ -199,7 +178,7 @@ func TestPlainRun(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				run(start(&out, env(vars), false, nil))
-				golden(t, name, visible(out.String()))
+				golden.Check(t, name, visible(out.String()))
 				if name != "gitlab.txt" && strings.ContainsAny(out.String(), "\r\x1b") {
 					t.Error("carriage returns or escapes without a terminal")
 				}
@@ -214,7 +193,7 @@ func TestVerboseRun(t *testing.T) {
 		p := start(&out, env(nil), false, nil)
 		p.Verbose = true
 		run(p)
-		golden(t, "verbose.txt", out.String())
+		golden.Check(t, "verbose.txt", out.String())
 	})
 }
 
@@ -233,10 +212,10 @@ func TestTerminalRun(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &terminal{t: t, width: tt.width}
 				run(start(m, env(tt.vars), true, func() int { return tt.width }))
-				golden(t, tt.name, m.String()+"\n")
+				golden.Check(t, tt.name, m.String()+"\n")
 				if tt.name == "terminal.txt" {
 					redrawn := strings.ReplaceAll(visible(m.bytes.String()), "␍␛[2K", "␍␛[2K\n")
-					golden(t, "terminal-bytes.txt", redrawn)
+					golden.Check(t, "terminal-bytes.txt", redrawn)
 				}
 				if coloured := strings.Contains(m.bytes.String(), "\x1b[0m"); coloured != (tt.vars["NO_COLOR"] == "") {
 					t.Errorf("colour: %t", coloured)
@@ -250,6 +229,6 @@ func TestDumbTerminalIsPlain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		run(start(&out, env(map[string]string{"TERM": "dumb"}), true, func() int { return 20 }))
-		golden(t, "plain.txt", out.String())
+		golden.Check(t, "plain.txt", out.String())
 	})
 }

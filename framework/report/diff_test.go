@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -61,8 +62,8 @@ func TestDiffText(t *testing.T) {
 		if err := d.Markdown(&markdown); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "diff-"+name+".txt", text.Bytes())
-		golden(t, "diff-"+name+".md", markdown.Bytes())
+		golden.Check(t, "diff-"+name+".txt", text.Bytes())
+		golden.Check(t, "diff-"+name+".md", markdown.Bytes())
 		if d.Worse() != (name == "forth" || name == "back") {
 			t.Errorf("%s: Worse() = %v", name, d.Worse())
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -146,7 +147,7 @@ func TestEncodedDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "report.yaml", data)
+	golden.Check(t, "report.yaml", data)
 }
 
 // TestDecodeRefuses checks the messages as a whole.
@@ -206,5 +207,5 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "# %s\n%v\n\n", tt.name, err)
 	}
-	golden(t, "decode-errors.txt", []byte(got.String()))
+	golden.Check(t, "decode-errors.txt", []byte(got.String()))
 }

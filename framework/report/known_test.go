@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pmem-memcached-e2e/framework/golden"
 )
 
 func knownFile(t *testing.T, text string) string {
@@ -108,7 +110,7 @@ func TestReadKnownRefuses(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "# %s\n%s\n\n", tt.name, strings.ReplaceAll(fmt.Sprint(err), path, "known.yaml"))
 	}
-	golden(t, "known-errors.txt", []byte(got.String()))
+	golden.Check(t, "known-errors.txt", []byte(got.String()))
 }
 
 func TestReadKnownWithoutAFile(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -99,7 +100,7 @@ func TestValidateRefuses(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "# %s\n%v\n\n", tt.name, err)
 	}
-	golden(t, "validate-errors.txt", []byte(got.String()))
+	golden.Check(t, "validate-errors.txt", []byte(got.String()))
 }
 
 // TestTampering changes every line of a report, and its evidence in every way.
@@ -230,7 +231,7 @@ func TestValidateFileTellsAll(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "# %s\n%s\n\n", tt.name, strings.ReplaceAll(fmt.Sprint(err), path, "report.yaml"))
 	}
-	golden(t, "file-errors.txt", []byte(got.String()))
+	golden.Check(t, "file-errors.txt", []byte(got.String()))
 	if err := ValidateFile(filepath.Join(t.TempDir(), "none.yaml")); err == nil || !strings.Contains(err.Error(), "none.yaml") {
 		t.Errorf("ValidateFile() = %v for a file that is not there", err)
 	}

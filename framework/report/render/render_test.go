@@ -1,20 +1,15 @@
 package render
 
 import (
-	"bytes"
 	"encoding/xml"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/html"
 
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/report"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func samples() map[string]report.Document {
 	return map[string]report.Document{"passing": passing(), "failing": failing(), "undetermined": undetermined(), "empty": {Schema: report.Schema}}
@@ -28,23 +23,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			for file, got := range files {
-				path := filepath.Join("testdata", name, file)
-				if *update {
-					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, got, 0o644); err != nil {
-						t.Fatal(err)
-					}
-					continue
-				}
-				want, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatalf("%v; go test ./framework/report/render -update writes it", err)
-				}
-				if !bytes.Equal(got, want) {
-					t.Errorf("%s differs; look at it and run go test ./framework/report/render -update", path)
-				}
+				golden.Check(t, name+"/"+file, got)
 			}
 		})
 	}

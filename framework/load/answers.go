@@ -115,14 +115,13 @@ func (l *loop) verify(s *slot, got []byte) {
 		return
 	}
 	l.checked = 0
-	right := l.wire.contents.holds(uint64(s.key), got)
-	if right && s.stamp != 0 && stampOf(got) != s.stamp {
-		l.stats.wrong++
-		l.stats.complain("get of key %d: a value that is not the one stored last", s.key)
-	}
-	if !right {
+	switch {
+	case !l.wire.contents.holds(uint64(s.key), got):
 		l.stats.wrong++
 		l.stats.complain("get of key %d: %d bytes, want %d; they begin with %s", s.key, len(got), l.wire.contents.sizes.of(uint64(s.key)), hex.EncodeToString(got[:min(len(got), 32)]))
+	case s.stamp != 0 && stampOf(got) != s.stamp:
+		l.stats.wrong++
+		l.stats.complain("get of key %d: a value that is not the one stored last", s.key)
 	}
 }
 

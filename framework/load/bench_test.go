@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -27,23 +26,12 @@ const (
 	benchTime = time.Second
 )
 
-// server starts memcached, on the processor that make bench-load names.
-func server(b *testing.B) string {
-	addr, args := free(b)
-	name := "memcached"
+// pinned is a command on the processor that make bench-load has for servers.
+func pinned(command ...string) []string {
 	if cpu := os.Getenv("SERVER_CPU"); cpu != "" {
-		name, args = "taskset", append([]string{"-c", cpu, "memcached"}, args...)
+		return append([]string{"taskset", "-c", cpu}, command...)
 	}
-	cmd := exec.Command(name, args...)
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	awaitListener(b, addr)
-	return addr
+	return command
 }
 
 func benchOptions(addr string) Options {
@@ -59,7 +47,9 @@ func BenchmarkAgainstGomemcache(b *testing.B) {
 		size, multiget int
 	}{{"100B", 100, 1}, {"1000B", 1000, 1}, {"100B-multiget16", 100, 16}, {"100B-multiget50", 100, 50}} {
 		b.Run(setting.name, func(b *testing.B) {
-			o := benchOptions(server(b))
+			addr, command := free(b)
+			start(b, addr, pinned(command...)...)
+			o := benchOptions(addr)
 			o.Protocol, o.Values, o.Multiget = Text, Fixed(setting.size), setting.multiget
 			for b.Loop() {
 				var rates, costs []float64
@@ -107,11 +97,11 @@ func gomemcache(b *testing.B, o Options) sample {
 	var running sync.WaitGroup
 	for i := range counts {
 		running.Go(func() {
-			l := &loop{options: o, chooser: newChooser(o.Popular, uint64(o.Keys), 0), rng: rand.NewPCG(o.Seed, uint64(i))}
+			chooser, rng := newChooser(o.Popular, uint64(o.Keys), 0), rand.NewPCG(o.Seed, uint64(i))
 			keys, numbers := make([]string, o.Multiget), make([]uint64, o.Multiget)
 			for time.Since(start) < o.Duration {
 				for k := range keys {
-					numbers[k] = l.chooser.key(l.rng)
+					numbers[k] = chooser.key(rng)
 					keys[k] = string(w.appendKey(nil, numbers[k]))
 				}
 				items := map[string]*memcache.Item{}
@@ -162,7 +152,7 @@ func nullServer(addr, size string) error {
 	}
 	o := Default(addr)
 	answer := fmt.Appendf(nil, "VA %s\r\n", size)
-	answer = append(newContents(sizes, o.Seed).append(answer, 0, 1), "\r\n"...)
+	answer = append(newContents(sizes, o.Seed).append(answer, 0, 1, sizes.of(0)), "\r\n"...)
 	for {
 		c, err := listener.Accept()
 		if err != nil {
@@ -201,20 +191,9 @@ func BenchmarkCeiling(b *testing.B) {
 	}{{"100", 1}, {"100", 16}, {"100", 32}, {"1000", 16}} {
 		b.Run(fmt.Sprintf("%sB-depth%d", setting.size, setting.depth), func(b *testing.B) {
 			addr, _ := free(b)
-			args := []string{os.Args[0]}
-			if cpu := os.Getenv("SERVER_CPU"); cpu != "" {
-				args = append([]string{"taskset", "-c", cpu}, args...)
-			}
-			cmd := exec.Command(args[0], args[1:]...)
-			cmd.Env = append(os.Environ(), "NULL_SERVER="+addr, "NULL_SIZE="+setting.size)
-			if err := cmd.Start(); err != nil {
-				b.Fatal(err)
-			}
-			defer func() {
-				_ = cmd.Process.Kill()
-				_ = cmd.Wait()
-			}()
-			awaitListener(b, addr)
+			b.Setenv("NULL_SERVER", addr)
+			b.Setenv("NULL_SIZE", setting.size)
+			start(b, addr, pinned(os.Args[0])...)
 			o := benchOptions(addr)
 			o.Keys, o.Depth = 1, setting.depth
 			var err error

@@ -64,7 +64,6 @@ func (l *loop) now() int64 { return int64(time.Since(l.base)) }
 // storeKeys stores the keys from next to end.
 func (l *loop) storeKeys(stop <-chan struct{}) error {
 	l.phase = storing
-	l.asked = 0
 	for _, c := range l.conns {
 		l.fill(c, preloadWith, l.now())
 	}
@@ -74,7 +73,7 @@ func (l *loop) storeKeys(stop <-chan struct{}) error {
 			return errStopped
 		default:
 		}
-		if err := l.step(int64(100 * time.Millisecond)); err != nil {
+		if err := l.step(patrolEvery); err != nil {
 			return err
 		}
 		if l.stats.errors > 0 {
@@ -133,7 +132,7 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 			return errStopped
 		default:
 		}
-		wait := int64(50 * time.Millisecond)
+		wait := patrolEvery
 		if l.phase == running {
 			if o.Rate > 0 {
 				wait = min(wait, l.arrive(now))
@@ -222,7 +221,7 @@ func (l *loop) ask(c *conn, intended, now int64) {
 		if l.latest != nil {
 			l.latest[s.key] = l.stamp
 		}
-		l.out = l.wire.appendSet(l.out, uint64(s.key), l.stamp, false)
+		l.out = l.wire.appendSet(l.out, uint64(s.key), l.stamp)
 		c.push(s)
 	case opDelete:
 		c.reserve(1)

@@ -70,7 +70,7 @@ func (s *standIn) serve(c net.Conn) {
 			out = append(out, "HD\r\n"...)
 		} else {
 			out = append(out, "VA 100\r\n"...)
-			out = append(w.contents.append(out, key, 1), "\r\n"...)
+			out = append(w.contents.append(out, key, 1, w.contents.sizes.of(key)), "\r\n"...)
 		}
 		s.stalled.RUnlock()
 		if r.Buffered() == 0 {

@@ -109,31 +109,24 @@ func (w *wire) appendGet(b []byte, c *conn, start uint32, n int) []byte {
 	return append(b, "mn\r\n"...)
 }
 
-// appendSet writes a set; a quiet one is answered only when it fails.
-func (w *wire) appendSet(b []byte, key, stamp uint64, quiet bool) []byte {
-	size := int64(w.contents.sizes.of(key))
+func (w *wire) appendSet(b []byte, key, stamp uint64) []byte {
+	size := w.contents.sizes.of(key)
 	if w.protocol == Text {
 		b = append(w.appendKey(append(b, "set "...), key), " 0 "...)
 		if w.expiry == "" {
 			b = append(b, '0')
 		}
 		b = append(append(b, w.expiry...), ' ')
-		b = strconv.AppendInt(b, size, 10)
-		if quiet {
-			b = append(b, " noreply"...)
-		}
+		b = strconv.AppendInt(b, int64(size), 10)
 	} else {
 		b = append(w.appendKey(append(b, "ms "...), key), ' ')
-		b = strconv.AppendInt(b, size, 10)
+		b = strconv.AppendInt(b, int64(size), 10)
 		if w.expiry != "" {
 			b = append(append(b, " T"...), w.expiry...)
 		}
-		if quiet {
-			b = append(b, " q"...)
-		}
 	}
 	b = append(b, "\r\n"...)
-	return append(w.contents.append(b, key, stamp), "\r\n"...)
+	return append(w.contents.append(b, key, stamp, size), "\r\n"...)
 }
 
 func (w *wire) appendDelete(b []byte, key uint64) []byte {

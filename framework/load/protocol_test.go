@@ -43,10 +43,9 @@ func TestRequests(t *testing.T) {
 		{string(text.appendGet(nil, c, 0, 2)), "get k-00000001 k-00000002\r\n"},
 		{string(meta.appendGet(nil, c, 2, 1)), "mg k-00000003 v\r\n"},
 		{string(meta.appendGet(nil, c, 0, 2)), "mg k-00000001 k q v\r\nmg k-00000002 k q v\r\nmn\r\n"},
-		{size(text.appendSet(nil, 9, 1, false)), "set k-00000009 0 0 20\r\n"},
-		{size(text.appendSet(nil, 9, 1, true)), "set k-00000009 0 0 20 noreply\r\n"},
-		{size(meta.appendSet(nil, 9, 1, false)), "ms k-00000009 20\r\n"},
-		{size(expiring.appendSet(nil, 9, 1, true)), "ms k-00000009 20 T60 q\r\n"},
+		{size(text.appendSet(nil, 9, 1)), "set k-00000009 0 0 20\r\n"},
+		{size(meta.appendSet(nil, 9, 1)), "ms k-00000009 20\r\n"},
+		{size(expiring.appendSet(nil, 9, 1)), "ms k-00000009 20 T60\r\n"},
 		{string(text.appendDelete(nil, 9)), "delete k-00000009\r\n"},
 		{string(meta.appendDelete(nil, 9)), "md k-00000009\r\n"},
 	} {

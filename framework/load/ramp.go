@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Ramp says what FindRate looks for.
@@ -96,8 +94,8 @@ func FindRate(ctx context.Context, o Options, ramp Ramp, observe func(Try)) (flo
 
 func (ramp Ramp) judge(rate float64, r Result) Try {
 	all := newHistogram()
-	for _, h := range []*hdrhistogram.Histogram{r.Get, r.Set, r.Delete} {
-		all.Merge(h)
+	for _, k := range r.kinds() {
+		all.Merge(k.h)
 	}
 	t := Try{Rate: rate, Latency: time.Duration(all.ValueAtPercentile(ramp.Percent)) * time.Microsecond, Result: r}
 	switch {

@@ -62,8 +62,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	for _, l := range loops {
 		defer l.close()
 	}
-	stopped := context.Cause
-	if err := together(loops, func(l *loop) error {
+	if err := together(ctx, loops, func(l *loop) error {
 		if err := l.open(); err != nil {
 			return err
 		}
@@ -72,20 +71,14 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		}
 		return l.storeKeys(ctx.Done())
 	}); err != nil {
-		if ctx.Err() != nil {
-			err = stopped(ctx)
-		}
-		return Result{}, fmt.Errorf("load %s: %w", o.Addr, err)
+		return Result{}, err
 	}
 	start := loops[0].now() + int64(10*time.Millisecond)
 	watched, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server := watchServer(watched, o, loops[0].base.Add(time.Duration(start)+o.WarmUp), o.Duration)
-	if err := together(loops, func(l *loop) error { return l.run(start, ctx.Done()) }); err != nil {
-		if ctx.Err() != nil {
-			err = stopped(ctx)
-		}
-		return Result{}, fmt.Errorf("load %s: %w", o.Addr, err)
+	if err := together(ctx, loops, func(l *loop) error { return l.run(start, ctx.Done()) }); err != nil {
+		return Result{}, err
 	}
 	all := newStats(o)
 	for _, l := range loops {
@@ -125,14 +118,22 @@ func newLoops(o Options) ([]*loop, error) {
 	return loops, nil
 }
 
-func together(loops []*loop, do func(*loop) error) error {
+// together waits for all loops. When ctx has ended its cause is the error.
+func together(ctx context.Context, loops []*loop, do func(*loop) error) error {
 	failed := make([]error, len(loops))
 	var running sync.WaitGroup
 	for i, l := range loops {
 		running.Go(func() { failed[i] = do(l) })
 	}
 	running.Wait()
-	return errors.Join(failed...)
+	err := errors.Join(failed...)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("load %s: %w", loops[0].options.Addr, err)
 }
 
 // Shares at which the client is held to be the limit, not the server.
@@ -160,9 +161,30 @@ func newResult(o Options, s stats) Result {
 	return r
 }
 
+// kind is a kind of request.
+type kind struct {
+	name string
+	h    *hdrhistogram.Histogram
+}
+
+// kinds are those of the requests that were answered.
+func (r Result) kinds() []kind {
+	var answered []kind
+	for i, h := range [operations]*hdrhistogram.Histogram{opGet: r.Get, opSet: r.Set, opDelete: r.Delete} {
+		if h.TotalCount() > 0 {
+			answered = append(answered, kind{operationNames[i], h})
+		}
+	}
+	return answered
+}
+
 // Answered is the number of requests with a valid answer.
 func (r Result) Answered() int64 {
-	return r.Get.TotalCount() + r.Set.TotalCount() + r.Delete.TotalCount()
+	var n int64
+	for _, k := range r.kinds() {
+		n += k.h.TotalCount()
+	}
+	return n
 }
 
 // PerSecond is the number of answered requests a second.
@@ -192,13 +214,7 @@ func (r Result) String() string {
 		r.PerSecond(), r.Answered(), r.Elapsed, o.Protocol, mode, o.Connections, o.Threads, o.Values, o.Popular, o.Keys)
 	fmt.Fprintf(&b, "hits %d, misses %d, wrong %d, errors %d, unsent %d, connections lost %d; processor time of a request: client %.2f µs, server %s\n",
 		r.Hits, r.Misses, r.Wrong, r.Errors, r.Unsent, r.Lost, float64(r.CPUPerRequest().Nanoseconds())/1000, r.serverCPU())
-	for _, line := range []struct {
-		name string
-		h    *hdrhistogram.Histogram
-	}{{"get", r.Get}, {"set", r.Set}, {"delete", r.Delete}, {"late", r.Late}} {
-		if line.h.TotalCount() == 0 {
-			continue
-		}
+	for _, line := range append(r.kinds(), kind{"late", r.Late}) {
 		at := func(p float64) time.Duration { return time.Duration(line.h.ValueAtPercentile(p)) * time.Microsecond }
 		fmt.Fprintf(&b, "%-6s %9d  p50 %s  p90 %s  p99 %s  p99.9 %s  p99.99 %s  max %s\n", line.name, line.h.TotalCount(),
 			at(50), at(90), at(99), at(99.9), at(99.99), time.Duration(line.h.Max())*time.Microsecond)

@@ -14,13 +14,13 @@ import (
 func realServer(t testing.TB, args ...string) string {
 	t.Helper()
 	addr, standard := free(t)
-	start(t, addr, append(standard, args...))
+	start(t, addr, append(standard, args...)...)
 	return addr
 }
 
-// free returns an address that nobody listens on, and the arguments with which
-// memcached does.
-func free(t testing.TB) (addr string, args []string) {
+// free returns an address that nobody listens on, and the command of a
+// memcached that does.
+func free(t testing.TB) (addr string, command []string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -28,14 +28,14 @@ func free(t testing.TB) (addr string, args []string) {
 	}
 	defer listener.Close()
 	port := listener.Addr().(*net.TCPAddr).Port
-	return listener.Addr().String(), []string{"-U", "0", "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "nobody", "-t", "1"}
+	return listener.Addr().String(), []string{"memcached", "-U", "0", "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "nobody", "-t", "1"}
 }
 
-func start(t testing.TB, addr string, args []string) *exec.Cmd {
+func start(t testing.TB, addr string, command ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("memcached", args...)
+	cmd := exec.Command(command[0], command[1:]...)
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start memcached: %v; install the package memcached", err)
+		t.Fatalf("start %s: %v; install its package", command[0], err)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -130,7 +130,7 @@ func TestRun(t *testing.T) {
 func TestWrongAnswers(t *testing.T) {
 	c := newContents(Between(20, 60), 1)
 	const key, stamp = 77, 5
-	good := c.append(nil, key, stamp)
+	good := c.append(nil, key, stamp, c.sizes.of(key))
 	if !c.holds(key, good) {
 		t.Fatal("a value is not recognised")
 	}
@@ -147,8 +147,8 @@ func TestWrongAnswers(t *testing.T) {
 }
 
 func TestServerRestarts(t *testing.T) {
-	addr, args := free(t)
-	first := start(t, addr, args)
+	addr, command := free(t)
+	first := start(t, addr, command...)
 	o := short(addr)
 	o.MayMiss, o.WarmUp, o.Duration = true, 0, 2*time.Second
 	done := make(chan struct{})
@@ -158,7 +158,7 @@ func TestServerRestarts(t *testing.T) {
 		_ = first.Process.Kill()
 		_ = first.Wait()
 		<-time.After(300 * time.Millisecond)
-		start(t, addr, args)
+		start(t, addr, command...)
 	}()
 	r, err := Run(t.Context(), o)
 	<-done

@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +24,7 @@ func (l *loop) open() error {
 			return fmt.Errorf("connect to %s: %d of %d connections after %s; raise the connection limit of the server or ask for fewer",
 				l.addr, len(l.conns)-missing, len(l.conns), l.options.Timeout)
 		}
-		n, err := l.poll(int64(100 * time.Millisecond))
+		n, err := l.poll(patrolEvery)
 		if err != nil {
 			return err
 		}

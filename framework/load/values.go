@@ -73,37 +73,36 @@ const headerSize = 16
 
 // contents makes and recognises values without keeping any.
 type contents struct {
-	sizes  Sizes
-	noise  []byte // random; a value is a window on it
-	starts uint64 // number of windows, a power of two
+	sizes Sizes
+	noise []byte // random; a value is a window on it
 }
 
-const windows = 1 << 14
+const windows = 1 << 14 // starts of them, a power of two
 
 func newContents(sizes Sizes, seed uint64) *contents {
 	noise := make([]byte, sizes.max+windows)
 	chacha := [32]byte{}
 	binary.LittleEndian.PutUint64(chacha[:], seed)
 	_, _ = rand.NewChaCha8(chacha).Read(noise) // never fails
-	return &contents{sizes: sizes, noise: noise, starts: windows}
+	return &contents{sizes: sizes, noise: noise}
 }
 
-// append adds the value of a key to b.
-func (c *contents) append(b []byte, key, stamp uint64) []byte {
+// append adds the value of a key, which has that size, to b.
+func (c *contents) append(b []byte, key, stamp uint64, size int) []byte {
 	b = binary.LittleEndian.AppendUint64(b, key)
 	b = binary.LittleEndian.AppendUint64(b, stamp)
-	return append(b, c.window(key, stamp)...)
+	return append(b, c.window(key, stamp, size)...)
 }
 
-func (c *contents) window(key, stamp uint64) []byte {
-	start := mix(key^mix(stamp)) & (c.starts - 1)
-	return c.noise[start : start+uint64(c.sizes.of(key)-headerSize)]
+func (c *contents) window(key, stamp uint64, size int) []byte {
+	start := mix(key^mix(stamp)) % windows
+	return c.noise[start : start+uint64(size-headerSize)]
 }
 
 // holds reports whether value is one that was stored under key at some time.
 func (c *contents) holds(key uint64, value []byte) bool {
 	return len(value) == c.sizes.of(key) && binary.LittleEndian.Uint64(value) == key &&
-		bytes.Equal(value[headerSize:], c.window(key, stampOf(value)))
+		bytes.Equal(value[headerSize:], c.window(key, stampOf(value), len(value)))
 }
 
 func stampOf(value []byte) uint64 { return binary.LittleEndian.Uint64(value[8:]) }

@@ -26,22 +26,6 @@ func (r Result) WriteBenchmark(w io.Writer, name string) error {
 	return err
 }
 
-type kind struct {
-	name string
-	h    *hdrhistogram.Histogram
-}
-
-// kinds are those of the requests that were answered.
-func (r Result) kinds() []kind {
-	var answered []kind
-	for _, k := range []kind{{"get", r.Get}, {"set", r.Set}, {"delete", r.Delete}} {
-		if k.h.TotalCount() > 0 {
-			answered = append(answered, k)
-		}
-	}
-	return answered
-}
-
 // WriteJSON writes everything that was measured, the histograms as the pairs of
 // a value in microseconds and how often it was seen, so that those of several
 // runs can be added up without loss.

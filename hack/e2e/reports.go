@@ -18,32 +18,17 @@ const (
 
 // onReports runs the commands that need no cluster.
 func onReports(args []string, stdout, stderr io.Writer) int {
-	commands := map[string]struct {
-		operands int
-		run      func(stdout io.Writer, operands []string) (worse bool, err error)
-	}{
-		"report-diff": {2, func(stdout io.Writer, operands []string) (bool, error) {
-			return reportDiff(stdout, operands, report.Diff.Text)
-		}},
-		"validate": {1, validate},
-		"render":   {2, renderReport},
+	commands := map[string]func(stdout io.Writer, args []string) (worse bool, err error){
+		"report-diff": reportDiff,
+		"validate":    validate,
+		"render":      renderReport,
 	}
-	c, ok := commands[args[0]]
-	if args[0] == "report-diff" && len(args) > 1 && args[1] == "-markdown" {
-		c.run = func(stdout io.Writer, operands []string) (bool, error) {
-			return reportDiff(stdout, operands, report.Diff.Markdown)
-		}
-		args = args[1:]
-	}
-	switch {
-	case !ok:
+	command, ok := commands[args[0]]
+	if !ok {
 		fmt.Fprintf(stderr, "e2e: %q: no such command, want load, report-diff, validate or render; -help lists all\n", args[0])
 		return run.ExitUsage
-	case len(args)-1 != c.operands:
-		fmt.Fprintf(stderr, "e2e %s: %d operands, want %d; -help tells which\n", args[0], len(args)-1, c.operands)
-		return run.ExitUsage
 	}
-	worse, err := c.run(stdout, args[1:])
+	worse, err := command(stdout, args[1:])
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "e2e %s: %v\n", args[0], err)
@@ -54,6 +39,13 @@ func onReports(args []string, stdout, stderr io.Writer) int {
 	return exitFine
 }
 
+func wantOperands(n int, args []string) error {
+	if len(args) != n {
+		return fmt.Errorf("%d operands, want %d; -help tells which", len(args), n)
+	}
+	return nil
+}
+
 func read(path string) (report.Document, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -62,9 +54,16 @@ func read(path string) (report.Document, error) {
 	return report.Decode(path, data)
 }
 
-func reportDiff(stdout io.Writer, operands []string, write func(report.Diff, io.Writer) error) (worse bool, err error) {
+func reportDiff(stdout io.Writer, args []string) (worse bool, err error) {
+	write := report.Diff.Text
+	if len(args) > 0 && args[0] == "-markdown" {
+		write, args = report.Diff.Markdown, args[1:]
+	}
+	if err := wantOperands(2, args); err != nil {
+		return false, err
+	}
 	var docs [2]report.Document
-	for i, path := range operands {
+	for i, path := range args {
 		if docs[i], err = read(path); err != nil {
 			return false, err
 		}
@@ -73,21 +72,27 @@ func reportDiff(stdout io.Writer, operands []string, write func(report.Diff, io.
 	return diff.Worse(), write(diff, stdout)
 }
 
-func validate(stdout io.Writer, operands []string) (worse bool, err error) {
-	doc, err := read(operands[0])
+func validate(stdout io.Writer, args []string) (worse bool, err error) {
+	if err := wantOperands(1, args); err != nil {
+		return false, err
+	}
+	doc, err := read(args[0])
 	if err != nil {
 		return false, err
 	}
-	if err := report.ValidateFile(operands[0]); err != nil {
-		_, err := fmt.Fprintf(stdout, "refused  %s\n%v\n", operands[0], err)
+	if err := report.ValidateFile(args[0]); err != nil {
+		_, err := fmt.Fprintf(stdout, "refused  %s\n%v\n", args[0], err)
 		return true, err
 	}
-	_, err = fmt.Fprintf(stdout, "valid    %s: %s, run %s\n", operands[0], doc.Verdict.Result, doc.Run.ID)
+	_, err = fmt.Fprintf(stdout, "valid    %s: %s, run %s\n", args[0], doc.Verdict.Result, doc.Run.ID)
 	return false, err
 }
 
-func renderReport(stdout io.Writer, operands []string) (worse bool, err error) {
-	doc, err := read(operands[0])
+func renderReport(stdout io.Writer, args []string) (worse bool, err error) {
+	if err := wantOperands(2, args); err != nil {
+		return false, err
+	}
+	doc, err := read(args[0])
 	if err != nil {
 		return false, err
 	}
@@ -95,9 +100,9 @@ func renderReport(stdout io.Writer, operands []string) (worse bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := report.WriteFiles(operands[1], files); err != nil {
+	if err := report.WriteFiles(args[1], files); err != nil {
 		return false, err
 	}
-	_, err = fmt.Fprintf(stdout, "written  %d files into %s\n", len(files), operands[1])
+	_, err = fmt.Fprintf(stdout, "written  %d files into %s\n", len(files), args[1])
 	return false, err
 }

@@ -182,15 +182,81 @@ type KnownFailure struct {
 	Met *bool `yaml:"met,omitempty"`
 }
 
-// Benchmark is the result of a load.
+// Benchmark is what loads of one setting have measured on the deployment under
+// test and, when there is one, on its twin.
 type Benchmark struct {
-	Name       string             `yaml:"name"`
+	Name       string             `yaml:"name"` // such as get-heavy
 	Spec       string             `yaml:"spec"`
 	Profile    spec.Profile       `yaml:"profile"`
-	Setting    string             `yaml:"setting"` // what was measured and how, one line
-	Operations int64              `yaml:"operations"`
-	Elapsed    time.Duration      `yaml:"elapsed"`
-	Latencies  []LatencyOfRequest `yaml:"latencies"`
+	Setting    string             `yaml:"setting"`    // what was measured and how, one line
+	Operations int64              `yaml:"operations"` // of all samples
+	Elapsed    time.Duration      `yaml:"elapsed"`    // of all samples
+	Latencies  []LatencyOfRequest `yaml:"latencies"`  // of all samples
+	Samples    []Sample           `yaml:"samples,omitempty"`
+	// Twin is the same deployment with its volume replaced by memory. Sample n
+	// of one and of the other were measured one after the other.
+	Twin        *Twin        `yaml:"twin,omitempty"`
+	Comparisons []Comparison `yaml:"comparisons,omitempty"` // with the twin
+	Curves      []Curve      `yaml:"curves,omitempty"`
+	Invalid     []string     `yaml:"invalid,omitempty"` // why the figures say little, one line each
+	Raw         string       `yaml:"raw,omitempty"`     // file with every histogram, relative to the report
+}
+
+// Twin is what was measured beside the deployment under test.
+type Twin struct {
+	Name      string             `yaml:"name"` // such as dram
+	Latencies []LatencyOfRequest `yaml:"latencies"`
+	Samples   []Sample           `yaml:"samples"`
+}
+
+// Sample is one load.
+type Sample struct {
+	PerSecond float64       `yaml:"perSecond"` // requests
+	P50       time.Duration `yaml:"p50"`       // of the latency of all requests
+	P99       time.Duration `yaml:"p99"`
+	ClientCPU time.Duration `yaml:"clientCPU"` // processor time for a request
+	ServerCPU time.Duration `yaml:"serverCPU"` // 0: not known
+	// Unsteady says how the throughput changed while it was measured; empty: it did not.
+	Unsteady string `yaml:"unsteady,omitempty"`
+}
+
+// Comparison is the ratio of a metric of the deployment under test to that of
+// its twin, in pairs of samples.
+type Comparison struct {
+	Metric     string  `yaml:"metric"` // such as "requests/s" or "p99"
+	Better     string  `yaml:"better"` // higher or lower
+	Ratio      float64 `yaml:"ratio"`  // median of the pairs
+	Low        float64 `yaml:"low"`    // of the interval that holds the median with Confidence
+	High       float64 `yaml:"high"`
+	Confidence float64 `yaml:"confidence"` // such as 0.95
+	Pairs      int     `yaml:"pairs"`
+}
+
+// Curve is how something changes with time or with a size.
+type Curve struct {
+	Title  string   `yaml:"title"`
+	X      string   `yaml:"x"` // what and unit, such as "seconds"
+	Y      string   `yaml:"y"`
+	Series []Series `yaml:"series"`
+	Marks  []Mark   `yaml:"marks,omitempty"`
+}
+
+// Series is one line of a Curve.
+type Series struct {
+	Name   string  `yaml:"name"`
+	Points []Point `yaml:"points"` // by rising X
+}
+
+// Point belongs to a Series.
+type Point struct {
+	X float64 `yaml:"x"`
+	Y float64 `yaml:"y"`
+}
+
+// Mark is something that happened at an X of a Curve.
+type Mark struct {
+	X    float64 `yaml:"x"`
+	Text string  `yaml:"text"`
 }
 
 // LatencyOfRequest is the distribution of the latency of one kind of request.

@@ -44,7 +44,7 @@ func benchmark(ctx context.Context, e *framework.Env) {
 		Setting: fmt.Sprintf("%d connections, values of %s bytes, 90 %% gets, closed loop through a Kubernetes port-forward: "+
 			"a comparison of runs on one cluster, no figure of memcached or of the memory", o.Connections, o.Values),
 		Operations: result.Answered(), Elapsed: result.Elapsed,
-		Latencies: []report.LatencyOfRequest{latencies("get", result.Get), latencies("set", result.Set)},
+		Latencies: []report.LatencyOfRequest{latencies("get", result.Get.Histogram), latencies("set", result.Set.Histogram)},
 	})
 	e.Note("load", result.String())
 	name := framework.Name("pod", p)

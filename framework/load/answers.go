@@ -76,7 +76,7 @@ func (l *loop) found(c *conn, s *slot, a answer, now int64) bool {
 			}
 		}
 		s.hit = true
-		l.verify(s, a.value)
+		l.verify(s, a.value, now)
 	case miss, end:
 	default:
 		return false
@@ -106,9 +106,10 @@ func (l *loop) miss(s *slot) {
 	}
 }
 
-func (l *loop) verify(s *slot, got []byte) {
+func (l *loop) verify(s *slot, got []byte, now int64) {
 	if s.measured {
 		l.stats.hits++
+		l.stats.hitTicks[l.stats.tick(now-l.begin)]++
 		l.stats.received += int64(len(got))
 	}
 	if l.checked++; l.checked < l.options.Verify {
@@ -129,7 +130,7 @@ func (l *loop) verify(s *slot, got []byte) {
 func (l *loop) done(c *conn, s *slot, now int64, ok bool) {
 	if ok && s.measured {
 		record(l.stats.latency[s.op], now-s.intended)
-		l.stats.tick(now - l.begin)
+		l.stats.ticks[l.stats.tick(now-l.begin)]++
 	}
 	if l.outage > 0 && ok {
 		l.stats.outages = append(l.stats.outages, time.Duration(now-l.outage))

@@ -252,7 +252,7 @@ func (l *loop) ask(c *conn, intended, now int64) {
 func (l *loop) key(c *conn) uint32 {
 	k := l.chooser.key(l.rng)
 	if l.latest != nil {
-		n := uint64(l.options.Connections)
+		n := uint64(max(l.options.Clients, 1) * l.options.Connections)
 		if k += c.owner - k%n; k >= uint64(l.options.Keys) {
 			k -= n
 		}

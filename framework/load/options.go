@@ -36,47 +36,57 @@ const (
 	maxValueSize = 1 << 30
 )
 
-// Options describes a load. Zero values take the defaults of Default.
+// Options describes a load. Zero values take the defaults of Default. In JSON
+// durations are in nanoseconds.
 type Options struct {
-	Addr        string // host:port of the server
-	Protocol    Protocol
-	Connections int
-	Threads     int // event loops; the connections are dealt out among them
+	Addr        string   `json:"addr"` // host:port of the server
+	Protocol    Protocol `json:"protocol"`
+	Connections int      `json:"connections"`
+	Threads     int      `json:"threads"` // event loops; the connections are dealt out among them
 
 	// Depth is the number of requests that a connection of a closed loop keeps
 	// in flight. Multiget is the number of keys of each get.
-	Depth    int
-	Multiget int
+	Depth    int `json:"depth"`
+	Multiget int `json:"multiget"`
 
 	// Rate is the number of requests a second of an open loop, of all
 	// connections together; 0 is a closed loop. Latency counts from the
 	// intended start of a request, whether or not it could be sent then.
-	Rate     float64
-	Arrivals Arrivals
+	Rate     float64  `json:"rate"`
+	Arrivals Arrivals `json:"arrivals"`
 
-	Keys    int64
-	KeySize int    // bytes
-	Prefix  string // of every key, so that loads do not meet
-	Popular Distribution
-	Values  Sizes
+	Keys    int64        `json:"keys"`
+	KeySize int          `json:"keySize"` // bytes
+	Prefix  string       `json:"prefix"`  // of every key, so that loads do not meet
+	Popular Distribution `json:"popular"`
+	Values  Sizes        `json:"values"`
 
 	// Gets, Sets and Deletes are shares of the requests, in any unit.
-	Gets, Sets, Deletes int
-	Expiry              time.Duration // of what is stored; 0: none
+	Gets    int           `json:"gets"`
+	Sets    int           `json:"sets"`
+	Deletes int           `json:"deletes"`
+	Expiry  time.Duration `json:"expiry"` // of what is stored; 0: none
 
 	// Owned gives each connection keys that no other asks for, so that a value
 	// is wrong, too, when it is not the one stored last.
-	Owned bool
+	Owned bool `json:"owned"`
 	// MayMiss means that a get may find nothing, because keys expire, are
 	// deleted or evicted, or were not all stored. Else a miss is a wrong answer.
-	MayMiss bool
+	MayMiss bool `json:"mayMiss"`
+	// Preloaded means that an earlier load has stored the keys.
+	Preloaded bool `json:"preloaded"`
 	// Verify compares one value in so many with what must be there; 1: all.
-	Verify int
+	Verify int `json:"verify"`
 
-	WarmUp   time.Duration // not measured
-	Duration time.Duration // measured
-	Timeout  time.Duration // without any answer on a connection
-	Seed     uint64        // the order of requests follows from it
+	WarmUp   time.Duration `json:"warmUp"`   // not measured
+	Duration time.Duration `json:"duration"` // measured
+	Timeout  time.Duration `json:"timeout"`  // without any answer on a connection
+	Seed     uint64        `json:"seed"`     // the order of requests follows from it
+
+	// Client is one of Clients, from 0 on, that load the server at the same
+	// time; each stores its share of the keys. 0 of 0 is alone.
+	Client  int `json:"client"`
+	Clients int `json:"clients"`
 }
 
 // Default is 32 connections in a closed loop with 9 gets to a set.
@@ -128,7 +138,11 @@ func (o Options) Validate() error {
 		fmt.Sprintf("%d:%d:%d", o.Gets, o.Sets, o.Deletes), "give shares of 0 or more, not all 0")
 	refuse(o.Expiry < 0 || o.Expiry%time.Second != 0 || o.Expiry > 30*24*time.Hour, "Expiry", o.Expiry, "give whole seconds up to 720h")
 	refuse(!o.MayMiss && (o.Expiry > 0 || o.Deletes > 0), "MayMiss", o.MayMiss, "set it: keys that expire or are deleted will be missed")
-	refuse(o.Owned && o.Keys < int64(o.Connections), "Keys", o.Keys, "give at least one for each of %d connections", o.Connections)
+	refuse(o.Clients < 0 || o.Clients > 1000, "Clients", o.Clients, "give 0 to 1000")
+	refuse(o.Client < 0 || o.Client >= max(o.Clients, 1), "Client", o.Client, "give 0 to %d, one less than the number of clients", max(o.Clients, 1)-1)
+	owners := max(o.Clients, 1) * o.Connections
+	refuse(o.Owned && o.Keys < int64(owners), "Keys", o.Keys, "give at least one for each of %d connections", owners)
+	refuse(o.Owned && o.Preloaded, "Preloaded", o.Preloaded, "leave it out: with owned keys a value is right when this load has stored it")
 	refuse(o.Verify < 1, "Verify", o.Verify, "give 1 for every value, or n for one in n")
 	refuse(o.WarmUp < 0, "WarmUp", o.WarmUp, "give 0 or more")
 	refuse(o.Duration <= 0, "Duration", o.Duration, "give more than 0")

@@ -43,3 +43,21 @@ func ParseSizes(text string) (Sizes, error) {
 	}
 	return Sizes{}, &FieldError{"Values", text, "give bytes as SIZE, MIN-MAX or etc:MAX"}
 }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d Distribution) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (d *Distribution) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDistribution(string(text))
+	return err
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s Sizes) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Sizes) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseSizes(string(text))
+	return err
+}

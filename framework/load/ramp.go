@@ -93,10 +93,7 @@ func FindRate(ctx context.Context, o Options, ramp Ramp, observe func(Try)) (flo
 }
 
 func (ramp Ramp) judge(rate float64, r Result) Try {
-	all := newHistogram()
-	for _, k := range r.kinds() {
-		all.Merge(k.h)
-	}
+	all := r.All()
 	t := Try{Rate: rate, Latency: time.Duration(all.ValueAtPercentile(ramp.Percent)) * time.Microsecond, Result: r}
 	switch {
 	case r.Wrong > 0 || r.Errors > 0:

@@ -10,69 +10,99 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 var errStopped = errors.New("stopped")
 
-// Result is what was measured. Histograms hold microseconds.
+// Result is what was measured. In JSON durations are in nanoseconds.
 type Result struct {
-	Options Options
-	Elapsed time.Duration
+	Options Options       `json:"options"`
+	Elapsed time.Duration `json:"elapsed"`
 	// Requests that were answered, by kind; a get of several keys is one.
-	Get, Set, Delete *hdrhistogram.Histogram
+	Get    Histogram `json:"get"`
+	Set    Histogram `json:"set"`
+	Delete Histogram `json:"delete"`
 	// Late is how long after their intended start requests were sent: in an
 	// open loop what the client itself adds to the latency.
-	Late     *hdrhistogram.Histogram
-	Ticks    []int64 // answers in each Tick
-	Tick     time.Duration
-	Hits     int64 // values that came
-	Misses   int64
-	Received int64 // bytes of values
-	Wrong    int64 // values, or their absence, that were not what had to be there
-	Errors   int64 // requests without a valid answer
-	Unsent   int64 // requests of an open loop for which no connection was free
-	Lost     int64 // connections
+	Late     Histogram     `json:"late"`
+	Tick     time.Duration `json:"tick"`
+	Ticks    []int64       `json:"ticks"`    // answers in each Tick
+	HitTicks []int64       `json:"hitTicks"` // values in each Tick
+	Hits     int64         `json:"hits"`     // values that came
+	Misses   int64         `json:"misses"`
+	Received int64         `json:"received"` // bytes of values
+	Wrong    int64         `json:"wrong"`    // values, or their absence, that were not what had to be there
+	Errors   int64         `json:"errors"`   // requests without a valid answer
+	Unsent   int64         `json:"unsent"`   // requests of an open loop for which no connection was free
+	Lost     int64         `json:"lost"`     // connections
 	// Outages are the times, of each thread, from the loss of its last
 	// connection to the next answer.
-	Outages []time.Duration
+	Outages []time.Duration `json:"outages"`
 	// ClientCPU is the processor time of the threads that sent and received.
-	ClientCPU time.Duration
-	// ServerCPU is that of the server by its own account, in the measured time;
-	// with ServerCPUError it is not known.
-	ServerCPU      time.Duration
-	ServerCPUError error
+	ClientCPU time.Duration `json:"clientCPU"`
+	// ServerCPU is that of the server by its own account, in the measured
+	// time; ServerCPUUnknown says why it is not known.
+	ServerCPU        time.Duration `json:"serverCPU"`
+	ServerCPUUnknown string        `json:"serverCPUUnknown,omitempty"`
 
-	Complaints []string // the first few errors and wrong answers, in words
-	Invalid    []string // why the figures say little about the server
+	Complaints []string `json:"complaints,omitempty"` // the first few errors and wrong answers, in words
+	Invalid    []string `json:"invalid,omitempty"`    // why the figures say little about the server
 }
 
-// Run stores the keys when the options want gets that find something, and then
-// loads the server. The error is about a run that could not take place; what
-// went wrong in one that did is in the result.
+// Run prepares a load and measures it. The error is about a run that could not
+// take place; what went wrong in one that did is in the result.
 func Run(ctx context.Context, o Options) (Result, error) {
-	if err := o.Validate(); err != nil {
-		return Result{}, err
-	}
-	loops, err := newLoops(o)
+	p, err := Prepare(ctx, o)
 	if err != nil {
 		return Result{}, err
 	}
-	for _, l := range loops {
-		defer l.close()
+	defer p.Close()
+	return p.Measure(ctx)
+}
+
+// A Prepared load has its connections, and its keys are stored.
+type Prepared struct {
+	options Options
+	loops   []*loop
+}
+
+// Prepare connects to the server and stores the keys, unless the options say
+// that they are there or that gets need not find any.
+func Prepare(ctx context.Context, o Options) (*Prepared, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
 	}
-	if err := together(ctx, loops, func(l *loop) error {
+	loops, err := newLoops(o)
+	if err != nil {
+		return nil, err
+	}
+	p := &Prepared{o, loops}
+	err = together(ctx, loops, func(l *loop) error {
 		if err := l.open(); err != nil {
 			return err
 		}
-		if o.MayMiss && o.Gets == 0 {
+		if o.Preloaded || o.MayMiss && o.Gets == 0 {
 			return nil
 		}
 		return l.storeKeys(ctx.Done())
-	}); err != nil {
-		return Result{}, err
+	})
+	if err != nil {
+		p.Close()
+		return nil, err
 	}
+	return p, nil
+}
+
+// Close ends the connections.
+func (p *Prepared) Close() {
+	for _, l := range p.loops {
+		l.close()
+	}
+}
+
+// Measure loads the server. It can be called once.
+func (p *Prepared) Measure(ctx context.Context) (Result, error) {
+	o, loops := p.options, p.loops
 	start := loops[0].now() + int64(10*time.Millisecond)
 	watched, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -86,7 +116,10 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	r := newResult(o, all)
 	cpu := <-server
-	r.ServerCPU, r.ServerCPUError = cpu.used, cpu.err
+	r.ServerCPU = cpu.used
+	if cpu.err != nil {
+		r.ServerCPUUnknown = cpu.err.Error()
+	}
 	return r, nil
 }
 
@@ -101,9 +134,10 @@ func newLoops(o Options) ([]*loop, error) {
 		latest = make([]uint64, o.Keys)
 	}
 	loops := make([]*loop, o.Threads)
-	threads, keys := uint64(o.Threads), uint64(o.Keys)
+	first := uint64(o.Client * o.Threads) // among the threads of all clients
+	threads, keys := uint64(max(o.Clients, 1)*o.Threads), uint64(o.Keys)
 	for i := range loops {
-		n := uint64(i)
+		n := first + uint64(i)
 		l := &loop{
 			options: o, addr: netip.AddrPortFrom(to.AddrPort().Addr().Unmap(), to.AddrPort().Port()), wire: newWire(o, contents),
 			chooser: newChooser(o.Popular, keys, keys/threads*n), rng: rand.NewPCG(o.Seed, n), base: base, epoll: -1,
@@ -111,7 +145,7 @@ func newLoops(o Options) ([]*loop, error) {
 		}
 		l.preload.next, l.preload.end = keys*n/threads, keys*(n+1)/threads
 		for j := i; j < o.Connections; j += o.Threads {
-			l.conns = append(l.conns, &conn{index: int32(len(l.conns)), owner: uint64(j), fd: -1})
+			l.conns = append(l.conns, &conn{index: int32(len(l.conns)), owner: uint64(o.Client*o.Connections + j), fd: -1})
 		}
 		loops[i] = l
 	}
@@ -144,8 +178,8 @@ const (
 
 func newResult(o Options, s stats) Result {
 	r := Result{
-		Options: o, Elapsed: o.Duration, Get: s.latency[opGet], Set: s.latency[opSet], Delete: s.latency[opDelete], Late: s.late,
-		Ticks: s.ticks, Tick: tickEvery, Hits: s.hits, Misses: s.misses, Received: s.received, Wrong: s.wrong, Errors: s.errors,
+		Options: o, Elapsed: o.Duration, Get: Histogram{s.latency[opGet]}, Set: Histogram{s.latency[opSet]}, Delete: Histogram{s.latency[opDelete]},
+		Late: Histogram{s.late}, Ticks: s.ticks, HitTicks: s.hitTicks, Tick: tickEvery, Hits: s.hits, Misses: s.misses, Received: s.received, Wrong: s.wrong, Errors: s.errors,
 		Unsent: s.unsent, Lost: s.lost, Outages: s.outages, ClientCPU: s.cpu, Complaints: s.complaints,
 	}
 	busy := s.cpu.Seconds() / (o.Duration.Seconds() * float64(o.Threads))
@@ -164,19 +198,22 @@ func newResult(o Options, s stats) Result {
 // kind is a kind of request.
 type kind struct {
 	name string
-	h    *hdrhistogram.Histogram
+	h    Histogram
 }
 
 // kinds are those of the requests that were answered.
 func (r Result) kinds() []kind {
 	var answered []kind
-	for i, h := range [operations]*hdrhistogram.Histogram{opGet: r.Get, opSet: r.Set, opDelete: r.Delete} {
+	for i, h := range [operations]Histogram{opGet: r.Get, opSet: r.Set, opDelete: r.Delete} {
 		if h.TotalCount() > 0 {
 			answered = append(answered, kind{operationNames[i], h})
 		}
 	}
 	return answered
 }
+
+// All holds the latencies of requests of every kind.
+func (r Result) All() Histogram { return merged(r.Get, r.Set, r.Delete) }
 
 // Answered is the number of requests with a valid answer.
 func (r Result) Answered() int64 {
@@ -196,8 +233,8 @@ func (r Result) CPUPerRequest() time.Duration {
 }
 
 func (r Result) serverCPU() string {
-	if r.ServerCPUError != nil {
-		return "unknown (" + r.ServerCPUError.Error() + ")"
+	if r.ServerCPUUnknown != "" {
+		return "unknown (" + r.ServerCPUUnknown + ")"
 	}
 	return fmt.Sprintf("%.2f µs", float64(r.ServerCPU.Nanoseconds())/1000/float64(max(r.Answered(), 1)))
 }

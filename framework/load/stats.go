@@ -19,6 +19,7 @@ type stats struct {
 	latency    [operations]*hdrhistogram.Histogram // microseconds
 	late       *hdrhistogram.Histogram             // of requests: from the intended start to the sending
 	ticks      []int64                             // answers in each tickEvery
+	hitTicks   []int64                             // values in each tickEvery
 	hits       int64
 	misses     int64
 	received   int64 // bytes of values
@@ -32,31 +33,18 @@ type stats struct {
 }
 
 func newStats(o Options) stats {
-	s := stats{late: newHistogram(), ticks: make([]int64, o.Duration/tickEvery+1)}
+	n := o.Duration/tickEvery + 1
+	s := stats{late: newHistogram(), ticks: make([]int64, n), hitTicks: make([]int64, n)}
 	for i := range s.latency {
 		s.latency[i] = newHistogram()
 	}
 	return s
 }
 
-// newHistogram has 3 digits from 1 µs to a minute.
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, highest.Microseconds(), 3)
-}
-
-// record rounds to the nearest microsecond.
-func record(h *hdrhistogram.Histogram, nanoseconds int64) {
-	us := min(max((nanoseconds+500)/1000, 1), highest.Microseconds())
-	if err := h.RecordValue(us); err != nil {
-		panic(err) // us lies within the histogram's bounds
-	}
-}
-
-// tick counts an answer at a time since the beginning of what is measured.
-// Answers after the end belong to the last tick.
-func (s *stats) tick(since int64) {
-	i := min(max(since/int64(tickEvery), 0), int64(len(s.ticks)-1))
-	s.ticks[i]++
+// tick is the index of a time since the beginning of what is measured. What
+// comes after the end belongs to the last tick.
+func (s *stats) tick(since int64) int64 {
+	return min(max(since/int64(tickEvery), 0), int64(len(s.ticks)-1))
 }
 
 func (s *stats) complain(format string, args ...any) {
@@ -73,6 +61,7 @@ func (s *stats) merge(t stats) {
 	s.late.Merge(t.late)
 	for i := range s.ticks {
 		s.ticks[i] += t.ticks[i]
+		s.hitTicks[i] += t.hitTicks[i]
 	}
 	s.hits += t.hits
 	s.misses += t.misses

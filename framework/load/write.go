@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 var benchPercentiles = []float64{50, 90, 99, 99.9}
@@ -26,49 +23,5 @@ func (r Result) WriteBenchmark(w io.Writer, name string) error {
 	return err
 }
 
-// WriteJSON writes everything that was measured, the histograms as the pairs of
-// a value in microseconds and how often it was seen, so that those of several
-// runs can be added up without loss.
-func (r Result) WriteJSON(w io.Writer) error {
-	type pair [2]int64
-	histogram := func(h *hdrhistogram.Histogram) []pair {
-		pairs := []pair{}
-		for _, bar := range h.Distribution() {
-			if bar.Count > 0 {
-				pairs = append(pairs, pair{bar.To, bar.Count})
-			}
-		}
-		return pairs
-	}
-	o := r.Options
-	doc := map[string]any{
-		"settings": map[string]any{
-			"protocol": o.Protocol, "connections": o.Connections, "threads": o.Threads, "depth": o.Depth, "multiget": o.Multiget,
-			"rate": o.Rate, "arrivals": o.Arrivals, "keys": o.Keys, "keySize": o.KeySize, "popular": o.Popular.String(), "values": o.Values.String(),
-			"mix": []int{o.Gets, o.Sets, o.Deletes}, "expirySeconds": o.Expiry.Seconds(), "verifyOneIn": o.Verify,
-			"warmUpSeconds": o.WarmUp.Seconds(), "seed": o.Seed,
-		},
-		"elapsedSeconds": r.Elapsed.Seconds(), "requests": r.Answered(), "perSecond": r.PerSecond(),
-		"hits": r.Hits, "misses": r.Misses, "valueBytes": r.Received, "wrong": r.Wrong, "errors": r.Errors, "unsent": r.Unsent,
-		"connectionsLost": r.Lost, "outagesSeconds": inSeconds(r.Outages), "clientCPUSeconds": r.ClientCPU.Seconds(), "serverCPUSeconds": r.ServerCPU.Seconds(), "serverCPUError": errorText(r.ServerCPUError),
-		"tickSeconds": r.Tick.Seconds(), "answersInEachTick": r.Ticks, "complaints": r.Complaints, "invalid": r.Invalid,
-		"latencyMicroseconds": map[string]any{"get": histogram(r.Get), "set": histogram(r.Set), "delete": histogram(r.Delete)},
-		"lateMicroseconds":    histogram(r.Late),
-	}
-	return json.NewEncoder(w).Encode(doc)
-}
-
-func inSeconds(list []time.Duration) []float64 {
-	seconds := make([]float64, len(list))
-	for i, d := range list {
-		seconds[i] = d.Seconds()
-	}
-	return seconds
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
+// WriteJSON writes everything that was measured.
+func (r Result) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }

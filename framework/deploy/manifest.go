@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -33,6 +34,9 @@ const (
 type Changes struct {
 	Namespace      string // every namespaced object moves here
 	MemcachedImage string // replaces every image whose repository's last element is memcached
+
+	VolumeSize     resource.Quantity // of the volume that holds the memory file; 0: as written
+	VolumeInMemory bool              // it is an emptyDir in the node's memory, of the same size
 }
 
 // A Manifest is a rendered kustomization with exactly one workload and one Service of memcached.
@@ -74,6 +78,9 @@ func load(dir string, ch Changes) (*Manifest, error) {
 		}
 	}
 	if err := m.findWorkload(); err != nil {
+		return nil, err
+	}
+	if err := m.changeVolume(ch); err != nil {
 		return nil, err
 	}
 	if ch.Namespace != "" {

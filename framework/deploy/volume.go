@@ -124,7 +124,7 @@ func fromClaim(v Volume, spec corev1.PersistentVolumeClaimSpec) Volume {
 // claimSpec returns the spec of a claim of the manifest, or an empty one if it is not part of it.
 func (m *Manifest) claimSpec(name string) (corev1.PersistentVolumeClaimSpec, error) {
 	for _, o := range m.Objects {
-		if o.GetKind() != "PersistentVolumeClaim" || o.GetName() != name {
+		if o.GetKind() != claimKind || o.GetName() != name {
 			continue
 		}
 		var claim corev1.PersistentVolumeClaim

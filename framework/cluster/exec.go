@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
@@ -30,24 +31,10 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 	fail := func(err error) error {
 		return fmt.Errorf("running %q in container %s of pod %s/%s: %w", strings.Join(command, " "), container, namespace, pod, err)
 	}
-	url := c.Client.CoreV1().RESTClient().Post().
-		Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).
-		URL()
-	spdy, err := remotecommand.NewSPDYExecutor(c.Config, "POST", url)
+	executor, err := c.executor(namespace, pod, "exec", &corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true})
 	if err != nil {
 		return ExecResult{}, fail(err)
 	}
-	// A WebSocket opening is a GET, RFC 6455, section 4.1.
-	websocket, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", url.String())
-	if err != nil {
-		return ExecResult{}, fail(err)
-	}
-	executor, err := remotecommand.NewFallbackExecutor(websocket, spdy, noWebSocket)
-	if err != nil {
-		return ExecResult{}, fail(err)
-	}
-
 	var stdout, stderr bytes.Buffer
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr})
 	result := ExecResult{Stdout: stdout.String(), Stderr: stderr.String()}
@@ -59,6 +46,38 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 		return result, fail(err)
 	}
 	return result, nil
+}
+
+// Attach connects to the standard streams of a container that was made with
+// stdin, until its process ends, stdin ends and the container closes its own,
+// or ctx ends.
+func (c *Cluster) Attach(ctx context.Context, namespace, pod, container string, stdin io.Reader, stdout, stderr io.Writer) error {
+	executor, err := c.executor(namespace, pod, "attach", &corev1.PodAttachOptions{Container: container, Stdin: true, Stdout: true, Stderr: true})
+	if err == nil {
+		err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: stdout, Stderr: stderr})
+	}
+	if err != nil {
+		return fmt.Errorf("attaching to container %s of pod %s/%s: %w", container, namespace, pod, err)
+	}
+	return nil
+}
+
+// executor streams over a WebSocket, or over SPDY where that is refused.
+func (c *Cluster) executor(namespace, pod, subresource string, options runtime.Object) (remotecommand.Executor, error) {
+	url := c.Client.CoreV1().RESTClient().Post().
+		Resource("pods").Namespace(namespace).Name(pod).SubResource(subresource).
+		VersionedParams(options, scheme.ParameterCodec).
+		URL()
+	spdy, err := remotecommand.NewSPDYExecutor(c.Config, "POST", url)
+	if err != nil {
+		return nil, err
+	}
+	// A WebSocket opening is a GET, RFC 6455, section 4.1.
+	websocket, err := remotecommand.NewWebSocketExecutor(c.Config, "GET", url.String())
+	if err != nil {
+		return nil, err
+	}
+	return remotecommand.NewFallbackExecutor(websocket, spdy, noWebSocket)
 }
 
 func noWebSocket(err error) bool {

@@ -24,8 +24,10 @@ type Answer struct {
 }
 
 // Serve takes orders until in ends, which is how its master lets go of it: a
-// load that is under way is stopped then. The error is about in and out alone.
+// load that is under way is stopped then. The error is about in and out, or the
+// cause of the end of ctx.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	stopped := ctx.Done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	orders := make(chan Order)
@@ -42,12 +44,19 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	c := &client{}
 	defer c.close()
-	for order := range orders {
-		if err := answers.Encode(c.obey(ctx, order)); err != nil {
-			return fmt.Errorf("answer: %w", err)
+	for {
+		select {
+		case <-stopped:
+			return context.Cause(ctx)
+		case order, ok := <-orders:
+			if !ok {
+				return <-broken
+			}
+			if err := answers.Encode(c.obey(ctx, order)); err != nil {
+				return fmt.Errorf("answer: %w", err)
+			}
 		}
 	}
-	return <-broken
 }
 
 func readOrders(ctx context.Context, in io.Reader, orders chan<- Order) error {

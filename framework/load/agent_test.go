@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"reflect"
 	"strings"
@@ -103,6 +104,13 @@ func TestServeLetsGo(t *testing.T) {
 	}
 	if err := <-m.done; err != nil {
 		t.Error(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	in, orders := io.Pipe()
+	defer orders.Close()
+	if err := Serve(ended, in, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped while it waits for orders: %v", err)
 	}
 	err := Serve(context.Background(), strings.NewReader(`{"prepare": 7}`), io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "read an order") {

@@ -10,7 +10,7 @@ import (
 // conn is one connection, used by one loop alone.
 type conn struct {
 	index int32  // in its loop
-	owner uint64 // among the connections of all loops
+	owner uint64 // among the connections of all loops of a client
 	fd    int
 	state connState
 	retry int64 // when it is down: time of the next attempt to connect

@@ -248,13 +248,17 @@ func (l *loop) ask(c *conn, intended, now int64) {
 	}
 }
 
-// key draws one; of its own keys when each connection has some.
+// key draws one. When connections have keys of their own, those of a client are
+// equal to its number modulo the clients, and a connection has every n-th of them.
 func (l *loop) key(c *conn) uint32 {
 	k := l.chooser.key(l.rng)
 	if l.latest != nil {
-		n := uint64(max(l.options.Clients, 1) * l.options.Connections)
-		if k += c.owner - k%n; k >= uint64(l.options.Keys) {
-			k -= n
+		clients, n := uint64(max(l.options.Clients, 1)), uint64(l.options.Connections)
+		of := func(turn uint64) uint64 { return turn*clients + uint64(l.options.Client) }
+		turn := k / clients
+		turn += c.owner - turn%n
+		if k = of(turn); k >= uint64(l.options.Keys) {
+			k = of(turn - n)
 		}
 	}
 	return uint32(k)

@@ -17,6 +17,7 @@ var errStopped = errors.New("stopped")
 // Result is what was measured. In JSON durations are in nanoseconds.
 type Result struct {
 	Options Options       `json:"options"`
+	Began   time.Time     `json:"began"` // what was measured, by the wall clock
 	Elapsed time.Duration `json:"elapsed"`
 	// Requests that were answered, by kind; a get of several keys is one.
 	Get    Histogram `json:"get"`
@@ -115,6 +116,7 @@ func (p *Prepared) Measure(ctx context.Context) (Result, error) {
 		all.merge(l.stats)
 	}
 	r := newResult(o, all)
+	r.Began = loops[0].base.Add(time.Duration(start) + o.WarmUp).UTC().Round(0)
 	cpu := <-server
 	r.ServerCPU = cpu.used
 	if cpu.err != nil {
@@ -145,7 +147,7 @@ func newLoops(o Options) ([]*loop, error) {
 		}
 		l.preload.next, l.preload.end = keys*n/threads, keys*(n+1)/threads
 		for j := i; j < o.Connections; j += o.Threads {
-			l.conns = append(l.conns, &conn{index: int32(len(l.conns)), owner: uint64(o.Client*o.Connections + j), fd: -1})
+			l.conns = append(l.conns, &conn{index: int32(len(l.conns)), owner: uint64(j), fd: -1})
 		}
 		loops[i] = l
 	}

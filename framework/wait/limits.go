@@ -30,6 +30,10 @@ const (
 	Downtime        Name = "downtime"
 	NothingLeft     Name = "nothing-left"
 	DriverReady     Name = "driver-ready"
+	LoadReady       Name = "load-ready"
+	LoadStored      Name = "load-stored"
+	LoadEnds        Name = "load-ends"
+	LoadGone        Name = "load-gone"
 
 	LabAPI     Name = "lab-api"
 	LabNode    Name = "lab-node"
@@ -61,6 +65,11 @@ var limits = map[Name]limit{
 	Downtime:        {time.Minute, "the wall clock to move on, so that a restart can be warm"},
 	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
 	DriverReady:     {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
+
+	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
+	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},
+	LoadEnds:   {time.Minute, "load clients to tell their results, beyond the time of the load"},
+	LoadGone:   {time.Minute, "the Job of load clients to come to its end"},
 
 	LabAPI:     {time.Minute, "the API server of the lab to answer"},
 	LabNode:    {5 * time.Minute, "the lab's node to be Ready"},

@@ -1,0 +1,215 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/ledger"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// Placement says on which node the clients run, seen from the server.
+type Placement string
+
+// Placements of clients.
+const (
+	Anywhere    Placement = "any"
+	SameNode    Placement = "same"
+	AnotherNode Placement = "another"
+)
+
+// Job describes the clients to be made.
+type Job struct {
+	Namespace string
+	Name      string
+	Image     string // any with a shell, head and chmod; that of memcached needs no further pull
+	Program   string // file with the static program of the clients, hack/load
+	Count     int
+	Place     Placement
+	Node      string // of the server; for SameNode and AnotherNode
+}
+
+const (
+	container = "load"
+	workDir   = "/load"
+	// longest is how long a Job may take when nobody ends it.
+	longest = 2 * time.Hour
+	// user is that of the clients, who need none in the image.
+	user = 65532
+)
+
+// object is an Indexed Job. Each of its pods reads its program from standard
+// input, becomes it, and ends when standard input does. One that fails is not
+// replaced: its index is among the Job's failed ones.
+func (j Job) object(size int) *batchv1.Job {
+	yes, no, none, id, grace := true, false, int32(0), int64(user), int64(5)
+	count, deadline, indexed := int32(j.Count), int64(longest.Seconds()), batchv1.IndexedCompletion
+	pod := corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever,
+		TerminationGracePeriodSeconds: &grace,
+		AutomountServiceAccountToken:  &no,
+		EnableServiceLinks:            &no,
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsUser: &id, RunAsGroup: &id, FSGroup: &id, RunAsNonRoot: &yes,
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers: []corev1.Container{{
+			Name: container, Image: j.Image, ImagePullPolicy: corev1.PullIfNotPresent,
+			Command: []string{"sh", "-c", `head -c "$1" >"$2" && chmod 0700 "$2" && exec "$2"`, "sh", strconv.Itoa(size), workDir + "/load"},
+			Stdin:   true, StdinOnce: true,
+			Resources: corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")},
+			},
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
+				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			},
+			VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: workDir}},
+		}},
+		Volumes: []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+	}
+	if j.Place != Anywhere {
+		pod.Affinity = &corev1.Affinity{NodeAffinity: j.affinity()}
+	}
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: j.Namespace, Name: j.Name},
+		Spec: batchv1.JobSpec{
+			CompletionMode: &indexed, Completions: &count, Parallelism: &count,
+			BackoffLimitPerIndex: &none, ActiveDeadlineSeconds: &deadline,
+			Template: corev1.PodTemplateSpec{Spec: pod},
+		},
+	}
+}
+
+func (j Job) affinity() *corev1.NodeAffinity {
+	operator := corev1.NodeSelectorOpIn
+	if j.Place == AnotherNode {
+		operator = corev1.NodeSelectorOpNotIn
+	}
+	return &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{
+			{Key: metav1.ObjectNameField, Operator: operator, Values: []string{j.Node}},
+		}}},
+	}}
+}
+
+// Start makes the Job, waits for its pods, streams the program into them and
+// waits until they take orders. The removal of the Job is registered in l.
+func Start(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Ledger, j Job) (*Clients, error) {
+	program, err := os.ReadFile(j.Program)
+	if err != nil {
+		return nil, fmt.Errorf("read the load client: %w", err)
+	}
+	jobs := c.Client.BatchV1().Jobs(j.Namespace)
+	job, err := jobs.Create(ctx, j.object(len(program)), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	if err != nil {
+		return nil, fmt.Errorf("make the Job of load clients: %w", err)
+	}
+	l.Add(fmt.Sprintf("Job %s/%s", j.Namespace, j.Name), func(ctx context.Context) error { return remove(ctx, c, w, job) })
+	pods, err := running(ctx, c, w, job)
+	if err != nil {
+		return nil, fmt.Errorf("run the load clients: %w", err)
+	}
+	clients := &Clients{waiter: w}
+	// The streams live as long as the clients and not as long as one call.
+	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.Add("the streams of "+j.Name, func(context.Context) error { cancel(); return nil })
+	for _, p := range pods {
+		to := func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+			return c.Attach(ctx, p.Namespace, p.Name, container, stdin, stdout, stderr)
+		}
+		clients.links = append(clients.links, newLink(streams, "pod "+p.Name, program, to))
+	}
+	return clients, clients.begin(ctx)
+}
+
+// running waits for as many pods as the Job wants, and for each to run.
+func running(ctx context.Context, c *cluster.Cluster, w wait.Waiter, job *batchv1.Job) ([]corev1.Pod, error) {
+	var pods []corev1.Pod
+	want := int(*job.Spec.Completions)
+	err := w.Until(ctx, wait.PodRuns, fmt.Sprintf("the %d pods of Job %s/%s", want, job.Namespace, job.Name), func(ctx context.Context) (bool, string, error) {
+		list, err := c.Client.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job.Name})
+		if err != nil {
+			return false, "", err
+		}
+		pods = list.Items
+		return len(pods) == want, fmt.Sprintf("%d of %d pods were made", len(pods), want), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range pods {
+		what := fmt.Sprintf("pod %s/%s to run", pods[i].Namespace, pods[i].Name)
+		p, err := deploy.AwaitPod(ctx, c, w, wait.PodRuns, what, &pods[i], func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
+		if err != nil {
+			return nil, err
+		}
+		pods[i] = *p
+	}
+	return pods, nil
+}
+
+// remove deletes the Job with its pods and waits until all are gone.
+func remove(ctx context.Context, c *cluster.Cluster, w wait.Waiter, job *batchv1.Job) error {
+	policy := metav1.DeletePropagationForeground
+	err := c.Client.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{
+		PropagationPolicy: &policy, Preconditions: &metav1.Preconditions{UID: &job.UID},
+	})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.Until(ctx, wait.LoadGone, fmt.Sprintf("the removal of Job %s/%s", job.Namespace, job.Name), func(ctx context.Context) (bool, string, error) {
+		current, err := c.Client.BatchV1().Jobs(job.Namespace).Get(ctx, job.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return true, "gone", nil
+		case err != nil:
+			return false, "", err
+		}
+		return current.UID != job.UID, fmt.Sprintf("%d pods are active", current.Status.Active), nil
+	})
+}
+
+// End lets go of the clients and waits until the Job says of every one of them
+// how it ended. It is an error when one failed that was not lost before.
+func (c *Clients) End(ctx context.Context, cl *cluster.Cluster, j Job) error {
+	for _, l := range c.links {
+		l.letGo()
+	}
+	var failed string
+	err := c.waiter.Until(ctx, wait.LoadGone, fmt.Sprintf("Job %s/%s to end", j.Namespace, j.Name), func(ctx context.Context) (bool, string, error) {
+		job, err := cl.Client.BatchV1().Jobs(j.Namespace).Get(ctx, j.Name, metav1.GetOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		s := job.Status
+		if s.FailedIndexes != nil {
+			failed = *s.FailedIndexes
+		}
+		done := int(s.Succeeded+s.Failed) >= j.Count
+		return done, fmt.Sprintf("%d succeeded, %d failed, %d active", s.Succeeded, s.Failed, s.Active), nil
+	})
+	if err != nil {
+		return err
+	}
+	if failed != "" && len(c.lost) == 0 {
+		return fmt.Errorf("load clients failed: index %s of Job %s/%s", failed, j.Namespace, j.Name)
+	}
+	return nil
+}

@@ -2,7 +2,11 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -115,35 +119,70 @@ func (e *Env) Measured(b report.Benchmark) {
 	e.emit(report.Event{Kind: report.Measured, Benchmark: &b})
 }
 
+// Keep writes what is worth keeping into a file beside the evidence of the
+// spec and returns its path, relative to the report.
+func (e *Env) Keep(name string, write func(io.Writer) error) string {
+	ginkgo.GinkgoHelper()
+	e.NoError(os.MkdirAll(e.evidenceDir(), 0o755), "make the directory for %s", name)
+	f, err := os.Create(filepath.Join(e.evidenceDir(), name))
+	e.NoError(err, "make the file for %s", name)
+	e.NoError(errors.Join(write(f), f.Close()), "write %s", name)
+	return path.Join(evidenceOf(e.Spec.ID), name)
+}
+
 // Manifest renders the kustomization that is examined in a profile, moved to
 // the spec's namespace.
 func (e *Env) Manifest(profile spec.Profile) *deploy.Manifest {
+	ginkgo.GinkgoHelper()
+	return e.Variant(profile, deploy.Changes{Namespace: e.Namespace})
+}
+
+// Variant renders the kustomization that is examined in a profile, with changes.
+func (e *Env) Variant(profile spec.Profile, ch deploy.Changes) *deploy.Manifest {
 	ginkgo.GinkgoHelper()
 	dir := e.Config.Deploy.Ephemeral
 	if profile == spec.Persistent {
 		dir = e.Config.Deploy.Persistent
 	}
-	return e.Render(dir, e.Namespace)
+	return e.render(dir, ch)
 }
 
 // Render renders a kustomization. An empty namespace leaves its objects where
 // they belong.
 func (e *Env) Render(dir, namespace string) *deploy.Manifest {
 	ginkgo.GinkgoHelper()
-	m, err := deploy.Load(dir, deploy.Changes{Namespace: namespace, MemcachedImage: e.Config.Deploy.MemcachedImage})
+	return e.render(dir, deploy.Changes{Namespace: namespace})
+}
+
+func (e *Env) render(dir string, ch deploy.Changes) *deploy.Manifest {
+	ginkgo.GinkgoHelper()
+	ch.MemcachedImage = e.Config.Deploy.MemcachedImage
+	m, err := deploy.Load(dir, ch)
 	e.NoError(err, "render %s", dir)
 	return m
 }
 
-// Deploy applies m and waits until it is ready. It ends the spec with req not
-// met when that does not happen.
+// Deploy applies m and waits until it is ready. It ends the spec
+// with req not met when that does not happen.
 func (e *Env) Deploy(ctx context.Context, req spec.ReqID, m *deploy.Manifest) *deploy.Deployment {
 	ginkgo.GinkgoHelper()
-	e.Step("deploy %s", filepath.Base(m.Dir))
-	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
-	e.NoError(err, "apply %s", m.Dir)
-	e.Require(req, "the deployment becomes ready", fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name), d.Ready(ctx), Succeed)
-	return d
+	return e.DeployAll(ctx, req, m)[0]
+}
+
+// DeployAll is Deploy for several manifests at once.
+func (e *Env) DeployAll(ctx context.Context, req spec.ReqID, manifests ...*deploy.Manifest) []*deploy.Deployment {
+	ginkgo.GinkgoHelper()
+	var all []*deploy.Deployment
+	for _, m := range manifests {
+		e.Step("deploy %s", filepath.Base(m.Dir))
+		d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
+		e.NoError(err, "apply %s", m.Dir)
+		all = append(all, d)
+	}
+	for _, d := range all {
+		e.Require(req, "the deployment becomes ready", fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name), d.Ready(ctx), Succeed)
+	}
+	return all
 }
 
 // Connection is a client of memcached at the near end of a port-forward.

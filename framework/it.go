@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"fmt"
+	"path"
 	"path/filepath"
 
 	"github.com/onsi/ginkgo/v2"
@@ -61,7 +62,7 @@ func (e *Env) collectEvidence(ctx ginkgo.SpecContext) {
 	if err := evidence.Collect(ctx, e.Cluster, e.evidenceDir(), e.used); err != nil {
 		e.Note("evidence", err.Error()) // the spec has failed for a reason of its own
 	}
-	e.evidence = filepath.ToSlash(filepath.Join("evidence", e.Spec.ID))
+	e.evidence = evidenceOf(e.Spec.ID)
 }
 
 // cleanUp does not wait long for a cluster that does not answer.
@@ -78,5 +79,8 @@ func (e *Env) cleanUp(ctx ginkgo.SpecContext) {
 }
 
 func (e *Env) evidenceDir() string {
-	return filepath.Join(e.Config.ReportDir, "evidence", e.Spec.ID)
+	return filepath.Join(e.Config.ReportDir, filepath.FromSlash(evidenceOf(e.Spec.ID)))
 }
+
+// evidenceOf is the directory of a spec's evidence, relative to the report.
+func evidenceOf(id string) string { return path.Join("evidence", id) }

@@ -214,10 +214,15 @@ func (p Pairs) Trouble() string {
 	var parts []string
 	for _, m := range p.Measured {
 		for _, r := range slices.Concat(m.Closed, m.Open) {
-			if r.Wrong > 0 || r.Errors > 0 {
-				parts = append(parts, fmt.Sprintf("%s: %d wrong answers and %d errors among %d: %q", m.Name, r.Wrong, r.Errors, r.Answered(), r.Complaints))
-			}
+			parts = append(parts, trouble(m.Name, r)...)
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+func trouble(subject string, r load.Result) []string {
+	if r.Wrong == 0 && r.Errors == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %d wrong answers and %d errors among %d: %q", subject, r.Wrong, r.Errors, r.Answered(), r.Complaints)}
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -80,6 +81,24 @@ func perSecond(ticks []int64, tick time.Duration) float64 {
 	}
 	sorted := slices.Sorted(slices.Values(ticks))
 	return float64(sorted[(len(sorted)-1)/2]) / tick.Seconds()
+}
+
+// String tells the dip in words.
+func (d Dip) String() string {
+	text := fmt.Sprintf("no answer for %s, ", d.Outage)
+	if !d.Regains {
+		return text + fmt.Sprintf("and the rate of %.0f/s did not come back", d.Before)
+	}
+	return text + fmt.Sprintf("%.0f %% of %.0f/s again after %s", 100*back, d.Before, d.Back)
+}
+
+// Marks are those of a dip that began when after of the time had passed.
+func (d Dip) Marks(name string, after time.Duration) []report.Mark {
+	marks := []report.Mark{{X: after.Seconds(), Text: name + ": pod deleted"}}
+	if d.Regains {
+		marks = append(marks, report.Mark{X: (after + d.Back).Seconds(), Text: name + ": back"})
+	}
+	return marks
 }
 
 // curveStep is the distance of the points of a time line.

@@ -67,6 +67,20 @@ func GetHeavy(d time.Duration) Scenario {
 	})
 }
 
+// Filling has a cache of limit bytes filled to the better part of what is not
+// taken by the first page of each size class.
+func Filling(limit int64, d time.Duration) Scenario {
+	const (
+		firstPages = 40 << 20
+		chunk      = 12_000 // that a value of churnValue bytes takes
+		share      = 0.8
+	)
+	return newScenario("filling", "a full cache", d, func(o *load.Options) {
+		o.Gets, o.Sets, o.Values = 1, 0, load.Fixed(churnValue)
+		o.Keys = max(int64(share*float64(limit-firstPages)/chunk), 100)
+	})
+}
+
 // newScenario begins with 9 gets to a set of values of 100 to 1000 bytes.
 func newScenario(name, says string, d time.Duration, change func(*load.Options)) Scenario {
 	o := load.Default("")

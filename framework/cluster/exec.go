@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
@@ -31,7 +31,9 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 	fail := func(err error) error {
 		return fmt.Errorf("running %q in container %s of pod %s/%s: %w", strings.Join(command, " "), container, namespace, pod, err)
 	}
-	executor, err := c.executor(namespace, pod, "exec", &corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true})
+	executor, err := c.executor(c.Client.CoreV1().RESTClient().Post().
+		Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec))
 	if err != nil {
 		return ExecResult{}, fail(err)
 	}
@@ -52,7 +54,9 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 // stdin, until its process ends, stdin ends and the container closes its own,
 // or ctx ends.
 func (c *Cluster) Attach(ctx context.Context, namespace, pod, container string, stdin io.Reader, stdout, stderr io.Writer) error {
-	executor, err := c.executor(namespace, pod, "attach", &corev1.PodAttachOptions{Container: container, Stdin: true, Stdout: true, Stderr: true})
+	executor, err := c.executor(c.Client.CoreV1().RESTClient().Post().
+		Resource("pods").Namespace(namespace).Name(pod).SubResource("attach").
+		VersionedParams(&corev1.PodAttachOptions{Container: container, Stdin: true, Stdout: true, Stderr: true}, scheme.ParameterCodec))
 	if err == nil {
 		err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 	}
@@ -63,11 +67,8 @@ func (c *Cluster) Attach(ctx context.Context, namespace, pod, container string, 
 }
 
 // executor streams over a WebSocket, or over SPDY where that is refused.
-func (c *Cluster) executor(namespace, pod, subresource string, options runtime.Object) (remotecommand.Executor, error) {
-	url := c.Client.CoreV1().RESTClient().Post().
-		Resource("pods").Namespace(namespace).Name(pod).SubResource(subresource).
-		VersionedParams(options, scheme.ParameterCodec).
-		URL()
+func (c *Cluster) executor(request *rest.Request) (remotecommand.Executor, error) {
+	url := request.URL()
 	spdy, err := remotecommand.NewSPDYExecutor(c.Config, "POST", url)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,10 @@ func (c Config) Command(focus string) string {
 		add("EXCLUSIVE", number(*c.Exclusive), "")
 	}
 	add("WAIT_SCALE", c.WaitScale.String(), std.WaitScale.String())
-	add("BENCH_DURATION", c.BenchDuration.String(), std.BenchDuration.String())
+	add("BENCH_DURATION", c.Sampling.Duration.String(), std.Sampling.Duration.String())
+	add("BENCH_PAIRS", strconv.Itoa(c.Sampling.Pairs), strconv.Itoa(std.Sampling.Pairs))
+	add("BENCH_CLIENTS", strconv.Itoa(c.Sampling.Clients), strconv.Itoa(std.Sampling.Clients))
+	add("BENCH_PLACEMENT", c.Sampling.Place, std.Sampling.Place)
 	return strings.Join(words, " ")
 }
 

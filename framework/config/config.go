@@ -20,14 +20,14 @@ import (
 
 // Config is everything a run can be told.
 type Config struct {
-	Dir           string // absolute; relative paths start here
-	Cluster       Cluster
-	Select        Select
-	Deploy        Deploy
-	ReportDir     string        // absolute; all reports and evidence/ go here
-	WaitScale     wait.Scale    // of the limits of waits; the highest factor is that of the budgets of specs
-	BenchDuration time.Duration // measured time of one benchmark
-	Verbose       bool          // print every step of a spec and every fact
+	Dir       string // absolute; relative paths start here
+	Cluster   Cluster
+	Select    Select
+	Deploy    Deploy
+	ReportDir string     // absolute; all reports and evidence/ go here
+	WaitScale wait.Scale // of the limits of waits; the highest factor is that of the budgets of specs
+	Sampling  Sampling
+	Verbose   bool // print every step of a spec and every fact
 	Rules
 	Task
 }
@@ -46,6 +46,7 @@ type Task struct {
 	NotApplicable map[string]string // specs that do not run, with the reason
 	Events        string            // path that events are written to
 	ReportID      string            // of the run, as in its report
+	LoadClient    string            // path of the program that load clients in pods run, hack/load
 }
 
 // OwnsCluster tells whether whatever is left on the cluster was left by the
@@ -85,6 +86,14 @@ type Deploy struct {
 	MemcachedImage string // takes the place of every image called memcached; empty: as written
 }
 
+// Sampling says how loads are measured.
+type Sampling struct {
+	Duration time.Duration // of one sample
+	Pairs    int           // of samples, on persistent memory and on its twin
+	Clients  int           // pods, of the benchmark that has several
+	Place    string        // of the clients: any, same or another node than memcached's
+}
+
 // FieldError is a value that was refused.
 type FieldError struct {
 	Field  string // name of the environment variable or flag
@@ -104,8 +113,8 @@ func Default(dir string) Config {
 			Ephemeral:  filepath.Join(dir, "manifests", "ephemeral"),
 			Persistent: filepath.Join(dir, "manifests", "persistent"),
 		},
-		ReportDir:     filepath.Join(dir, "report"),
-		BenchDuration: 5 * time.Second,
+		ReportDir: filepath.Join(dir, "report"),
+		Sampling:  Sampling{Duration: 2 * time.Second, Pairs: 6, Clients: 4, Place: "any"},
 	}
 }
 

@@ -34,7 +34,7 @@ func TestLoadPrecedence(t *testing.T) {
 			name: "environment", env: map[string]string{"LABELS": "MUST", "WAIT_SCALE": "2.5", "BENCH_DURATION": "1m", "SEED": "7"},
 			want: func(c *Config) {
 				c.Cluster.Provider, c.Select.Labels, c.WaitScale.All = Lab, "MUST", 2.5
-				c.BenchDuration, c.Select.Seed = time.Minute, 7
+				c.Sampling.Duration, c.Select.Seed = time.Minute, 7
 			},
 		},
 		{
@@ -91,6 +91,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"scale is no number", nil, map[string]string{"WAIT_SCALE": "fast"}, []string{"WAIT_SCALE", `"fast"`, "0.1 to 100"}},
 		{"scale is not finite", nil, map[string]string{"WAIT_SCALE": "NaN"}, []string{"WAIT_SCALE"}},
 		{"scale is zero", nil, map[string]string{"WAIT_SCALE": "0"}, []string{"WAIT_SCALE"}},
+		{"few pairs", nil, map[string]string{"BENCH_PAIRS": "5"}, []string{"BENCH_PAIRS", `"5"`, "6 to 100"}},
+		{"clients in words", nil, map[string]string{"BENCH_CLIENTS": "four"}, []string{"BENCH_CLIENTS", `"four"`, "2 to 64"}},
+		{"placement", nil, map[string]string{"BENCH_PLACEMENT": "near"}, []string{"BENCH_PLACEMENT", `"near"`, "any, same or another"}},
 		{"duration without unit", nil, map[string]string{"BENCH_DURATION": "5"}, []string{"BENCH_DURATION", `"5"`, "5s"}},
 		{"malformed focus", nil, map[string]string{"FOCUS": "RST-(01"}, []string{"FOCUS", "RST-(01", "regular expression"}},
 		{"negative seed", []string{"-seed=-1"}, nil, []string{"-seed", "positive"}},
@@ -252,7 +255,7 @@ func TestCommand(t *testing.T) {
 	full.Select = Select{Labels: "ephemeral && MUST", Focus: "^RST", Seed: 7}
 	full.Deploy = Deploy{Ephemeral: "/srv/eph", Persistent: "/srv/per", MemcachedImage: "memcached:1.6"}
 	full.WaitScale = wait.Scale{All: 2, ByName: map[wait.Name]float64{wait.DeploymentReady: 3}}
-	full.BenchDuration = time.Minute
+	full.Sampling = Sampling{Duration: time.Minute, Pairs: 8, Clients: 2, Place: "another"}
 	full.Rules = Rules{Retries: 2, KnownFailures: "/src/known.yaml", SkipPreflight: []string{"api", "images"}, Exclusive: new(bool)}
 
 	signed := Default("/src")
@@ -270,10 +273,10 @@ func TestCommand(t *testing.T) {
 		{"existing", existing, "RST-01", "make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5"},
 		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
 			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +
-			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s"},
+			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
 		{"everything, focused", full, "RST-02", "make e2e FOCUS=RST-02 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
 			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +
-			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s"},
+			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
 		{"qualification", signed, "", "make e2e QUALIFICATION=1 KNOWN_FAILURES=/srv/known.yaml"},
 		{"qualification, focused", signed, "RST-02", "make e2e FOCUS=RST-02 KNOWN_FAILURES=/srv/known.yaml"},
 	} {

@@ -60,7 +60,7 @@ var settings = []setting{
 		c.Qualification, err = yesOrNo(v)
 		return err
 	}},
-	{"RETRIES", "retries", "further attempts for a failing spec, 0 to 5; one that needs them is reported as flaky (default: 0)", setRetries},
+	{"RETRIES", "retries", "further attempts for a failing spec, 0 to 5; one that needs them is reported as flaky (default: 0)", setCount(func(c *Config) *int { return &c.Retries }, 0, 5)},
 	{"KNOWN_FAILURES", "known-failures", "YAML file with failures that are accepted until a date", func(c *Config, dir, v string) error {
 		c.KnownFailures = absolute(dir, v)
 		return nil
@@ -76,7 +76,16 @@ var settings = []setting{
 		}
 		return err
 	}},
-	{"BENCH_DURATION", "bench-duration", "measured time of one benchmark (default: 5s)", setBenchDuration},
+	{"BENCH_DURATION", "bench-duration", "measured time of one sample of a load, 1s to 10m (default: 2s)", setBenchDuration},
+	{"BENCH_PAIRS", "bench-pairs", "pairs of samples of a comparison with DRAM, 6 to 100 (default: 6)", setCount(func(c *Config) *int { return &c.Sampling.Pairs }, 6, 100)},
+	{"BENCH_CLIENTS", "bench-clients", "load clients of the benchmark with several, 2 to 64 (default: 4)", setCount(func(c *Config) *int { return &c.Sampling.Clients }, 2, 64)},
+	{"BENCH_PLACEMENT", "bench-placement", "node of the load clients, seen from memcached's: any, same or another (default: any)", func(c *Config, _, v string) error {
+		if v != "any" && v != "same" && v != "another" {
+			return errors.New("give any, same or another")
+		}
+		c.Sampling.Place = v
+		return nil
+	}},
 	{"VERBOSE", "verbose", "1: every step of a spec and every fact is printed", func(c *Config, _, v string) (err error) {
 		c.Verbose, err = yesOrNo(v)
 		return err
@@ -126,15 +135,6 @@ func setWaitScale(c *Config, _, v string) (err error) {
 	return err
 }
 
-func setRetries(c *Config, _, v string) error {
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 0 || n > 5 {
-		return errors.New("give a whole number from 0 to 5")
-	}
-	c.Retries = n
-	return nil
-}
-
 func yesOrNo(v string) (bool, error) {
 	yes, err := strconv.ParseBool(v)
 	if err != nil {
@@ -143,12 +143,24 @@ func yesOrNo(v string) (bool, error) {
 	return yes, nil
 }
 
+// setCount is for whole numbers within bounds.
+func setCount(to func(*Config) *int, least, most int) func(*Config, string, string) error {
+	return func(c *Config, _, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("give a whole number from %d to %d", least, most)
+		}
+		*to(c) = n
+		return nil
+	}
+}
+
 func setBenchDuration(c *Config, _, v string) error {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < time.Second || d > 10*time.Minute {
 		return errors.New("give a duration from 1s to 10m, such as 5s")
 	}
-	c.BenchDuration = d
+	c.Sampling.Duration = d
 	return nil
 }
 

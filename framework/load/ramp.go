@@ -42,18 +42,21 @@ type Try struct {
 	Result  Result
 }
 
-// FindRate searches for the highest rate of an open loop at which the latency
-// stays under the limit, no answer is wrong and no request fails. It halves the
+// Runner carries out a load, as Run does.
+type Runner func(context.Context, Options) (Result, error)
+
+// FindRate searches for the highest rate of an open loop, carried out by run, at
+// which the latency stays under the limit, no answer is wrong and no request fails. It halves the
 // distance of the logarithms. The tries are returned in their order; a rate
 // below From was not looked for, and 0 is returned then. observe may be nil.
-func FindRate(ctx context.Context, o Options, ramp Ramp, observe func(Try)) (float64, []Try, error) {
+func FindRate(ctx context.Context, run Runner, o Options, ramp Ramp, observe func(Try)) (float64, []Try, error) {
 	if err := ramp.Validate(); err != nil {
 		return 0, nil, err
 	}
 	var tries []Try
 	holds := func(rate float64) (bool, error) {
 		o.Rate = rate
-		r, err := Run(ctx, o)
+		r, err := run(ctx, o)
 		if err != nil {
 			return false, fmt.Errorf("at %.0f/s: %w", rate, err)
 		}

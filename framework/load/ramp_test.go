@@ -80,7 +80,7 @@ func TestFindRate(t *testing.T) {
 	o := short(realServer(t))
 	o.Duration = 100 * time.Millisecond
 	ramp := Ramp{Percent: 50, Limit: 30 * time.Second, From: 100, To: 200, Precision: 1.05}
-	rate, tries, err := FindRate(t.Context(), o, ramp, nil)
+	rate, tries, err := FindRate(t.Context(), Run, o, ramp, nil)
 	if err != nil || rate != 200 || len(tries) != 2 {
 		t.Errorf("a limit that always holds: %g, %d tries, %v", rate, len(tries), err)
 	}
@@ -89,14 +89,14 @@ func TestFindRate(t *testing.T) {
 	o.Addr = server.addr()
 	server.stalled.Lock()
 	o.Timeout, o.WarmUp = 300*time.Millisecond, 0
-	_, _, err = FindRate(t.Context(), o, ramp, nil)
+	_, _, err = FindRate(t.Context(), Run, o, ramp, nil)
 	server.stalled.Unlock()
 	if err == nil || !strings.Contains(err.Error(), "store the keys") {
 		t.Errorf("a server that does not answer: %v", err)
 	}
 	for _, bad := range []Ramp{{}, {Percent: 99, Limit: time.Second, From: 5, To: 5, Precision: 1.1}, {Percent: 99, Limit: time.Second, From: 1, To: 5, Precision: 1}} {
 		var refused *FieldError
-		if _, _, err := FindRate(t.Context(), o, bad, nil); !errors.As(err, &refused) {
+		if _, _, err := FindRate(t.Context(), Run, o, bad, nil); !errors.As(err, &refused) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}

@@ -37,6 +37,7 @@ var needed = []rule{
 	{"", "namespaces", "get create delete"},
 	{"", "serviceaccounts", "get"},
 	{"", "pods", "get list create delete"},
+	{"", "pods/attach", "create"},
 	{"", "pods/exec", "create"}, // a refused WebSocket falls back to SPDY, which is a POST
 	{"", "pods/log", "get"},
 	{"", "pods/portforward", "create"},
@@ -49,6 +50,7 @@ var needed = []rule{
 	{"apps", "replicasets", "list"},
 	{"apps", "statefulsets", "get"},
 	{"apps", "statefulsets/scale", "patch"},
+	{"batch", "jobs", "get create delete"},
 	{"discovery.k8s.io", "endpointslices", "list"},
 	{"storage.k8s.io", "csidrivers", "get"},
 	{"storage.k8s.io", "csinodes", "list"},

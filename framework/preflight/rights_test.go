@@ -41,7 +41,7 @@ func TestRights(t *testing.T) {
 		state       report.CheckState
 		saw, remedy string
 	}{
-		{"all", without(), report.CheckPassed, "all 68 rights that specs, leak detection and evidence need", ""},
+		{"all", without(), report.CheckPassed, "all 72 rights that specs, leak detection and evidence need", ""},
 		{"exec and scale are missing", without("create /pods/exec", "patch apps/statefulsets/scale", "delete /pods/", "create /pods/"), report.CheckFailed,
 			"missing in all namespaces: create/delete pods, create pods/exec, patch statefulsets.apps/scale",
 			remedy + `[{apiGroups: [""], resources: [pods], verbs: [create, delete]}, {apiGroups: [""], resources: [pods/exec], verbs: [create]}, {apiGroups: ["apps"], resources: [statefulsets/scale], verbs: [patch]}]`},
@@ -49,7 +49,7 @@ func TestRights(t *testing.T) {
 			"missing in all namespaces: create storageclasses.storage.k8s.io, create statefulsets.apps",
 			remedy + `[{apiGroups: ["storage.k8s.io"], resources: [storageclasses], verbs: [create]}, {apiGroups: ["apps"], resources: [statefulsets], verbs: [create]}]`},
 		{"leak detection is blind", without("list /secrets/", "list rbac.authorization.k8s.io/roles/"), report.CheckPassed,
-			"all 36 rights that specs need; some leaks, facts and evidence will be missed without: list secrets, list roles.rbac.authorization.k8s.io", ""},
+			"all 40 rights that specs need; some leaks, facts and evidence will be missed without: list secrets, list roles.rbac.authorization.k8s.io", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := checkRights(t.Context(), subject(t, allowing(test.allowed), deploytest.Inline, ownClass))
@@ -64,7 +64,7 @@ func TestRights(t *testing.T) {
 }
 
 const kinds = `Namespaces|ServiceAccounts|Pods|Services|Events|Nodes|PersistentVolumeClaims|PersistentVolumes|Deployments|ReplicaSets|` +
-	`StatefulSets|EndpointSlices|StorageClasses|CSIDrivers|CSINodes|CSIStorageCapacities|VolumeAttachments|ClusterRoleBindings`
+	`StatefulSets|Jobs|EndpointSlices|StorageClasses|CSIDrivers|CSINodes|CSIStorageCapacities|VolumeAttachments|ClusterRoleBindings`
 
 var (
 	typed       = regexp.MustCompile(`\.(` + kinds + `)\([^()]*\)\.(Get|List|Create|Delete|Patch|Update)\((.*)`)

@@ -141,6 +141,7 @@ func (r *Runner) run(parent context.Context, temp string) error {
 	if err != nil {
 		return err
 	}
+	r.Config.LoadClient = s.client
 	if err := r.Config.WriteFile(s.config()); err != nil {
 		return err
 	}

@@ -21,24 +21,40 @@ import (
 // suite is the compiled test binary of the package with the specs.
 type suite struct {
 	binary string // absolute
+	client string // absolute path of the load client
 	dir    string // where it runs, so that it finds testdata
 	temp   string // for its configuration and the listing
 }
 
-// build compiles the suite into temp.
+// build compiles the suite and its load client into temp.
 func build(ctx context.Context, root, pkg, temp string) (suite, error) {
-	s := suite{binary: filepath.Join(temp, "e2e.test"), dir: filepath.Join(root, pkg), temp: temp}
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", s.binary, pkg)
-	cmd.Dir = root
+	s := suite{binary: filepath.Join(temp, "e2e.test"), client: filepath.Join(temp, "load"), dir: filepath.Join(root, pkg), temp: temp}
+	if err := goBuild(ctx, root, nil, "test", "-c", "-o", s.binary, pkg); err != nil {
+		return suite{}, fmt.Errorf("build the suite: %w", err)
+	}
+	// Small and static, because it is streamed into pods of any image.
+	if err := goBuild(ctx, root, []string{"CGO_ENABLED=0"}, "build", "-trimpath", "-ldflags=-s -w", "-o", s.client, clientPackage); err != nil {
+		return suite{}, fmt.Errorf("build the load client: %w", err)
+	}
+	return s, nil
+}
+
+// clientPackage is the load client, by its path: the suite may be that of
+// another directory.
+const clientPackage = "pmem-memcached-e2e/hack/load"
+
+func goBuild(ctx context.Context, root string, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
 	ownGroup(cmd)
 	cmd.Cancel = func() error { killGroup(cmd); return nil }
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
-			return suite{}, fmt.Errorf("build the suite: %w", context.Cause(ctx))
+			return context.Cause(ctx)
 		}
-		return suite{}, fmt.Errorf("build the suite: go test -c %s: %w\n%s", pkg, err, bytes.TrimSpace(out))
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, bytes.TrimSpace(out))
 	}
-	return s, nil
+	return nil
 }
 
 // list asks the suite for its specs and which of them are selected.

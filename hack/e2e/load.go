@@ -72,7 +72,7 @@ func exitOf(ctx context.Context) int {
 }
 
 func onRamp(ctx context.Context, f loadFlags, stdout, stderr io.Writer) int {
-	rate, _, err := load.FindRate(ctx, f.options, *f.ramp, func(t load.Try) {
+	rate, _, err := load.FindRate(ctx, load.Run, f.options, *f.ramp, func(t load.Try) {
 		word := "holds"
 		if !t.Held {
 			word = "fails: " + t.Why

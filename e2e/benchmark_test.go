@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/bench"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// measuring are the specs of make bench.
+var measuring = []string{"benchmark"}
+
+// benchBudget is enough for samples of some seconds; more are given more time
+// by WAIT_SCALE.
+const benchBudget = 60 * time.Minute
+
+var _ = framework.It(spec.Spec{
+	ID: "BEN-01", Title: "an ephemeral cache beside its twin in DRAM, under seven kinds of load",
+	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
+}, func(ctx context.Context, e *framework.Env) { allScenarios(ctx, e) })
+
+var _ = framework.It(spec.Spec{
+	ID: "BEN-02", Title: "a persistent cache beside its twin in DRAM, under seven kinds of load",
+	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Persistent, Tags: measuring, Budget: benchBudget,
+}, func(ctx context.Context, e *framework.Env) { allScenarios(ctx, e) })
+
+func allScenarios(ctx context.Context, e *framework.Env) {
+	deployments, subjects := twins(ctx, e, deploy.Changes{})
+	limit := min(cacheSize(ctx, e, deployments[0]), cacheSize(ctx, e, deployments[1]))
+	clients, end := loadClients(ctx, e, deployments[0], 1)
+	for _, s := range bench.Scenarios(limit, e.Config.Sampling.Duration) {
+		compareTwins(ctx, e, clients, s, subjects)
+	}
+	end()
+}
+
+var _ = framework.It(spec.Spec{
+	ID: "BEN-03", Title: "the latency of an ephemeral cache and of its twin rises with the rate alike",
+	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
+}, func(ctx context.Context, e *framework.Env) {
+	deployments, subjects := twins(ctx, e, deploy.Changes{})
+	clients, end := loadClients(ctx, e, deployments[0], 1)
+	s := bench.GetHeavy(e.Config.Sampling.Duration)
+	b := report.Benchmark{Name: "latency by rate", Curves: []report.Curve{{Title: "Latency by rate (open loop)", X: "requests a second", Y: "p99 in ms"}}}
+	var raw []bench.Rates
+	for _, subject := range subjects {
+		e.Step("rates of %s", subject.Name)
+		rates, err := clients.Rates(ctx, s, subject)
+		e.NoError(err, "measure %s", subject.Name)
+		raw = append(raw, rates)
+		b.Curves[0].Series = append(b.Curves[0].Series, rates.Series())
+		e.Expect("MC-09", "every request is answered, and rightly", subject.Name, rates.Trouble(), gomega.BeEmpty())
+	}
+	end()
+	b.Setting = fmt.Sprintf("%s; highest rate with p99 up to %s: %s", raw[0].Setting, raw[0].Limit, bench.HighestRates(raw))
+	b.Raw = keepJSON(e, "latency-by-rate", raw)
+	e.Measured(b)
+})
+
+var _ = framework.It(spec.Spec{
+	ID: "BEN-04", Title: "several clients load an ephemeral cache together",
+	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
+}, func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "MC-09", e.Manifest(e.Spec.Profile))
+	s := bench.GetHeavy(e.Config.Sampling.Duration)
+	many := e.Config.Sampling.Clients
+	s.Load.Connections = max(s.Load.Connections, 4*many)
+	throughput := report.Series{Name: onPMEM}
+	for _, n := range []int{1, many} {
+		clients, end := loadClients(ctx, e, d, n)
+		e.Step("load by %d clients", n)
+		p, err := clients.Measure(ctx, s, []bench.Subject{{Name: onPMEM, Addr: serviceAddr(ctx, e, d)}}, bench.Plan{Pairs: e.Config.Sampling.Pairs})
+		e.NoError(err, "measure")
+		end()
+		b := p.Benchmark(s)
+		b.Name = fmt.Sprintf("%d clients", n)
+		b.Raw = keepJSON(e, fmt.Sprintf("clients-%d", n), p)
+		throughput.Points = append(throughput.Points, report.Point{X: float64(n), Y: b.PerSecond()})
+		if n == many {
+			b.Curves = []report.Curve{{Title: "Throughput by clients", X: "clients", Y: "requests a second", Series: []report.Series{throughput}}}
+		}
+		e.Measured(b)
+		e.Expect("MC-09", "every request is answered, and rightly", fmt.Sprintf("%d clients", n), p.Trouble(), gomega.BeEmpty())
+	}
+})
+
+// Times of a load that goes on while the server restarts.
+const (
+	restartAfter = 8 * time.Second
+	restartLoad  = 60 * time.Second
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "BEN-05", Title: "a persistent cache serves every item again soon after its pod was deleted under load",
+	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Persistent, Tags: append([]string{"restart"}, measuring...), Budget: benchBudget,
+}, func(ctx context.Context, e *framework.Env) {
+	deployments, subjects := twins(ctx, e, deploy.Changes{})
+	clients, end := loadClients(ctx, e, deployments[0], 1)
+	s := bench.GetHeavy(e.Config.Sampling.Duration)
+	b := report.Benchmark{Name: "restart", Curves: []report.Curve{{Title: "Around a restart under load", X: "seconds", Y: "a second"}}}
+	curve := &b.Curves[0]
+	var raw []load.Result
+	for i, subject := range subjects {
+		r, dip := restartUnderLoad(ctx, e, clients, deployments[i], s, subject)
+		raw = append(raw, r)
+		curve.Series = append(curve.Series, bench.TimeLine(subject.Name+", values", r.HitTicks, r.Tick))
+		curve.Marks = append(curve.Marks, dip.Marks(subject.Name, restartAfter)...)
+		e.Note("restart, "+subject.Name, dip.String()+"; "+r.String())
+		object := fmt.Sprintf("%s %s/%s", deployments[i].Kind, deployments[i].Namespace, deployments[i].Name)
+		e.Expect("MC-09", "every value is right", object, r.Wrong, gomega.BeZero())
+		e.Expect("MC-09", "the rate of answers comes back ("+dip.String()+")", object, dip.Regains, gomega.BeTrue())
+		if subject.Name == onPMEM {
+			e.Expect("MC-09", "every key is found after the restart, too (misses)", object, r.Misses, gomega.BeZero())
+			b.Setting = fmt.Sprintf("get only, open loop of %.0f requests/s; the pod is deleted after %s; %s", r.Options.Rate, restartAfter, dip)
+		}
+	}
+	end()
+	b.Raw = keepJSON(e, "restart", raw)
+	e.Measured(b)
+})
+
+// restartUnderLoad deletes the pod of d while it is loaded with gets at half of
+// what it bears.
+func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clients, d *deploy.Deployment, s bench.Scenario, subject bench.Subject) (load.Result, bench.Dip) {
+	e.Step("load %s, and restart it", subject.Name)
+	s.Load.Gets, s.Load.Sets, s.Load.MayMiss = 1, 0, true
+	p, err := clients.Measure(ctx, s, []bench.Subject{subject}, bench.Plan{Pairs: 1})
+	e.NoError(err, "find out what %s bears", subject.Name)
+	o := s.Load
+	o.Addr, o.Preloaded, o.Duration = subject.Addr, true, restartLoad
+	o.Rate = p.Measured[0].Closed[0].PerSecond() / 2
+	old := pod(ctx, e, d)
+	r, _, err := clients.Interrupt(ctx, o, restartAfter, func(ctx context.Context) error {
+		pods := e.Cluster.Client.CoreV1().Pods(d.Namespace)
+		if err := pods.Delete(ctx, old.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &old.UID}}); err != nil {
+			return err
+		}
+		return d.Ready(ctx)
+	})
+	e.NoError(err, "restart %s under load", subject.Name)
+	return r, bench.FindDip(r.Ticks, r.Tick, restartAfter)
+}
+
+var _ = framework.It(spec.Spec{
+	ID: "BEN-06", Title: "a restart takes longer with more items, and a larger cache is as fast",
+	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Persistent, Tags: append([]string{"restart"}, measuring...), Budget: benchBudget,
+}, func(ctx context.Context, e *framework.Env) {
+	outage, rate := report.Series{Name: "without an answer"}, report.Series{Name: onPMEM}
+	var raw []load.Result
+	for _, size := range sizes {
+		d := e.Deploy(ctx, "MC-09", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse(size)}))
+		limit := cacheSize(ctx, e, d)
+		clients, end := loadClients(ctx, e, d, 1)
+		s := bench.Filling(limit, e.Config.Sampling.Duration)
+		r, dip := restartUnderLoad(ctx, e, clients, d, s, bench.Subject{Name: fmt.Sprintf("a cache of %d MiB", limit/mib), Addr: serviceAddr(ctx, e, d)})
+		end()
+		raw = append(raw, r)
+		e.Expect("MC-09", "every value is right, and found, before and after the restart", size, r.Wrong+r.Misses, gomega.BeZero())
+		e.Expect("MC-09", "the rate of answers comes back ("+dip.String()+")", size, dip.Regains, gomega.BeTrue())
+		x := float64(limit) / mib
+		outage.Points = append(outage.Points, report.Point{X: x, Y: dip.Outage.Seconds()})
+		rate.Points = append(rate.Points, report.Point{X: x, Y: 2 * r.Options.Rate})
+		e.NoError(d.Delete(ctx), "delete %s", d.Dir)
+		e.NoError(d.DeleteClaims(ctx), "delete the claims of %s", d.Dir)
+	}
+	e.Measured(report.Benchmark{
+		Name: "size of the cache", Setting: "caches filled to four fifths with values of 10 kB, gets only; the pod is deleted while an open loop at half of the throughput goes on",
+		Raw: keepJSON(e, "size-of-the-cache", raw),
+		Curves: []report.Curve{
+			{Title: "Restart by size of the cache", X: "MiB for items", Y: "seconds", Series: []report.Series{outage}},
+			{Title: "Throughput by size of the cache", X: "MiB for items", Y: "requests a second", Series: []report.Series{rate}},
+		},
+	})
+})
+
+// sizes of volumes, each of which fits into the lab.
+var sizes = []string{"100Mi", "300Mi", "600Mi", "1200Mi"}

@@ -94,8 +94,14 @@ func (l *link) err() error {
 
 func (l *link) order(o load.Order) error { return l.orders.Encode(o) }
 
-// letGo ends the orders, upon which the client ends.
-func (l *link) letGo() { _ = l.stdin.Close() }
+// letGo tells the client to end, without waiting for it. The end of its
+// standard input would be enough, but not every container runtime hands it on.
+func (l *link) letGo() {
+	go func() {
+		_ = l.order(load.Order{End: true}) // else it is gone already
+		_ = l.stdin.Close()
+	}()
+}
 
 // tail keeps the last bytes that were written to it.
 type tail struct {

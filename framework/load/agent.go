@@ -14,6 +14,7 @@ import (
 type Order struct {
 	Prepare *Options `json:"prepare,omitempty"`
 	Go      bool     `json:"go,omitempty"`
+	End     bool     `json:"end,omitempty"` // there are no more orders
 }
 
 // Answer is the line that a client writes.
@@ -23,8 +24,8 @@ type Answer struct {
 	Error  string  `json:"error,omitempty"` // why the order could not be carried out
 }
 
-// Serve takes orders until in ends, which is how its master lets go of it: a
-// load that is under way is stopped then. The error is about in and out, or the
+// Serve takes orders until one ends it, or in does because its master has died:
+// a load that is under way is stopped then. The error is about in and out, or the
 // cause of the end of ctx.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	stopped := ctx.Done()
@@ -65,7 +66,7 @@ func readOrders(ctx context.Context, in io.Reader, orders chan<- Order) error {
 	for {
 		var o Order
 		err := dec.Decode(&o)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || err == nil && o.End {
 			return nil
 		}
 		if err != nil {

@@ -84,7 +84,7 @@ func TestServe(t *testing.T) {
 			t.Errorf("%+v: %+v, want %q", test.order, a, test.want)
 		}
 	}
-	_ = m.in.Close()
+	m.order(t, Order{End: true})
 	if err := <-m.done; err != nil {
 		t.Errorf("the end: %v", err)
 	}

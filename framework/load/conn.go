@@ -13,7 +13,7 @@ type conn struct {
 	owner uint64 // among the connections of all loops of a client
 	fd    int
 	state connState
-	retry int64 // when it is down: time of the next attempt to connect
+	retry int64 // when it is down: time of the next attempt to connect; while it connects: of giving up
 
 	// The slots in flight, in the order in which answers come: ring[head&mask]
 	// to ring[(tail-1)&mask].

@@ -16,6 +16,9 @@ const (
 	eventsAt    = 256       // that one call returns
 	maxBacklog  = 1 << 16   // slots of one connection in an open loop
 	reconnectIn = int64(50 * time.Millisecond)
+	// connectIn is how long an attempt to connect anew is left to itself. Behind
+	// a Service the kernel repeats it to the address of a pod that is gone.
+	connectIn   = int64(time.Second)
 	patrolEvery = int64(50 * time.Millisecond)
 	preloadWith = 32 // requests in flight of a connection while keys are stored
 )

@@ -2,12 +2,16 @@ package load
 
 import (
 	"context"
+	"errors"
 	"net"
+	"net/netip"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // realServer starts a memcached on a free port of the loopback device.
@@ -202,4 +206,54 @@ func TestRunThatCannotTakePlace(t *testing.T) {
 	if _, err := Run(t.Context(), Options{}); err == nil || strings.Count(err.Error(), "\n") < 8 {
 		t.Errorf("no options: %v", err)
 	}
+}
+
+// TestServerThatDoesNotTakeConnections restarts a server behind a listener
+// whose queue is full, where the kernel drops attempts to connect.
+func TestServerThatDoesNotTakeConnections(t *testing.T) {
+	addr, command := free(t)
+	first := start(t, addr, command...)
+	o := short(addr)
+	o.MayMiss, o.WarmUp, o.Duration = true, 0, 3*time.Second
+	go func() {
+		<-time.After(300 * time.Millisecond)
+		_ = first.Process.Kill()
+		_ = first.Wait()
+		full, err := fullListener(addr)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		<-time.After(1500 * time.Millisecond)
+		full()
+	}()
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(r.Complaints, "\n"), "connect: no answer") {
+		t.Errorf("attempts to connect were not given up: %s", r)
+	}
+}
+
+// fullListener takes no connections until it is closed.
+func fullListener(addr string) (closeAll func(), err error) {
+	to := netip.MustParseAddrPort(addr)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	closeAll = func() { _ = unix.Close(fd) }
+	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}), unix.Listen(fd, 0))
+	for range 2 { // the queue holds one more than it was told
+		if err == nil {
+			var c int
+			if c, err = dial(to); err == nil {
+				inner := closeAll
+				closeAll = func() { _ = unix.Close(c); inner() }
+			}
+		}
+	}
+	return closeAll, err
 }

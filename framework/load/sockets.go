@@ -56,7 +56,7 @@ func (l *loop) connect(c *conn) error {
 	if err != nil {
 		return err
 	}
-	c.fd, c.state = fd, connecting
+	c.fd, c.state, c.retry = fd, connecting, l.now()+min(connectIn, int64(l.options.Timeout))
 	return l.watch(c, unix.EPOLL_CTL_ADD, unix.EPOLLOUT)
 }
 
@@ -184,6 +184,8 @@ func (l *loop) patrol(now int64) {
 			if err := l.connect(c); err != nil {
 				l.stats.complain("%v", err)
 			}
+		case c.state == connecting && l.phase == running && now >= c.retry:
+			l.lose(c, "connect: no answer")
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (c *Clients) Interrupt(ctx context.Context, o load.Options, after time.Dura
 type Dip struct {
 	Before  float64       // a second, median before the disturbance
 	Outage  time.Duration // longest time without any
-	Back    time.Duration // from the disturbance until the rate was back, and stayed so
+	Back    time.Duration // from the disturbance until the rate was back; 0: it was never lower
 	Regains bool          // it was back before the end
 }
 
@@ -60,17 +60,20 @@ func FindDip(ticks []int64, tick, after time.Duration) Dip {
 		d.Outage = max(d.Outage, time.Duration(idle)*tick)
 	}
 	width := max(int(backOver/tick), 1)
-	from := n // no window that begins here or later is too low
+	low := false
 	for i := n; i+width <= len(ticks); i++ {
 		var sum int64
 		for _, count := range ticks[i : i+width] {
 			sum += count
 		}
-		if float64(sum)/backOver.Seconds() < back*d.Before {
-			from = i + 1
+		enough := float64(sum)/backOver.Seconds() >= back*d.Before
+		if low && enough {
+			d.Back, low = time.Duration(i-n)*tick, false
+			break
 		}
+		low = low || !enough
 	}
-	d.Back, d.Regains = time.Duration(from-n)*tick, from+width <= len(ticks)
+	d.Regains = !low
 	return d
 }
 

@@ -214,7 +214,7 @@ func TestServerThatDoesNotTakeConnections(t *testing.T) {
 	addr, command := free(t)
 	first := start(t, addr, command...)
 	o := short(addr)
-	o.MayMiss, o.WarmUp, o.Duration = true, 0, 3*time.Second
+	o.MayMiss, o.Connections, o.WarmUp, o.Duration = true, 2, 0, 3*time.Second
 	go func() {
 		<-time.After(300 * time.Millisecond)
 		_ = first.Process.Kill()

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"pmem-memcached-e2e/framework/deploy"
@@ -37,6 +38,11 @@ func TestOverlays(t *testing.T) {
 			ports, _ := object(m, "Service")["spec"].(map[string]any)["ports"].([]any)
 			return len(ports) == 1 && ports[0].(map[string]any)["targetPort"] == int64(11212)
 		}},
+		{"broken/items-flushed", "Deployment", func(m *deploy.Manifest) bool { return len(containers(m)) == 2 }},
+		{"broken/slow-on-persistent-memory", "Deployment", func(m *deploy.Manifest) bool {
+			c := command(m)
+			return len(c) == 3 && strings.Contains(c[2].(string), "tmpfs")
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.dir, func(t *testing.T) {
@@ -51,16 +57,22 @@ func TestOverlays(t *testing.T) {
 	}
 }
 
-// command is that of the first container of the workload.
+// command is that of the container memcached.
 func command(m *deploy.Manifest) []any {
+	for _, item := range containers(m) {
+		if c, _ := item.(map[string]any); c["name"] == deploy.Container {
+			words, _ := c["command"].([]any)
+			return words
+		}
+	}
+	return nil
+}
+
+func containers(m *deploy.Manifest) []any {
 	template, _ := object(m, m.Kind)["spec"].(map[string]any)["template"].(map[string]any)
 	pod, _ := template["spec"].(map[string]any)
-	containers, _ := pod["containers"].([]any)
-	if len(containers) == 0 {
-		return nil
-	}
-	c, _ := containers[0].(map[string]any)["command"].([]any)
-	return c
+	list, _ := pod["containers"].([]any)
+	return list
 }
 
 // object is the first of its kind in a manifest.

@@ -256,6 +256,30 @@ func times(a, b float64) string {
 // tail is the percentile of latencies that is compared.
 const tail = 99
 
+// compareRatios compares the ratios to the twin, which depend less on the
+// machine than what they were made of.
+func compareRatios(what string, was, now Benchmark) []Change {
+	var changes []Change
+	for _, c := range now.Comparisons {
+		i := slices.IndexFunc(was.Comparisons, func(o Comparison) bool { return o.Metric == c.Metric })
+		if i < 0 || c.Pairs == 0 || was.Comparisons[i].Pairs == 0 {
+			continue
+		}
+		before := was.Comparisons[i]
+		note := "no change shown"
+		switch {
+		case len(was.Invalid) > 0 || len(now.Invalid) > 0:
+			note = "in doubt"
+		case c.High < before.Low && c.Better == Higher, c.Low > before.High && c.Better == Lower:
+			note = "worse"
+		case c.High < before.Low, c.Low > before.High:
+			note = "better"
+		}
+		changes = append(changes, Change{What: what + " " + c.Metric + ", ratio to the twin", Old: before.Range(), New: c.Range(), Note: note})
+	}
+	return changes
+}
+
 func compareBenchmarks(a, b Document) []Change {
 	type key struct {
 		name    string
@@ -272,6 +296,10 @@ func compareBenchmarks(a, b Document) []Change {
 			continue
 		}
 		what := fmt.Sprintf("%s (%s)", now.Name, now.Profile)
+		if ratios := compareRatios(what, was, now); len(ratios) > 0 {
+			changes = append(changes, ratios...) // figures of two runs would say less
+			continue
+		}
 		changes = append(changes, Change{What: what + " throughput", Old: fmt.Sprintf("%.0f/s", was.PerSecond()),
 			New: fmt.Sprintf("%.0f/s", now.PerSecond()), Note: times(now.PerSecond(), was.PerSecond())})
 		for _, l := range now.Latencies {

@@ -203,3 +203,32 @@ func TestBenchmarksThatCannotBeCompared(t *testing.T) {
 		t.Errorf("%+v", changes)
 	}
 }
+
+// TestRatiosAreCompared takes ratios to the twin where both reports have them.
+func TestRatiosAreCompared(t *testing.T) {
+	doc := func(b Benchmark) Document { return Document{Benchmarks: []Benchmark{b}} }
+	was := compared("requests/s", Higher, 0.94, 0.95, 0.96)
+	invalid := compared("requests/s", Higher, 0.8, 0.82, 0.85)
+	invalid.Invalid = []string{"the client was the bottleneck"}
+	for _, tt := range []struct {
+		name string
+		was  Benchmark
+		now  Benchmark
+		want Change // without What
+	}{
+		{"the intervals overlap", was, compared("requests/s", Higher, 0.9, 0.93, 0.95), Change{Old: "0.95 (0.94-0.96)", New: "0.93 (0.90-0.95)", Note: "no change shown"}},
+		{"below", was, compared("requests/s", Higher, 0.8, 0.82, 0.85), Change{Old: "0.95 (0.94-0.96)", New: "0.82 (0.80-0.85)", Note: "worse"}},
+		{"above", was, compared("requests/s", Higher, 1.1, 1.2, 1.3), Change{Old: "0.95 (0.94-0.96)", New: "1.20 (1.10-1.30)", Note: "better"}},
+		{"latency above", compared("p99", Lower, 0.9, 1, 1.1), compared("p99", Lower, 1.2, 1.3, 1.4), Change{Old: "1.00 (0.90-1.10)", New: "1.30 (1.20-1.40)", Note: "worse"}},
+		{"latency below", compared("p99", Lower, 0.9, 1, 1.1), compared("p99", Lower, 0.6, 0.7, 0.8), Change{Old: "1.00 (0.90-1.10)", New: "0.70 (0.60-0.80)", Note: "better"}},
+		{"invalid", was, invalid, Change{Old: "0.95 (0.94-0.96)", New: "0.82 (0.80-0.85)", Note: "in doubt"}},
+	} {
+		tt.want.What = "get-heavy (ephemeral) " + tt.was.Comparisons[0].Metric + ", ratio to the twin"
+		if got := compareBenchmarks(doc(tt.was), doc(tt.now)); len(got) != 1 || got[0] != tt.want {
+			t.Errorf("%s: %+v, want %+v and no absolute figures", tt.name, got, tt.want)
+		}
+	}
+	if got := compareBenchmarks(doc(was), doc(compared("p99", Lower, 1, 1, 1))); len(got) != 1 || got[0].What != "get-heavy (ephemeral) throughput" {
+		t.Errorf("without a metric in common: %+v, want absolute figures", got)
+	}
+}

@@ -27,8 +27,17 @@ type Document struct {
 	Waits        []wait.Record       `yaml:"waits"`        // outside of the specs
 	Known        []KnownFailure      `yaml:"knownFailures"`
 	Benchmarks   []Benchmark         `yaml:"benchmarks"`
-	Evidence     []File              `yaml:"evidence"` // every file below the evidence directory
+	Baseline     []BaselineEntry     `yaml:"baseline,omitempty"` // in the order of its file
+	Evidence     []File              `yaml:"evidence"`           // every file below the evidence directory
 }
+
+// Purpose is what a run is for.
+type Purpose string
+
+const (
+	Conformance Purpose = "conformance" // as is a run that does not say
+	Measuring   Purpose = "benchmark"   // its specs are the benchmarks
+)
 
 // Run says what was run, and how.
 type Run struct {
@@ -36,6 +45,7 @@ type Run struct {
 	Version       string            `yaml:"version"` // of this project: revision of the source, and whether it was changed
 	Started       time.Time         `yaml:"started"`
 	Ended         time.Time         `yaml:"ended"`
+	Purpose       Purpose           `yaml:"purpose,omitempty"`
 	Command       string            `yaml:"command"`  // that repeats the run
 	Provider      string            `yaml:"provider"` // of the cluster: lab or existing
 	Host          string            `yaml:"host"`     // API server
@@ -52,6 +62,7 @@ type Run struct {
 type Result string
 
 const (
+	AllMeasured     Result = "MEASURED" // of a benchmark run: all that was selected has been measured
 	Conformant      Result = "CONFORMANT"
 	ConformantKnown Result = "CONFORMANT EXCEPT KNOWN FAILURES"
 	NotConformant   Result = "NOT CONFORMANT"
@@ -64,7 +75,7 @@ const (
 type Verdict struct {
 	Result   Result           `yaml:"result"`
 	ExitCode int              `yaml:"exitCode"`
-	Reasons  []string         `yaml:"reasons"` // why it is not CONFORMANT, one line each, the weightiest first
+	Reasons  []string         `yaml:"reasons"` // why it is not CONFORMANT or MEASURED, one line each, the weightiest first
 	Profiles []ProfileVerdict `yaml:"profiles"`
 }
 
@@ -114,26 +125,29 @@ type RequirementResult struct {
 
 // SpecResult is a spec with its outcome.
 type SpecResult struct {
-	ID       string        `yaml:"id"`
-	Title    string        `yaml:"title"`
-	Level    spec.Level    `yaml:"level"`
-	Profile  spec.Profile  `yaml:"profile"`
-	Covers   []spec.ReqID  `yaml:"covers"`
-	Outcome  spec.Outcome  `yaml:"outcome"`
-	Reason   string        `yaml:"reason,omitempty"`   // one line; empty when passed
-	Known    string        `yaml:"known,omitempty"`    // link of the known failure that it is
-	Failures []Failure     `yaml:"failures,omitempty"` // in the order in which they were found
-	Examined []spec.ReqID  `yaml:"examined,omitempty"`
-	Complete bool          `yaml:"complete"` // the body came to its end
-	Leaks    []Leak        `yaml:"leaks,omitempty"`
-	Started  time.Time     `yaml:"started,omitempty"`
-	Took     time.Duration `yaml:"took"`
-	Attempts int           `yaml:"attempts"` // more than 1: flaky
-	Steps    []string      `yaml:"steps,omitempty"`
-	Waits    []wait.Record `yaml:"waits,omitempty"`
-	Notes    []Note        `yaml:"notes,omitempty"`
-	Evidence string        `yaml:"evidence,omitempty"` // directory, relative to the report
-	Again    string        `yaml:"again,omitempty"`    // the command that repeats it
+	ID      string       `yaml:"id"`
+	Title   string       `yaml:"title"`
+	Level   spec.Level   `yaml:"level"`
+	Profile spec.Profile `yaml:"profile"`
+	Covers  []spec.ReqID `yaml:"covers"`
+	// Benchmark says that the spec measures. Such a spec, like one that does
+	// not, is skipped in a run of the other purpose, and then not missed.
+	Benchmark bool          `yaml:"benchmark,omitempty"`
+	Outcome   spec.Outcome  `yaml:"outcome"`
+	Reason    string        `yaml:"reason,omitempty"`   // one line; empty when passed
+	Known     string        `yaml:"known,omitempty"`    // link of the known failure that it is
+	Failures  []Failure     `yaml:"failures,omitempty"` // in the order in which they were found
+	Examined  []spec.ReqID  `yaml:"examined,omitempty"`
+	Complete  bool          `yaml:"complete"` // the body came to its end
+	Leaks     []Leak        `yaml:"leaks,omitempty"`
+	Started   time.Time     `yaml:"started,omitempty"`
+	Took      time.Duration `yaml:"took"`
+	Attempts  int           `yaml:"attempts"` // more than 1: flaky
+	Steps     []string      `yaml:"steps,omitempty"`
+	Waits     []wait.Record `yaml:"waits,omitempty"`
+	Notes     []Note        `yaml:"notes,omitempty"`
+	Evidence  string        `yaml:"evidence,omitempty"` // directory, relative to the report
+	Again     string        `yaml:"again,omitempty"`    // the command that repeats it
 }
 
 // Failure is one thing that broke. Without a requirement it is about what the
@@ -199,7 +213,7 @@ type Benchmark struct {
 	Comparisons []Comparison `yaml:"comparisons,omitempty"` // with the twin
 	Curves      []Curve      `yaml:"curves,omitempty"`
 	Invalid     []string     `yaml:"invalid,omitempty"` // why the figures say little, one line each
-	Raw         string       `yaml:"raw,omitempty"`     // file with every histogram, relative to the report
+	Raw         string       `yaml:"raw,omitempty"`     // file of the evidence with every histogram, relative to the report
 }
 
 // Twin is what was measured beside the deployment under test.

@@ -25,7 +25,7 @@ const digestKey = "digest: sha256:"
 func Encode(d Document) ([]byte, error) {
 	body, err := yaml.MarshalWithOptions(d,
 		text[string](), text[spec.ReqID](), text[spec.Level](), text[spec.Profile](), text[spec.Outcome](),
-		text[wait.Name](), text[Result](), text[CheckState]())
+		text[wait.Name](), text[Result](), text[CheckState](), text[Purpose](), text[BaselineState]())
 	if err != nil {
 		return nil, fmt.Errorf("encode the report: %w", err)
 	}

@@ -1,15 +1,11 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"slices"
 	"time"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
 
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -33,51 +29,23 @@ func ReadKnown(path string, today time.Time, c spec.Catalogue) ([]KnownFailure, 
 	if err != nil {
 		return nil, fmt.Errorf("read the known failures: %w", err)
 	}
-	f := form{name: path}
-	root, err := f.parse(data)
-	if err != nil || root == nil {
-		return nil, err
-	}
-	list, ok := root.(*ast.SequenceNode)
-	if !ok {
-		return nil, f.check(root, "", new([]knownEntry))
-	}
 	var known []KnownFailure
-	var errs []error
-	for i, node := range list.Values {
-		var e knownEntry
-		if err := f.check(node, fmt.Sprintf("[%d]", i), &e); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if err := yaml.NodeToValue(node, &e, yaml.Strict()); err != nil {
-			errs = append(errs, f.located(err))
-			continue
-		}
-		at := lines(node)
+	err = readList(path, data, func(e knownEntry, at map[string]int, line int) (errs []error) {
 		for _, d := range e.defects(today, c) {
 			errs = append(errs, fmt.Errorf("%s:%d: %s is %q: %s", path, at[d.key], d.key, d.value, d.remedy))
 		}
-		k := KnownFailure{Spec: e.Spec, Requirement: e.Requirement, Link: e.Link, Expires: e.Expires, Reason: e.Reason, Line: f.line(node)}
+		k := KnownFailure{Spec: e.Spec, Requirement: e.Requirement, Link: e.Link, Expires: e.Expires, Reason: e.Reason, Line: line}
 		same := func(o KnownFailure) bool { return o.Spec == k.Spec && o.Requirement == k.Requirement }
 		if twin := slices.IndexFunc(known, same); twin >= 0 {
 			errs = append(errs, fmt.Errorf("%s:%d: requirement is %q: the entry at line %d has it for %s already; remove one", path, at["requirement"], k.Requirement, known[twin].Line, k.Spec))
 		}
 		known = append(known, k)
-	}
-	if err := errors.Join(errs...); err != nil {
+		return errs
+	})
+	if err != nil {
 		return nil, err
 	}
 	return known, nil
-}
-
-// lines are those of the keys of a mapping.
-func lines(n ast.Node) map[string]int {
-	at := map[string]int{}
-	for _, pair := range pairs(n) {
-		at[name(pair)] = pair.Key.GetToken().Position.Line
-	}
-	return at
 }
 
 type defect struct{ key, value, remedy string }
@@ -96,7 +64,7 @@ func (e knownEntry) defects(today time.Time, c spec.Catalogue) []defect {
 	} else if i >= 0 && !slices.Contains(c.Specs[i].Covers, e.Requirement) {
 		bad("requirement", string(e.Requirement), "spec %s does not cover it; it covers %s", e.Spec, words(c.Specs[i].Covers))
 	}
-	if u, err := url.Parse(e.Link); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	if !isLink(e.Link) {
 		bad("link", e.Link, "give the address where the failure is followed up, such as https://example.org/issues/1")
 	}
 	if day, err := time.ParseInLocation(time.DateOnly, e.Expires, today.Location()); err != nil {
@@ -108,6 +76,11 @@ func (e knownEntry) defects(today time.Time, c spec.Catalogue) []defect {
 		bad("reason", e.Reason, "say why the failure is accepted")
 	}
 	return found
+}
+
+func isLink(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // accept marks the specs whose failure is known, and tells which of the known

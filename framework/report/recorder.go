@@ -63,6 +63,11 @@ func (r *Recorder) Known(known []KnownFailure) {
 	r.locked(func() { r.doc.Known = slices.Clone(known) })
 }
 
+// Baseline sets what benchmarks are compared with.
+func (r *Recorder) Baseline(baseline []BaselineEntry) {
+	r.locked(func() { r.doc.Baseline = slices.Clone(baseline) })
+}
+
 // Trouble adds something that went wrong outside of the specs. Of several
 // lines one is made; what is told twice is kept once.
 func (r *Recorder) Trouble(text string) {
@@ -103,6 +108,7 @@ func (r *Recorder) record(e Event) {
 		r.over = true
 	case SpecStarted:
 		r.attempts[e.Spec]++
+		r.doc.Benchmarks = slices.DeleteFunc(slices.Clone(r.doc.Benchmarks), func(b Benchmark) bool { return b.Spec == e.Spec })
 		r.running[e.Spec] = &progress{started: e.Time}
 	case SpecEnded:
 		delete(r.running, e.Result.ID)
@@ -150,6 +156,7 @@ func (r *Recorder) Finish(ended time.Time, evidence []File) Document {
 	}
 	d.Requirements = requirementResults(r.catalogue.Requirements, d.Specs)
 	d.accept()
+	d.compareBaseline()
 	d.Verdict = d.judge()
 	return d
 }
@@ -196,6 +203,7 @@ func (r *Recorder) result(p spec.Planned) SpecResult {
 		res = SpecResult{Outcome: p.Outcome, Reason: p.Why}
 	}
 	res.ID, res.Title, res.Level, res.Profile, res.Covers = p.ID, p.Title, p.Level, p.Profile, solid(p.Covers)
+	res.Benchmark = p.Measures()
 	return res.settled()
 }
 

@@ -73,7 +73,11 @@ func (d Document) Validate() error {
 	if d.Run.Ended.Before(d.Run.Started) {
 		c.bad("run.ended is %s, want a time after run.started, %s", d.Run.Ended.Format(time.RFC3339), d.Run.Started.Format(time.RFC3339))
 	}
+	if p := d.Run.Purpose; p != "" && p != Conformance && p != Measuring {
+		c.bad("run.purpose is %q, want %s or %s", p, Conformance, Measuring)
+	}
 	c.specs(d)
+	c.benchmarks(d)
 	c.derived(d)
 	for _, k := range d.Known {
 		if day := d.Run.Started.Format(time.DateOnly); k.Expires < day {
@@ -109,6 +113,9 @@ func (c *checker) specs(d Document) {
 		seen[s.ID] = true
 		if why := s.contradiction(); why != "" {
 			c.bad("spec %s: outcome is %q, but %s", s.ID, s.Outcome, why)
+		}
+		if d.apart(s) && s.Outcome != spec.Skipped {
+			c.bad("spec %s: outcome is %q, want %q, because it does not belong to a run of this purpose", s.ID, s.Outcome, spec.Skipped)
 		}
 		if s.Outcome != spec.Passed && s.Reason == "" {
 			c.bad("spec %s: outcome is %q, want a reason", s.ID, s.Outcome)
@@ -154,6 +161,12 @@ func (c *checker) derived(d Document) {
 	for i, k := range want.Known {
 		if !reflect.DeepEqual(d.Known[i].Met, k.Met) {
 			c.bad("the known failure of %s in %s: met is %s, from the specs follows %s", k.Requirement, k.Spec, met(d.Known[i]), met(k))
+		}
+	}
+	want.compareBaseline()
+	for i, e := range want.Baseline {
+		if got := d.Baseline[i]; !reflect.DeepEqual(got, e) {
+			c.bad("the baseline of %s: state is %q (%s), from the benchmarks follows %q (%s)", e.Name(), got.State, got.Against(), e.State, e.Against())
 		}
 	}
 	c.verdict(d.Verdict, want.judge())
@@ -224,6 +237,32 @@ func (c *checker) reasons(of string, got, want []string) {
 	}
 }
 
+// benchmarks checks what a comparison with the twin has to be like, and that
+// the raw figures are among the evidence, whose digests are kept.
+func (c *checker) benchmarks(d Document) {
+	for _, b := range d.Benchmarks {
+		if b.Raw != "" && !slices.ContainsFunc(d.Evidence, func(f File) bool { return f.Path == b.Raw }) {
+			c.bad("benchmark %s (%s): raw is %q, want a file of the evidence", b.Name, b.Profile, b.Raw)
+		}
+		for _, m := range b.Comparisons {
+			bad := func(format string, args ...any) {
+				c.bad("benchmark %s (%s): %s: %s", b.Name, b.Profile, m.Metric, fmt.Sprintf(format, args...))
+			}
+			if m.Better != Higher && m.Better != Lower {
+				bad("better is %q, want %s or %s", m.Better, Higher, Lower)
+			}
+			if !(0 <= m.Low && m.Low <= m.Ratio && m.Ratio <= m.High) {
+				bad("ratio is %g with the interval from %g to %g, want it within", m.Ratio, m.Low, m.High)
+			}
+			if b.Twin == nil {
+				bad("the benchmark has no twin")
+			} else if n := min(len(b.Samples), len(b.Twin.Samples)); m.Pairs < 0 || m.Pairs > n && n > 0 {
+				bad("pairs is %d, there are samples for %d", m.Pairs, n)
+			}
+		}
+	}
+}
+
 func (c *checker) qualification(d Document) {
 	bad := func(format string, args ...any) { c.bad("qualification: "+format, args...) }
 	if d.Run.Retries > 0 {
@@ -232,6 +271,9 @@ func (c *checker) qualification(d Document) {
 	if d.Run.Selection != "" {
 		bad("run.selection is %q, want none", d.Run.Selection)
 	}
+	if d.Run.Purpose == Measuring {
+		bad("run.purpose is %q, want %s", d.Run.Purpose, Conformance)
+	}
 	if d.Run.Interrupted {
 		bad("run.interrupted is true, want a run that came to its end")
 	}
@@ -239,7 +281,7 @@ func (c *checker) qualification(d Document) {
 		if s.Attempts > 1 {
 			bad("spec %s: attempts is %d, want 1", s.ID, s.Attempts)
 		}
-		if s.Outcome == spec.Skipped {
+		if s.Outcome == spec.Skipped && !d.apart(s) {
 			bad("spec %s: outcome is %q, want every spec to be selected", s.ID, s.Outcome)
 		}
 	}

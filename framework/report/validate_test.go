@@ -23,6 +23,9 @@ func TestValidReports(t *testing.T) {
 	if err := r.Finish(at(60), nil).Validate(); err != nil {
 		t.Errorf("a qualification: %v", err)
 	}
+	if err := ValidateFile(stored(t, regressed().Finish(at(60), []File{{Path: "evidence/RST-01/pod.yaml", Size: 6, SHA256: digest([]byte("a pod\n"))}}))); err != nil {
+		t.Errorf("a benchmark run: %v", err)
+	}
 }
 
 // TestValidateRefuses checks the messages as a whole, of reports whose digest
@@ -38,6 +41,11 @@ func TestValidateRefuses(t *testing.T) {
 	changed := func(change func(*Document)) Document {
 		d := eventfulDocument()
 		d.Specs, d.Known, d.Requirements = slices.Clone(d.Specs), slices.Clone(d.Known), slices.Clone(d.Requirements)
+		change(&d)
+		return d
+	}
+	measured := func(change func(*Document)) Document {
+		d := regressed().Finish(at(60), nil)
 		change(&d)
 		return d
 	}
@@ -77,6 +85,21 @@ func TestValidateRefuses(t *testing.T) {
 		{"a stale known failure is kept back", changed(func(d *Document) { d.Known = append(d.Known, accepted("EPH-01", "EPH-01")) })},
 		{"a known failure that was not seen", changed(func(d *Document) { d.Known[0].Met = &no })},
 		{"an expired known failure", changed(func(d *Document) { d.Known[0].Expires = "2026-01-01" })},
+		{"an unknown purpose", changed(func(d *Document) { d.Run.Purpose = "fun" })},
+		{"another purpose", changed(func(d *Document) { d.Run.Purpose = Measuring })},
+		{"a spec is called a benchmark", changed(func(d *Document) { d.Specs[1].Benchmark = true })},
+		{"a regression is kept back", measured(func(d *Document) { d.Baseline = nil })},
+		{"a regression is called held", measured(func(d *Document) { d.Baseline[0].State = Held })},
+		{"another ratio in the baseline", measured(func(d *Document) { d.Baseline[0].Measured = nil })},
+		{"a better benchmark", measured(func(d *Document) { d.Benchmarks[0].Comparisons[0].High = 1 })},
+		{"a comparison that is none", measured(func(d *Document) {
+			c := &d.Benchmarks[0].Comparisons[0]
+			c.Better, c.Low, c.Pairs = "more", 0.9, 9
+		})},
+		{"raw figures elsewhere", measured(func(d *Document) { d.Benchmarks[0].Raw = "bench/get-heavy.json" })},
+		{"a comparison without a twin", measured(func(d *Document) { d.Benchmarks[0].Twin = nil })},
+		{"a benchmark run is called conformant", measured(func(d *Document) { d.Baseline, d.Verdict.Result = nil, Conformant })},
+		{"qualification with the purpose to measure", measured(func(d *Document) { d.Run.Qualification = true })},
 		{"qualification with retries", qualification(func(r *Recorder) { r.Run(func(run *Run) { run.Retries = 2 }) })},
 		{"qualification with a selection", qualification(func(r *Recorder) { r.Run(func(run *Run) { run.Selection = `LABELS="MUST"` }) })},
 		{"qualification that was interrupted", qualification(func(r *Recorder) { r.Run(func(run *Run) { run.Interrupted = true }) })},
@@ -101,6 +124,39 @@ func TestValidateRefuses(t *testing.T) {
 		fmt.Fprintf(&got, "# %s\n%v\n\n", tt.name, err)
 	}
 	golden.Check(t, "validate-errors.txt", []byte(got.String()))
+}
+
+// regressed is a benchmark run that is worse than its baseline.
+func regressed() *Recorder {
+	r := NewRecorder(Run{Started: start, Purpose: Measuring}, catalogue())
+	plan := planned(map[string]spec.Outcome{"DRV-01": spec.Skipped, "RST-01": spec.Skipped, "RST-02": spec.Skipped, "RST-03": spec.Skipped})
+	for i := range plan {
+		if plan[i].ID == "EPH-01" {
+			plan[i].Tags = []string{spec.BenchmarkTag}
+		}
+	}
+	r.Plan(plan)
+	r.Baseline([]BaselineEntry{getHeavy()})
+	r.Record(Event{Kind: SuiteStarted, Time: at(1)})
+	r.Record(Event{Kind: SpecStarted, Spec: "EPH-01", Time: at(2)})
+	slow, result := compared("requests/s", Higher, 0.8, 0.82, 0.85), passing("EPH-01")
+	slow.Spec = "EPH-01"
+	r.Record(Event{Kind: Measured, Spec: "EPH-01", Benchmark: &slow, Time: at(3)})
+	r.Record(Event{Kind: SpecEnded, Spec: "EPH-01", Result: &result, Time: at(4)})
+	r.Record(Event{Kind: SuiteEnded, Time: at(5)})
+	return r
+}
+
+// TestMeasuredAgain keeps what the last attempt has measured.
+func TestMeasuredAgain(t *testing.T) {
+	r := regressed()
+	r.Record(Event{Kind: SpecStarted, Spec: "EPH-01", Time: at(6)})
+	if d := r.Finish(at(60), nil); len(d.Benchmarks) != 0 || d.Baseline[0].State != NotMeasured {
+		t.Errorf("benchmarks %v and baseline %v of an attempt that came to nothing", d.Benchmarks, d.Baseline)
+	}
+	if err := r.Finish(at(60), nil).Validate(); err != nil {
+		t.Errorf("Validate() = %v", err)
+	}
 }
 
 // TestTampering changes every line of a report, and its evidence in every way.

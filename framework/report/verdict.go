@@ -16,15 +16,19 @@ const (
 	ExitInterrupted   = 130
 )
 
-// Weight orders results, the worst highest.
+// Weight orders results, the worst highest. What is the best of a run does not
+// depend on its purpose.
 func (r Result) Weight() int {
+	if r == AllMeasured {
+		r = Conformant
+	}
 	return slices.Index([]Result{NotExamined, Conformant, ConformantKnown, LeakedOnly, Undetermined, NotConformant}, r)
 }
 
 // ExitCode is that of a run that was not interrupted.
 func (r Result) ExitCode() int {
 	switch r {
-	case Conformant, ConformantKnown:
+	case Conformant, ConformantKnown, AllMeasured:
 		return ExitConformant
 	case NotConformant:
 		return ExitNotConformant
@@ -98,6 +102,7 @@ func (d Document) around() []finding {
 			findings = append(findings, find(Undetermined, "the known failure of %s in %s was not seen: remove its entry", k.Requirement, k.Spec))
 		}
 	}
+	findings = append(findings, d.offBaseline()...)
 	for _, l := range d.Leaks {
 		findings = append(findings, find(LeakedOnly, "left behind: %s", l))
 	}
@@ -121,7 +126,11 @@ func (d Document) profiles() []spec.Profile {
 
 func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding) {
 	v := ProfileVerdict{Profile: profile, Counts: map[spec.Outcome]int{}, Reasons: []string{}}
-	levels := d.levels()
+	levels, best := d.levels(), Conformant
+	measuring := d.Run.Purpose == Measuring
+	if measuring {
+		levels, best = nil, AllMeasured // what does not pass was not measured, whatever its level
+	}
 	var findings []finding
 	var skipped []string  // of level MUST
 	var idle []SpecResult // not run
@@ -130,13 +139,16 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 		if s.Profile != profile {
 			continue
 		}
+		if measuring {
+			s.Level = spec.Must
+		}
 		total++
 		v.Counts[s.Outcome]++
 		findings = append(findings, s.findings(levels)...)
 		if s.Outcome == spec.NotRun {
 			idle = append(idle, s)
 		}
-		if s.Outcome == spec.Skipped && s.Level != spec.Should {
+		if s.Outcome == spec.Skipped && s.Level != spec.Should && !measuring && !d.apart(s) {
 			skipped = append(skipped, s.ID)
 		}
 	}
@@ -154,7 +166,10 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 	if len(skipped) > 0 {
 		findings = append(findings, find(Undetermined, "%d MUST specs were skipped on request: %s", len(skipped), words(skipped)))
 	}
-	v.Result, v.Reasons = conclude(Conformant, findings)
+	if measuring {
+		findings = asMeasured(findings)
+	}
+	v.Result, v.Reasons = conclude(best, findings)
 	return v, findings
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -40,6 +41,10 @@ const (
 	InlineVolume Feature = "inline-volume" // the driver makes CSI ephemeral inline volumes
 	NodeAccess   Feature = "node-access"   // the driver's node pod can be asked about the node
 )
+
+// BenchmarkTag is the tag of specs that measure. They take long, and run when
+// they are asked for.
+const BenchmarkTag = "benchmark"
 
 // Spec describes one spec. The body lives beside it, see framework.It.
 type Spec struct {
@@ -105,6 +110,9 @@ func (s Spec) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Measures reports whether s is a benchmark.
+func (s Spec) Measures() bool { return slices.Contains(s.Tags, BenchmarkTag) }
 
 // Labels are the words by which s can be selected: id, level, profile, tags
 // and requirement ids, each once.

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -145,11 +146,11 @@ func (f *facts) machine(driver *pmem.NodeDriver, p pmem.Platform) {
 	}
 	add(pmem.PartProcessor, "processor", p.CPU, "/proc/cpuinfo")
 	add(pmem.PartFirmware, "machine", p.Machine, "/sys/class/dmi/id")
-	add("", "accelerator", orUnknown(p.Accelerator), "/proc/cpuinfo, dmesg, clock sources")
+	add("", report.FactAccelerator, orUnknown(p.Accelerator), "/proc/cpuinfo, dmesg, clock sources")
 
 	e, what := p.Emulation()
-	f.add(group, "persistent memory is emulated", string(e), from+"ndctl list -B, /proc/cmdline, /proc/cpuinfo")
-	add(pmem.PartBuses, "persistent memory", what, "ndctl list -BDRi, /proc/cmdline, /proc/cpuinfo, /sys/class/dmi/id")
+	f.add(group, report.FactEmulated, string(e), from+"ndctl list -B, /proc/cmdline, /proc/cpuinfo")
+	add(pmem.PartBuses, report.FactMemory, what, "ndctl list -BDRi, /proc/cmdline, /proc/cpuinfo, /sys/class/dmi/id")
 	for _, bus := range p.Buses {
 		for _, r := range bus.Regions {
 			f.add(group, "region "+r.Dev, fmt.Sprintf("%s %s by %s", size(r.Size), r.Type, bus.Provider), from+"ndctl list -BDRi")

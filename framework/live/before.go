@@ -65,16 +65,16 @@ var highlights = []struct {
 	{"driver", "device mode", func(v string) string { return "mode " + v }},
 	{"memcached", "version", func(v string) string { return "memcached " + v }},
 	{"cluster", "nodes", func(v string) string { return "nodes " + v }},
-	{"node", "persistent memory is emulated", func(v string) string {
+	{"node", report.FactEmulated, func(v string) string {
 		switch v {
-		case "true":
+		case report.FactYes:
 			return "emulated pmem"
-		case "false":
+		case report.FactNo:
 			return "real pmem"
 		}
 		return "pmem " + v
 	}},
-	{"node", "accelerator", func(v string) string { return "accelerator " + v }},
+	{"node", report.FactAccelerator, func(v string) string { return "accelerator " + v }},
 }
 
 // Facts tells what was found out: the gist, or with Verbose all of it.

@@ -32,6 +32,12 @@ func junitXML(doc report.Document) ([]byte, error) {
 	for _, f := range doc.Facts {
 		run.AddProperty(f.Group+": "+f.Name, f.Value)
 	}
+	for _, b := range doc.Benchmarks {
+		run.AddProperty(fmt.Sprintf("benchmark %s (%s)", b.Name, b.Profile), figures(b))
+	}
+	for _, e := range doc.Baseline {
+		run.AddProperty("baseline "+e.Name(), string(e.State)+": "+e.Against())
+	}
 	verdict := junit.Testcase{Name: "verdict " + string(doc.Verdict.Result), Classname: "run", Time: number(doc.Run.Ended.Sub(doc.Run.Started))}
 	if doc.Verdict.ExitCode != report.ExitConformant {
 		verdict.Error = &junit.Result{Message: string(doc.Verdict.Result), Type: string(doc.Verdict.Result), Data: strings.Join(doc.Verdict.Reasons, "\n")}

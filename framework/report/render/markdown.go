@@ -52,6 +52,21 @@ func markdown(doc report.Document) ([]byte, error) {
 			line("\nagain: %s", code(s.Again))
 		}
 	}
+	if len(doc.Benchmarks) > 0 {
+		line("\n### Benchmarks\n")
+		for _, sentence := range doc.MemoryStatement() {
+			line("%s\n", escape(sentence))
+		}
+		for _, b := range doc.Benchmarks {
+			line("- **%s** (%s): %s", escape(b.Name), b.Profile, escape(figures(b)))
+		}
+	}
+	if len(doc.Baseline) > 0 {
+		line("\n### Against the baseline\n\n| benchmark | state | |\n|---|---|---|")
+		for _, e := range doc.Baseline {
+			line("| %s | %s | %s |", escape(e.Name()), e.State, escape(e.Against()))
+		}
+	}
 	if len(doc.Facts) > 0 {
 		line("\n<details><summary>Environment</summary>\n\n| | | |\n|---|---|---|")
 		for _, f := range doc.Facts {

@@ -39,18 +39,20 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return "no: remove the entry"
 	},
-	"join": func(list []string) string { return strings.Join(list, ", ") },
-}).Parse(pageText))
+	"join":     func(list []string) string { return strings.Join(list, ", ") },
+	"shown":    shown,
+	"measures": func(run report.Run) bool { return run.Purpose == report.Measuring },
+}).Parse(pageText + benchmarksText))
 
 // class is the style of an outcome, result or state.
 func class(v any) string {
 	switch fmt.Sprint(v) {
-	case string(spec.Passed), string(report.Conformant):
+	case string(spec.Passed), string(report.Conformant), string(report.AllMeasured), string(report.Held), string(report.Improved):
 		return "good"
-	case string(spec.Failed), string(report.NotConformant):
+	case string(spec.Failed), string(report.NotConformant), string(report.Regressed):
 		return "bad"
 	case string(spec.Undetermined), string(spec.Leaked), string(spec.NotRun), string(report.Undetermined),
-		string(report.LeakedOnly), string(report.ConformantKnown), string(report.CheckUnknown):
+		string(report.LeakedOnly), string(report.ConformantKnown), string(report.CheckUnknown), string(report.NotMeasured):
 		return "doubt"
 	}
 	return "none"
@@ -58,9 +60,9 @@ func class(v any) string {
 
 func symbol(v any) string {
 	switch fmt.Sprint(v) {
-	case string(spec.Passed), string(report.Conformant):
+	case string(spec.Passed), string(report.Conformant), string(report.AllMeasured), string(report.Held), string(report.Improved):
 		return "✓"
-	case string(spec.Failed), string(report.NotConformant):
+	case string(spec.Failed), string(report.NotConformant), string(report.Regressed):
 		return "✗"
 	case string(spec.Leaked), string(report.LeakedOnly), string(report.ConformantKnown):
 		return "!"
@@ -137,7 +139,7 @@ func factGroups(doc report.Document) []factGroup {
 }
 
 func page(doc report.Document) ([]byte, error) {
-	charts, err := charts(doc)
+	benchmarks, err := benchmarks(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -146,13 +148,14 @@ func page(doc report.Document) ([]byte, error) {
 	for _, w := range shown {
 		longest = max(longest, w.Limit)
 	}
-	musts, mustsCovered := coverage(doc, spec.Must)
+	examined, musts := mustsExamined(doc)
+	_, mustsCovered := coverage(doc, spec.Must)
 	shoulds, shouldsCovered := coverage(doc, spec.Should)
 	var b bytes.Buffer
 	err = pageTemplate.Execute(&b, map[string]any{
 		"Doc": doc, "Took": doc.Run.Ended.Sub(doc.Run.Started), "Chapters": chapters(doc), "Troubled": troubled(doc),
 		"Texts": texts(doc), "Groups": factGroups(doc), "Waits": shown, "WaitsTotal": total, "Longest": longest,
-		"Charts": charts, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
+		"Benchmarks": benchmarks, "Examined": examined, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
 	})
 	return b.Bytes(), err
 }

@@ -11,17 +11,45 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// Files returns every form of doc by the name of its file.
+// form is one way to write a report.
+type form struct {
+	name   string // of its file
+	render func(report.Document) ([]byte, error)
+	wanted func(report.Document) bool
+}
+
+func always(report.Document) bool { return true }
+
+func measured(doc report.Document) bool { return len(doc.Benchmarks) > 0 }
+
+func forms() []form {
+	return []form{
+		{"index.html", page, always}, {"junit.xml", junitXML, always}, {"summary.md", markdown, always},
+		{"bench.txt", benchText, measured}, {"bench.json", benchJSON, measured},
+	}
+}
+
+// Names are those of the files that there may be.
+func Names() []string {
+	var names []string
+	for _, f := range forms() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// Files returns every form that doc has by the name of its file.
 func Files(doc report.Document) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for name, render := range map[string]func(report.Document) ([]byte, error){
-		"index.html": page, "junit.xml": junitXML, "summary.md": markdown,
-	} {
-		data, err := render(doc)
-		if err != nil {
-			return nil, fmt.Errorf("render %s: %w", name, err)
+	for _, f := range forms() {
+		if !f.wanted(doc) {
+			continue
 		}
-		files[name] = data
+		data, err := f.render(doc)
+		if err != nil {
+			return nil, fmt.Errorf("render %s: %w", f.name, err)
+		}
+		files[f.name] = data
 	}
 	return files, nil
 }

@@ -12,11 +12,17 @@ import (
 )
 
 func samples() map[string]report.Document {
-	return map[string]report.Document{"passing": passing(), "failing": failing(), "undetermined": undetermined(), "empty": {Schema: report.Schema}}
+	attacked := benchmarkDocument()
+	attacked.Benchmarks = []report.Benchmark{hostileBenchmark()}
+	attacked.Baseline = []report.BaselineEntry{{Benchmark: hostile, Metric: hostile, Reason: hostile, Why: hostile, Link: "javascript:alert(1)", State: report.NotMeasured}}
+	return map[string]report.Document{"attacked": attacked, "benchmark": benchmarkDocument(), "passing": passing(), "failing": failing(), "undetermined": undetermined(), "empty": {Schema: report.Schema}}
 }
 
 func TestGolden(t *testing.T) {
 	for name, doc := range samples() {
+		if name == "attacked" {
+			continue // nobody wants to look at it
+		}
 		t.Run(name, func(t *testing.T) {
 			files, err := Files(doc)
 			if err != nil {
@@ -40,7 +46,8 @@ func TestPage(t *testing.T) {
 			}
 			text := string(files["index.html"])
 			for _, trace := range []string{"<no value>", "%!", "ZgotmplZ", "<nil>", "0001-01-01"} {
-				if name != "empty" && strings.Contains(text, trace) {
+				refused := name == "attacked" && trace == "ZgotmplZ" // in place of a link to a script
+				if name != "empty" && !refused && strings.Contains(text, trace) {
 					t.Errorf("the page contains %q", trace)
 				}
 			}
@@ -59,6 +66,8 @@ func TestPage(t *testing.T) {
 						ids[a.Val]++
 					case a.Key == "href" && strings.HasPrefix(a.Val, "#"):
 						targets = append(targets, a.Val[1:])
+					case a.Key == "href" && strings.HasPrefix(a.Val, "javascript"):
+						t.Errorf("a link is %q", a.Val)
 					case a.Key == "src", strings.HasPrefix(a.Key, "on"):
 						t.Errorf("attribute %s=%q", a.Key, a.Val)
 					}
@@ -70,7 +79,7 @@ func TestPage(t *testing.T) {
 				}
 			}
 			for _, target := range targets {
-				if ids[target] == 0 {
+				if ids[target] == 0 && target != "ZgotmplZ" {
 					t.Errorf("a link leads to #%s, which is not there", target)
 				}
 			}
@@ -85,7 +94,7 @@ func TestJUnit(t *testing.T) {
 		want    count
 		verdict bool // is an error
 	}{
-		"passing": {want: count{Tests: 5}}, "failing": {want: count{Tests: 5, Failures: 2, Errors: 1, Skipped: 1}, verdict: true},
+		"benchmark": {want: count{Tests: 5, Errors: 1, Skipped: 2}, verdict: true}, "attacked": {want: count{Tests: 5, Errors: 1, Skipped: 2}, verdict: true}, "passing": {want: count{Tests: 5}}, "failing": {want: count{Tests: 5, Failures: 2, Errors: 1, Skipped: 1}, verdict: true},
 		"undetermined": {want: count{Tests: 5, Errors: 3, Skipped: 1}, verdict: true}, "empty": {want: count{Tests: 1}},
 	}
 	for name, doc := range samples() {
@@ -144,16 +153,18 @@ func TestJUnit(t *testing.T) {
 // TestSummary makes sure that no text can end a table, a line of code or the
 // section that it stands in.
 func TestSummary(t *testing.T) {
-	files, err := Files(failing())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(files["summary.md"])) {
-		if strings.Contains(line, "<script>") && !strings.Contains(line, "`` ") {
-			t.Errorf("markup is not quoted: %s", line)
+	for _, name := range []string{"failing", "attacked"} {
+		files, err := Files(samples()[name])
+		if err != nil {
+			t.Fatal(err)
 		}
-		if strings.HasPrefix(line, "|") && strings.Contains(line, "a|b") {
-			t.Errorf("a cell ends early: %s", line)
+		for line := range strings.Lines(string(files["summary.md"])) {
+			if strings.Contains(line, "<script>") && !strings.Contains(line, "`` ") {
+				t.Errorf("%s: markup is not quoted: %s", name, line)
+			}
+			if strings.HasPrefix(line, "|") && strings.Contains(line, "a|b") {
+				t.Errorf("%s: a cell ends early: %s", name, line)
+			}
 		}
 	}
 }

@@ -1,0 +1,111 @@
+package render
+
+import (
+	_ "embed"
+	"html/template"
+	"strings"
+
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/report/render/chart"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+//go:embed benchmarks.html.tmpl
+var benchmarksText string
+
+// figure is a chart as the page has it.
+type figure struct {
+	*chart.Chart
+	Drawing template.HTML
+}
+
+// benchmarkView is a benchmark with its own charts.
+type benchmarkView struct {
+	report.Benchmark
+	Figures []figure
+}
+
+// benchmarksView is the part of the page about benchmarks.
+type benchmarksView struct {
+	Memory   []string
+	Rates    []figure
+	Ratios   []figure // by metric
+	List     []benchmarkView
+	Baseline []report.BaselineEntry
+}
+
+// benchmarks is nil when there is nothing to show.
+func benchmarks(doc report.Document) (*benchmarksView, error) {
+	if len(doc.Benchmarks) == 0 && len(doc.Baseline) == 0 {
+		return nil, nil
+	}
+	v := &benchmarksView{Memory: doc.MemoryStatement(), Baseline: doc.Baseline}
+	if len(doc.Benchmarks) == 0 {
+		return v, nil
+	}
+	var err error
+	draw := func(figures []figure, c *chart.Chart, failed error) []figure {
+		switch {
+		case failed != nil:
+			err = failed
+		case c != nil:
+			figures = append(figures, figure{c, template.HTML(c.SVG)}) // made by the plotting library, which escapes its texts
+		}
+		return figures
+	}
+	c, failed := chart.Throughput(doc.Benchmarks)
+	v.Rates = draw(v.Rates, c, failed)
+	for _, metric := range chart.Metrics(doc.Benchmarks) {
+		c, failed := chart.Ratios(metric, doc.Benchmarks)
+		v.Ratios = draw(v.Ratios, c, failed)
+	}
+	for _, b := range doc.Benchmarks {
+		view := benchmarkView{Benchmark: b}
+		c, failed := chart.Latency(b)
+		view.Figures = draw(view.Figures, c, failed)
+		for _, curve := range b.Curves {
+			c, failed := chart.Curve(curve)
+			view.Figures = draw(view.Figures, c, failed)
+		}
+		v.List = append(v.List, view)
+	}
+	return v, err
+}
+
+// figures tells in one line what was measured.
+func figures(b report.Benchmark) string {
+	parts := []string{b.Throughputs()}
+	for _, c := range b.Comparisons {
+		parts = append(parts, c.Metric+" "+c.Sentence())
+	}
+	for _, reason := range b.Invalid {
+		parts = append(parts, "in doubt: "+reason)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// shown is the style of what a comparison shows.
+func shown(c report.Comparison) string {
+	switch {
+	case c.Worse():
+		return "bad"
+	case c.Shows():
+		return "good"
+	}
+	return "none"
+}
+
+// mustsExamined counts the requirements of level MUST about which the run says
+// something, and all.
+func mustsExamined(doc report.Document) (examined, all int) {
+	for _, r := range doc.Requirements {
+		if r.Level != spec.Must {
+			continue
+		}
+		all++
+		if r.Outcome != "" && r.Outcome != spec.Skipped {
+			examined++
+		}
+	}
+	return examined, all
+}

@@ -102,7 +102,7 @@ func (e *Env) message() string {
 	for _, f := range e.failures {
 		b.WriteString(text(f) + "\n")
 	}
-	fmt.Fprintf(&b, "evidence  %s\nagain     %s", e.evidenceDir(), e.Config.Command(e.Spec.ID))
+	fmt.Fprintf(&b, "evidence  %s\nagain     %s", e.evidenceDir(), e.again())
 	return b.String()
 }
 

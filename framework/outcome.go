@@ -74,9 +74,16 @@ func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
 		r.Reason = "left behind: " + e.leftovers[0].String()
 	}
 	if r.Outcome != spec.Passed {
-		r.Again = e.Config.Command(e.Spec.ID)
+		r.Again = e.again()
 	}
 	return r
+}
+
+// again is the command that repeats the spec.
+func (e *Env) again() string {
+	c := e.Config
+	c.Bench = e.Spec.Measures()
+	return c.Command(e.Spec.ID)
 }
 
 func rest(text string) string {

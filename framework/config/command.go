@@ -13,6 +13,9 @@ import (
 func (c Config) Command(focus string) string {
 	std := Default(c.Dir)
 	words := []string{"make", "e2e"}
+	if c.Bench {
+		words = []string{"make", "bench"}
+	}
 	add := func(name, value, unless string) {
 		if value != unless {
 			words = append(words, name+"="+quote(value))
@@ -43,6 +46,9 @@ func (c Config) Command(focus string) string {
 	path("EPHEMERAL", c.Deploy.Ephemeral, std.Deploy.Ephemeral)
 	path("PERSISTENT", c.Deploy.Persistent, std.Deploy.Persistent)
 	path("KNOWN_FAILURES", c.KnownFailures, "")
+	if c.Bench || focus == "" {
+		path("BASELINE", c.Baseline, "") // which admits no focus without BENCH
+	}
 	add("RETRIES", strconv.Itoa(c.Retries), "0")
 	add("SKIP_PREFLIGHT", strings.Join(c.SkipPreflight, ","), "")
 	if c.Exclusive != nil {

@@ -34,6 +34,8 @@ type Config struct {
 
 // Rules say what counts.
 type Rules struct {
+	Bench         bool     // the run measures: its specs are the benchmarks, and no others
+	Baseline      string   // absolute path of the file that benchmarks are compared with; empty: none
 	Qualification bool     // the report is to be signed: nothing may be left out or tried again
 	Retries       int      // further attempts that a failing spec is given
 	KnownFailures string   // absolute path of the file with accepted failures; empty: none
@@ -48,6 +50,13 @@ type Task struct {
 	ReportID      string            // of the run, as in its report
 	LoadClient    string            // path of the program that load clients in pods run, hack/load
 }
+
+// Measures reports whether benchmarks are among what may be selected, and
+// Examines whether the other specs are.
+func (c Config) Measures() bool { return c.Bench || c.Qualification && c.Baseline != "" }
+
+// Examines is the counterpart of Measures.
+func (c Config) Examines() bool { return !c.Bench }
 
 // OwnsCluster tells whether whatever is left on the cluster was left by the
 // run.
@@ -161,16 +170,26 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateRules refuses what a qualification run may not be told.
+// validateRules refuses files that cannot be read, and what the kind of run
+// does not admit.
 func (c Config) validateRules() error {
 	var errs []error
 	refuse := func(field, value, remedy string) {
 		errs = append(errs, &FieldError{Field: field, Value: value, Remedy: remedy})
 	}
-	if c.KnownFailures != "" {
-		if err := regularFile(c.KnownFailures); err != nil {
-			refuse("KNOWN_FAILURES", c.KnownFailures, reason(err)+"; give the path of one readable file")
+	for _, file := range []struct{ field, path string }{{"KNOWN_FAILURES", c.KnownFailures}, {"BASELINE", c.Baseline}} {
+		if file.path == "" {
+			continue
 		}
+		if err := regularFile(file.path); err != nil {
+			refuse(file.field, file.path, reason(err)+"; give the path of one readable file")
+		}
+	}
+	if c.Baseline != "" && !c.Bench && !c.Qualification {
+		refuse("BASELINE", c.Baseline, "this run measures nothing to compare with it; give BENCH=1 or QUALIFICATION=1, or leave it unset")
+	}
+	if c.Bench && c.Qualification {
+		refuse("BENCH", "1", "a qualification run examines conformance; leave it unset, and give BASELINE to have the benchmarks in the qualification")
 	}
 	if !c.Qualification {
 		return errors.Join(errs...)

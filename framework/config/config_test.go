@@ -98,6 +98,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"malformed focus", nil, map[string]string{"FOCUS": "RST-(01"}, []string{"FOCUS", "RST-(01", "regular expression"}},
 		{"negative seed", []string{"-seed=-1"}, nil, []string{"-seed", "positive"}},
 		{"keep-lab", nil, map[string]string{"KEEP_LAB": "maybe"}, []string{"KEEP_LAB", `"maybe"`}},
+		{"bench", nil, map[string]string{"BENCH": "often"}, []string{"BENCH", `"often"`, "1 or 0"}},
 		{"two at once", []string{"-seed=x"}, map[string]string{"PROVIDER": "kind"}, []string{"PROVIDER", "-seed"}},
 	}
 	for _, tt := range tests {
@@ -123,7 +124,7 @@ func TestLoadHelp(t *testing.T) {
 	if err := Usage(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"PROVIDER", "-kubeconfig", "REPORT_DIR", "-bench-duration", "CONFIG", "-config-file", "QUALIFICATION", "-skip-preflight"} {
+	for _, word := range []string{"PROVIDER", "-kubeconfig", "REPORT_DIR", "-bench-duration", "CONFIG", "-config-file", "QUALIFICATION", "-skip-preflight", "BENCH ", "-baseline"} {
 		if !strings.Contains(text.String(), word) {
 			t.Errorf("usage does not mention %s:\n%s", word, &text)
 		}
@@ -170,6 +171,11 @@ func TestValidate(t *testing.T) {
 		{"known failures missing", func(c *Config) { c.KnownFailures = base + "/none.yaml" }, []string{"KNOWN_FAILURES", "/none.yaml", "no such file"}},
 		{"known failures are a directory", func(c *Config) { c.KnownFailures = base }, []string{"KNOWN_FAILURES", "not a regular file"}},
 		{"known failures", func(c *Config) { c.KnownFailures = file }, nil},
+		{"baseline missing", func(c *Config) { c.Bench, c.Baseline = true, base+"/none.yaml" }, []string{"BASELINE", "/none.yaml", "no such file"}},
+		{"baseline without a measurement", func(c *Config) { c.Baseline = file }, []string{"BASELINE", file, "BENCH=1 or QUALIFICATION=1"}},
+		{"baseline of a benchmark run", func(c *Config) { c.Bench, c.Baseline = true, file }, nil},
+		{"baseline of a qualification", func(c *Config) { c.Qualification, c.Baseline = true, file }, nil},
+		{"a benchmark run is no qualification", func(c *Config) { c.Bench, c.Qualification = true, true }, []string{`BENCH="1"`, "BASELINE"}},
 		{"report below a file", func(c *Config) { c.ReportDir = file + "/report" }, []string{"REPORT_DIR", "not a directory"}},
 	}
 	for _, tt := range tests {
@@ -198,7 +204,7 @@ func TestFileRoundTrip(t *testing.T) {
 	want.Cluster = Cluster{Provider: Existing, Kubeconfig: "/k", Context: "c"}
 	want.Select.Seed = 3
 	want.WaitScale = wait.Scale{All: 2, ByName: map[wait.Name]float64{wait.PodRuns: 4}}
-	want.Rules = Rules{Qualification: true, Retries: 1, KnownFailures: "/known", SkipPreflight: []string{"api"}, Exclusive: new(bool)}
+	want.Rules = Rules{Bench: true, Baseline: "/base", Qualification: true, Retries: 1, KnownFailures: "/known", SkipPreflight: []string{"api"}, Exclusive: new(bool)}
 	want.Task = Task{NotApplicable: map[string]string{"DAX-01": "no dax"}, Events: "/dev/fd/3", ReportID: "20260102T030405Z-x7k2p"}
 	if err := want.WriteFile(path); err != nil {
 		t.Fatal(err)
@@ -262,6 +268,14 @@ func TestCommand(t *testing.T) {
 	signed.Cluster.Provider = Lab
 	signed.Qualification, signed.KnownFailures = true, "/srv/known.yaml"
 
+	bench := Default("/src")
+	bench.Cluster.Provider = Lab
+	bench.Bench, bench.Baseline, bench.Select.Labels = true, "/src/base.yaml", "ephemeral"
+
+	compared := Default("/src")
+	compared.Cluster.Provider = Lab
+	compared.Qualification, compared.Baseline = true, "/src/base.yaml"
+
 	for _, tt := range []struct {
 		name   string
 		config Config
@@ -278,6 +292,10 @@ func TestCommand(t *testing.T) {
 			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +
 			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
 		{"qualification", signed, "", "make e2e QUALIFICATION=1 KNOWN_FAILURES=/srv/known.yaml"},
+		{"benchmarks", bench, "", "make bench LABELS=ephemeral BASELINE=base.yaml"},
+		{"benchmarks, focused", bench, "THR-02", "make bench FOCUS=THR-02 BASELINE=base.yaml"},
+		{"qualification with benchmarks", compared, "", "make e2e QUALIFICATION=1 BASELINE=base.yaml"},
+		{"qualification with benchmarks, focused", compared, "RST-02", "make e2e FOCUS=RST-02"},
 		{"qualification, focused", signed, "RST-02", "make e2e FOCUS=RST-02 KNOWN_FAILURES=/srv/known.yaml"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -287,6 +305,9 @@ func TestCommand(t *testing.T) {
 			}
 			// Loading what the command says leads to the same run.
 			words := map[string]string{}
+			if strings.HasPrefix(got, "make bench") {
+				words["BENCH"] = "1"
+			}
 			for _, word := range strings.Split(got, " ")[2:] {
 				if name, value, ok := strings.Cut(word, "="); ok && !strings.Contains(got, "'") {
 					words[name] = value

@@ -76,6 +76,14 @@ var settings = []setting{
 		}
 		return err
 	}},
+	{"BENCH", "bench", "1: measure instead of examining conformance; the specs are those with the label benchmark", func(c *Config, _, v string) (err error) {
+		c.Bench, err = yesOrNo(v)
+		return err
+	}},
+	{"BASELINE", "baseline", "YAML file with ratios that benchmarks have to keep, for BENCH=1 or QUALIFICATION=1", func(c *Config, dir, v string) error {
+		c.Baseline = absolute(dir, v)
+		return nil
+	}},
 	{"BENCH_DURATION", "bench-duration", "measured time of one sample of a load, 1s to 10m (default: 2s)", setBenchDuration},
 	{"BENCH_PAIRS", "bench-pairs", "pairs of samples of a comparison with DRAM, 6 to 100 (default: 6)", setCount(func(c *Config) *int { return &c.Sampling.Pairs }, 6, 100)},
 	{"BENCH_CLIENTS", "bench-clients", "load clients of the benchmark with several, 2 to 64 (default: 4)", setCount(func(c *Config) *int { return &c.Sampling.Clients }, 2, 64)},

@@ -30,7 +30,7 @@ func (r *Runner) relative(path string) string {
 // cleanReports removes what an earlier run left, so that it is never taken for
 // this run's, and makes the directory.
 func cleanReports(dir string) error {
-	for _, name := range []string{reportFile, "junit.xml", "index.html", summaryFile, suiteLog, evidence} {
+	for _, name := range append(render.Names(), reportFile, suiteLog, evidence) {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("remove the earlier report: %w", err)
 		}

@@ -145,7 +145,7 @@ func (r *Runner) run(parent context.Context, temp string) error {
 	if err := r.Config.WriteFile(s.config()); err != nil {
 		return err
 	}
-	listing, err := s.list(ctx, r.Config.Select)
+	listing, err := s.list(ctx, r.Config)
 	if err != nil {
 		return err
 	}
@@ -153,21 +153,36 @@ func (r *Runner) run(parent context.Context, temp string) error {
 	if err != nil {
 		return err
 	}
-	var known []report.KnownFailure
-	if path := r.Config.KnownFailures; path != "" {
-		if known, err = report.ReadKnown(path, time.Now(), catalogue); err != nil {
-			return &UsageError{err}
-		}
+	expected, err := readExpected(r.Config.Rules, catalogue)
+	if err != nil {
+		return &UsageError{err}
 	}
-	if err := r.begin(catalogue, known); err != nil {
+	if err := r.begin(catalogue, listing, expected); err != nil {
 		return err
 	}
 	return errors.Join(r.onCluster(ctx, stop, s, listing), r.down(parent))
 }
 
+// expected is what the user has said about the outcome.
+type expected struct {
+	known    []report.KnownFailure
+	baseline []report.BaselineEntry
+}
+
+func readExpected(rules config.Rules, catalogue spec.Catalogue) (e expected, err error) {
+	var errs [2]error
+	if path := rules.KnownFailures; path != "" {
+		e.known, errs[0] = report.ReadKnown(path, time.Now(), catalogue)
+	}
+	if path := rules.Baseline; path != "" {
+		e.baseline, errs[1] = report.ReadBaseline(path)
+	}
+	return e, errors.Join(errs[:]...)
+}
+
 // begin leaves a report that says that the run has not ended, in case that it
 // never does.
-func (r *Runner) begin(catalogue spec.Catalogue, known []report.KnownFailure) error {
+func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expected) error {
 	if err := cleanReports(r.Config.ReportDir); err != nil {
 		return &UsageError{fmt.Errorf("REPORT_DIR=%q: %w", r.Config.ReportDir, err)}
 	}
@@ -175,18 +190,23 @@ func (r *Runner) begin(catalogue spec.Catalogue, known []report.KnownFailure) er
 	c := r.Config
 	about := report.Run{
 		ID: start.UTC().Format("20060102T150405Z") + "-" + rand.String(5), Version: r.Version, Started: start,
-		Command: c.Command(""), Provider: c.Cluster.Provider, Qualification: c.Qualification,
+		Purpose: report.Conformance, Command: c.Command(""), Provider: c.Cluster.Provider, Qualification: c.Qualification,
 		Selection: filter(c.Select), Seed: c.Select.Seed, WaitScale: c.WaitScale.String(), Retries: c.Retries,
 		Deployments: map[string]string{},
+	}
+	if c.Bench {
+		about.Purpose = report.Measuring
 	}
 	for profile, m := range r.manifests {
 		about.Deployments[string(profile)] = r.relative(m.Dir)
 	}
 	unfinished := report.NewRecorder(about, catalogue)
-	unfinished.Plan(spec.Plan(catalogue.Specs, func(string) bool { return true }, "", nil))
+	unfinished.Plan(r.plan(listing, nil))
+	unfinished.Baseline(e.baseline)
 	unfinished.Trouble("the run has not ended: it goes on, or was killed")
 	r.recorder = report.NewRecorder(about, catalogue)
-	r.recorder.Known(known)
+	r.recorder.Known(e.known)
+	r.recorder.Baseline(e.baseline)
 	r.live.Requirements(catalogue.Requirements)
 	return writeDocument(r.Config.ReportDir, unfinished.Finish(start, nil))
 }
@@ -207,18 +227,18 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), s suite, listing sp
 	}
 	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage = target.Kubeconfig, target.MemcachedImage
 	r.Config.Events = eventsFile
-	if _, err = r.examine(ctx, listing); err != nil {
+	if plan, err = r.examine(ctx, listing); err != nil {
 		return r.because(ctx, "preflight", err)
 	}
 	if err := r.Config.WriteFile(s.config()); err != nil {
 		return err
 	}
 	stop()
-	return r.runSuite(s)
+	return r.runSuite(s, plan)
 }
 
 func (r *Runner) plan(listing spec.Listing, features map[spec.Feature]spec.Support) []spec.Planned {
-	return spec.Plan(listing.Specs, selectedBy(listing), filter(r.Config.Select), features)
+	return spec.Plan(listing.Specs, skips(r.Config, listing), features)
 }
 
 func runnable(plan []spec.Planned) bool {

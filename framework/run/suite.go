@@ -58,9 +58,9 @@ func goBuild(ctx context.Context, root string, env []string, args ...string) err
 }
 
 // list asks the suite for its specs and which of them are selected.
-func (s suite) list(ctx context.Context, sel config.Select) (spec.Listing, error) {
+func (s suite) list(ctx context.Context, c config.Config) (spec.Listing, error) {
 	path := filepath.Join(s.temp, "listing.json")
-	cmd := exec.CommandContext(ctx, s.binary, append([]string{"-list=" + path}, selection(sel)...)...)
+	cmd := exec.CommandContext(ctx, s.binary, append([]string{"-list=" + path}, selection(c)...)...)
 	cmd.Dir = s.dir
 	ownGroup(cmd)
 	cmd.Cancel = func() error { killGroup(cmd); return nil }
@@ -86,14 +86,54 @@ func (s suite) list(ctx context.Context, sel config.Select) (spec.Listing, error
 	case len(listing.Specs) == 0:
 		return fail(errors.New("the suite has none"), out)
 	case len(listing.Selected) == 0:
-		return spec.Listing{}, &UsageError{fmt.Errorf("%s selects none of the %d specs; the labels are: %s",
-			filter(sel), len(listing.Specs), strings.Join(listing.Labels, " "))}
+		return spec.Listing{}, &UsageError{fmt.Errorf("%s; the labels are: %s", noneSelected(c, listing.Specs), strings.Join(listing.Labels, " "))}
 	}
 	return listing, nil
 }
 
-func selectedBy(listing spec.Listing) func(id string) bool {
-	return func(id string) bool { return slices.Contains(listing.Selected, id) }
+// Reasons why a spec is skipped that belongs to the other kind of run.
+const (
+	measuresOnly = "a benchmark run has no specs but benchmarks"
+	examinesOnly = "benchmarks run with make bench"
+)
+
+// apart says why s does not belong to this kind of run; empty when it does.
+func apart(c config.Config, s spec.Spec) string {
+	switch {
+	case s.Measures() && !c.Measures():
+		return examinesOnly
+	case !s.Measures() && !c.Examines():
+		return measuresOnly
+	}
+	return ""
+}
+
+// skips says why a spec is skipped.
+func skips(c config.Config, listing spec.Listing) func(spec.Spec) string {
+	return func(s spec.Spec) string {
+		if why := apart(c, s); why != "" || slices.Contains(listing.Selected, s.ID) {
+			return why
+		}
+		return filter(c.Select)
+	}
+}
+
+func noneSelected(c config.Config, specs []spec.Spec) string {
+	n := 0
+	for _, s := range specs {
+		if apart(c, s) == "" {
+			n++
+		}
+	}
+	words, kind := filter(c.Select), "specs"
+	if c.Bench {
+		words, kind = strings.TrimSpace("BENCH=1 "+words), "benchmarks"
+	}
+	text := fmt.Sprintf("%s selects none of the %d %s", words, n, kind)
+	if !c.Measures() && n < len(specs) {
+		text += "; " + examinesOnly
+	}
+	return text
 }
 
 // filter is what the user selects by, in the user's words.
@@ -108,11 +148,28 @@ func filter(sel config.Select) string {
 	return strings.Join(parts, " with ")
 }
 
-func selection(sel config.Select) []string {
-	var args []string
-	if sel.Labels != "" {
-		args = append(args, "--ginkgo.label-filter="+sel.Labels)
+// labels is the label filter of Ginkgo for the kind of run and what the user
+// selects.
+func labels(c config.Config) string {
+	var parts []string
+	switch {
+	case !c.Examines():
+		parts = append(parts, spec.BenchmarkTag)
+	case !c.Measures():
+		parts = append(parts, "!"+spec.BenchmarkTag)
 	}
+	if c.Select.Labels != "" {
+		parts = append(parts, "("+c.Select.Labels+")")
+	}
+	return strings.Join(parts, " && ")
+}
+
+func selection(c config.Config) []string {
+	var args []string
+	if filter := labels(c); filter != "" {
+		args = append(args, "--ginkgo.label-filter="+filter)
+	}
+	sel := c.Select
 	if sel.Focus != "" {
 		args = append(args, "--ginkgo.focus="+sel.Focus)
 	}
@@ -130,7 +187,7 @@ const eventsFile = "/dev/fd/3"
 // command is the suite with everything that a run needs. What it prints is for
 // its log; what counts goes to events.
 func (s suite) command(c config.Config, limit time.Duration, log, events *os.File) *exec.Cmd {
-	args := append([]string{"-config=" + s.config()}, selection(c.Select)...)
+	args := append([]string{"-config=" + s.config()}, selection(c)...)
 	args = append(args, "--ginkgo.v", "--ginkgo.silence-skips", "--ginkgo.fail-on-empty", "--ginkgo.no-color",
 		"--ginkgo.timeout="+limit.String())
 	if c.Retries > 0 {
@@ -144,7 +201,7 @@ func (s suite) command(c config.Config, limit time.Duration, log, events *os.Fil
 }
 
 // runSuite runs the suite to its end and records what it tells.
-func (r *Runner) runSuite(s suite) error {
+func (r *Runner) runSuite(s suite, plan []spec.Planned) error {
 	log, err := os.Create(r.path(suiteLog))
 	if err != nil {
 		return fmt.Errorf("make the suite's log: %w", err)
@@ -165,7 +222,7 @@ func (r *Runner) runSuite(s suite) error {
 		})
 	}()
 
-	limit := r.scaled(suiteLimit)
+	limit := r.scaled(suiteLimit + measuring(plan))
 	cmd := s.command(r.Config, limit, log, write)
 	code, err := supervise(cmd, r.Signals, patience{run: limit + suiteGrace, grace: r.scaled(suiteGrace)}, r.live.Writer())
 	_ = write.Close() // the child has its own
@@ -176,6 +233,17 @@ func (r *Runner) runSuite(s suite) error {
 		return err
 	}
 	return errors.Join(err, fmt.Errorf("the suite died with exit code %d; the end of %s: %s", code, r.path(suiteLog), lastLines(r.path(suiteLog), 5)))
+}
+
+// measuring is the longest that the benchmarks of a plan take, at wait scale 1.
+func measuring(plan []spec.Planned) time.Duration {
+	var sum time.Duration
+	for _, p := range plan {
+		if p.Measures() && p.Outcome == "" {
+			sum += p.Budget
+		}
+	}
+	return sum
 }
 
 func (r *Runner) record(e report.Event) {

@@ -32,15 +32,15 @@ func (p Profile) Demands() []Feature {
 	return nil
 }
 
-// Plan decides about every spec: those that selected refuses are skipped, with
-// filter as the reason, and those that need what the cluster lacks are not
-// applicable. The order is that of the ids.
-func Plan(specs []Spec, selected func(id string) bool, filter string, features map[Feature]Support) []Planned {
+// Plan decides about every spec: those for which skip has a reason are skipped,
+// and those that need what the cluster lacks are not applicable. The order is
+// that of the ids.
+func Plan(specs []Spec, skip func(Spec) string, features map[Feature]Support) []Planned {
 	plan := make([]Planned, 0, len(specs))
 	for _, s := range specs {
 		p := Planned{Spec: s}
-		if !selected(s.ID) {
-			p.Outcome, p.Why = Skipped, filter
+		if why := skip(s); why != "" {
+			p.Outcome, p.Why = Skipped, why
 		} else if why := s.lacks(features); why != "" {
 			p.Outcome, p.Why = NotApplicable, why
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/onsi/gomega"
 
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -39,6 +40,15 @@ func it(id, title string, level spec.Level, body func(context.Context, *framewor
 		Needs: needs, Tags: []string{"outcome"}, Budget: time.Second,
 	}, body)
 }
+
+var _ = framework.It(spec.Spec{
+	ID: "AAA-16", Title: "measures", Covers: []spec.ReqID{"EPH-01"}, Level: spec.Must, Profile: spec.Ephemeral,
+	Tags: []string{spec.BenchmarkTag}, Budget: time.Second,
+}, func(_ context.Context, e *framework.Env) {
+	e.Measured(report.Benchmark{Name: "get-heavy", Setting: "none", Twin: &report.Twin{Name: "dram"},
+		Comparisons: []report.Comparison{{Metric: "requests/s", Better: report.Higher, Ratio: 0.8, Low: 0.75, High: 0.85, Confidence: 0.95, Pairs: 8}}})
+	examine(e, 1)
+})
 
 func examine(e *framework.Env, observed int) {
 	e.Expect(e.Spec.Covers[0], "one pod is ready", "Deployment default/cache", observed, gomega.Equal(1))

@@ -1,4 +1,5 @@
 # make e2e   runs the conformance suite; by default on the embedded lab
+# make bench runs its benchmarks instead
 # make test  checks and tests this project itself
 #
 # make reports every failure as 2. The suite's own exit code is in the last
@@ -10,7 +11,7 @@ SHELL := /bin/sh
 
 # What may be set, on the command line or in the environment.
 SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
-	MEMCACHED_IMAGE WAIT_SCALE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
+	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
 LAB_VARIABLES := LAB_NAME LAB_PORT LAB_ACCEL CACHE_DIR
 VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT
 # ARGS is for kubectl, and only on the command line: a shell may well export
@@ -29,6 +30,7 @@ export $(SUITE_VARIABLES) $(LAB_VARIABLES)
 .PHONY: help
 help:
 	@echo 'make e2e          run the suite on the lab, or on the cluster of KUBECONFIG'
+	@echo 'make bench        measure instead: the benchmarks on the same cluster'
 	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
 	@echo 'make lab-up       bring the lab up and leave it up'
 	@echo 'make lab-down     remove the lab'
@@ -37,6 +39,7 @@ help:
 	@echo 'make packages     install the Debian packages that the lab needs'
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
+	@echo 'make bench-baseline REPORT=report/report.yaml > baseline.yaml'
 	@echo 'make catalogue    write e2e/CATALOGUE.md and e2e/catalogue.yaml anew'
 	@echo 'make bench-load   the load generator against memcached, beside another client'
 	@echo 'make clean        remove what make built in this checkout'
@@ -47,10 +50,14 @@ test: test-packages
 	@hack/check.sh
 	go test ./...
 
-.PHONY: e2e
+.PHONY: e2e bench
 e2e: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@exec .bin/e2e
+
+bench: e2e-packages
+	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
+	@BENCH=1 exec .bin/e2e
 
 .PHONY: lab-up lab-down lab-status lab-kubectl
 lab-up: packages
@@ -81,7 +88,7 @@ ifeq ($(PACKAGES),yes)
 endif
 endif
 
-.PHONY: report-diff validate catalogue
+.PHONY: report-diff validate bench-baseline catalogue
 A ?=
 B ?=
 REPORT ?= report/report.yaml
@@ -93,6 +100,10 @@ report-diff:
 validate:
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@.bin/e2e validate '$(REPORT)'
+
+bench-baseline:
+	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
+	@.bin/e2e baseline '$(REPORT)'
 
 catalogue:
 	go test ./e2e -run '^TestCatalogue$$' -update

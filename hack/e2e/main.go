@@ -25,12 +25,13 @@ const usage = `usage: e2e [FLAG…]                 run the suite
                                    compare two reports (report.yaml)
        e2e validate REPORT         check a report: schema, digests, verdict
        e2e render REPORT DIR       write the other forms of a report into DIR
+       e2e baseline REPORT         print a baseline file with what a report has measured
        e2e load [FLAG…]            load a memcached; e2e load -help lists the flags
 
-Exit codes of a run: 0 conformant, 1 not conformant, 2 undetermined, 3 usage
-or configuration, 4 something was left behind, 130 interrupted. report-diff: 1
-when the new report is worse; validate: 1 when the report is refused; 3 for a
-file that cannot be read as a report.
+Exit codes of a run: 0 conformant or measured, 1 not conformant or worse than
+the baseline, 2 undetermined, 3 usage or configuration, 4 something was left
+behind, 130 interrupted. report-diff: 1 when the new report is worse; validate:
+1 when the report is refused; 3 for a file that cannot be read as a report.
 
 Variables, the flags that override them, and their meaning:
 `

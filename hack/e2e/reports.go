@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/report/render"
@@ -21,11 +22,12 @@ func onReports(args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(stdout io.Writer, args []string) (worse bool, err error){
 		"report-diff": reportDiff,
 		"validate":    validate,
+		"baseline":    baseline,
 		"render":      renderReport,
 	}
 	command, ok := commands[args[0]]
 	if !ok {
-		fmt.Fprintf(stderr, "e2e: %q: no such command, want load, report-diff, validate or render; -help lists all\n", args[0])
+		fmt.Fprintf(stderr, "e2e: %q: no such command, want load, report-diff, validate, baseline or render; -help lists all\n", args[0])
 		return run.ExitUsage
 	}
 	worse, err := command(stdout, args[1:])
@@ -88,6 +90,22 @@ func validate(stdout io.Writer, args []string) (worse bool, err error) {
 	return false, err
 }
 
+func baseline(stdout io.Writer, args []string) (worse bool, err error) {
+	if err := wantOperands(1, args); err != nil {
+		return false, err
+	}
+	doc, err := read(args[0])
+	if err != nil {
+		return false, err
+	}
+	data, err := report.NewBaseline(doc)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", args[0], err)
+	}
+	_, err = stdout.Write(data)
+	return false, err
+}
+
 func renderReport(stdout io.Writer, args []string) (worse bool, err error) {
 	if err := wantOperands(2, args); err != nil {
 		return false, err
@@ -99,6 +117,14 @@ func renderReport(stdout io.Writer, args []string) (worse bool, err error) {
 	files, err := render.Files(doc)
 	if err != nil {
 		return false, err
+	}
+	for _, name := range render.Names() {
+		if _, wanted := files[name]; wanted {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(args[1], name)); err != nil {
+			return false, fmt.Errorf("remove what an earlier report left: %w", err)
+		}
 	}
 	if err := report.WriteFiles(args[1], files); err != nil {
 		return false, err

@@ -218,6 +218,10 @@ func (p *Printer) Event(e report.Event) {
 		if len(p.ended) >= p.toRun {
 			p.idle("the suite cleans up")
 		}
+	case report.Measured:
+		if e.Benchmark != nil {
+			p.benchmark(*e.Benchmark)
+		}
 	case report.FactFound:
 		if p.Verbose && e.Fact != nil {
 			p.fact(*e.Fact)

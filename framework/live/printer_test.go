@@ -220,7 +220,7 @@ func TestHostileText(t *testing.T) {
 			p.Verbose = false
 			p.Facts(append(slices.Clone(d.Facts), report.Fact{Group: "cluster", Name: "kubernetes", Value: hostile}))
 			for _, kind := range []report.EventKind{report.SuiteStarted, report.SpecStarted, report.StepStarted,
-				report.WaitStarted, report.LeakFound, report.TroubleMet, report.FactFound} {
+				report.WaitStarted, report.LeakFound, report.TroubleMet, report.FactFound, report.Measured} {
 				e := report.Event{}
 				fill(reflect.ValueOf(&e).Elem())
 				e.Kind = kind
@@ -278,6 +278,13 @@ func TestVerdict(t *testing.T) {
 				{Profile: spec.Persistent, Result: report.NotExamined, Counts: map[spec.Outcome]int{spec.Skipped: 9}},
 			}}},
 			"verdict  ephemeral: CONFORMANT (4 passed, 0 failed)\nverdict  CONFORMANT (4 passed, 0 failed, 9 skipped) · out/index.html\n",
+		},
+		{
+			"measured",
+			report.Document{Verdict: report.Verdict{Result: report.AllMeasured, Profiles: []report.ProfileVerdict{
+				{Profile: spec.Ephemeral, Result: report.AllMeasured, Counts: map[spec.Outcome]int{spec.Passed: 1, spec.Skipped: 5}},
+			}}},
+			"verdict  ephemeral: MEASURED (1 passed, 0 failed, 5 skipped)\nverdict  MEASURED (1 passed, 0 failed, 5 skipped) · out/index.html\n",
 		},
 		{
 			"nothing was run",

@@ -79,7 +79,7 @@ func (p *Printer) reasons(d report.Document) []string {
 func (p *Printer) result(r report.Result) string {
 	s := yellow
 	switch r {
-	case report.Conformant:
+	case report.Conformant, report.AllMeasured:
 		s = green
 	case report.NotConformant:
 		s = red

@@ -1,0 +1,48 @@
+package live
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"pmem-memcached-e2e/framework/report"
+)
+
+// benchmark shows what was measured: the throughput of both memories and what
+// its comparison shows. The report has the other comparisons.
+func (p *Printer) benchmark(b report.Benchmark) {
+	parts := []string{fmt.Sprintf("%-14s %-10s", oneLine(b.Name), oneLine(string(b.Profile)))}
+	rate := func(memory string, perSecond float64) {
+		parts = append(parts, fmt.Sprintf("%s %.0f/s", oneLine(memory), perSecond))
+	}
+	rate(report.Memory, b.Throughput())
+	if b.Twin != nil {
+		rate(b.Twin.Name, b.Twin.Throughput())
+	}
+	rates := " · " + strings.Join(parts, "  ")
+	if len(b.Comparisons) == 0 {
+		p.line(rates)
+	} else {
+		p.compared(rates, b.Comparisons[0])
+	}
+	for _, reason := range b.Invalid {
+		p.line(indent + p.paint(yellow, "in doubt") + ": " + oneLine(reason))
+	}
+}
+
+// compared puts what c shows behind rates, or on a line of its own where there
+// is no room.
+func (p *Printer) compared(rates string, c report.Comparison) {
+	figures, words, s := oneLine(c.Metric)+" "+c.Range(), c.Words(), dim
+	switch {
+	case c.Worse():
+		s = yellow
+	case c.Shows():
+		s = green
+	}
+	gap := "  "
+	if p.screen.terminal && utf8.RuneCountInString(rates+gap+figures+" "+words) >= p.screen.width() {
+		gap = "\n" + indent
+	}
+	p.line(rates + gap + figures + " " + p.paint(s, words))
+}

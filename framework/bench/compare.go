@@ -42,10 +42,10 @@ func metrics() []metric {
 		}
 	}
 	return []metric{
-		{Throughput, "higher", func(closed, _ *load.Result) float64 { return closed.PerSecond() }},
-		{"p50", "lower", latency(50)},
-		{"p99", "lower", latency(99)},
-		{ServerCPU, "lower", func(closed, _ *load.Result) float64 { return float64(serverCPU(*closed)) }},
+		{Throughput, report.Higher, func(closed, _ *load.Result) float64 { return closed.PerSecond() }},
+		{"p50", report.Lower, latency(50)},
+		{"p99", report.Lower, latency(99)},
+		{ServerCPU, report.Lower, func(closed, _ *load.Result) float64 { return float64(serverCPU(*closed)) }},
 	}
 }
 

@@ -212,9 +212,11 @@ func TestFindDip(t *testing.T) {
 		want  Dip
 	}{
 		"none":         {line([2]int64{50, 100}), Dip{Before: 1000, Regains: true}},
-		"an outage":    {line([2]int64{20, 100}, [2]int64{15, 0}, [2]int64{40, 100}), Dip{1000, 1500 * time.Millisecond, 1400 * time.Millisecond, true}},
+		"an outage":    {line([2]int64{20, 100}, [2]int64{15, 0}, [2]int64{40, 100}), Dip{1000, 1500 * time.Millisecond, 1500 * time.Millisecond, true}},
 		"slow at last": {line([2]int64{20, 100}, [2]int64{5, 0}, [2]int64{20, 40}, [2]int64{40, 100}), Dip{1000, 500 * time.Millisecond, 2400 * time.Millisecond, true}},
-		"noise later":  {line([2]int64{20, 100}, [2]int64{15, 0}, [2]int64{20, 100}, [2]int64{9, 40}, [2]int64{11, 100}), Dip{1000, 1500 * time.Millisecond, 1400 * time.Millisecond, true}},
+		"noise later":  {line([2]int64{20, 100}, [2]int64{15, 0}, [2]int64{20, 100}, [2]int64{9, 40}, [2]int64{11, 100}), Dip{1000, 1500 * time.Millisecond, 1500 * time.Millisecond, true}},
+		"low before":   {line([2]int64{20, 100}, [2]int64{5, 50}, [2]int64{5, 100}, [2]int64{15, 0}, [2]int64{20, 100}), Dip{1000, 1500 * time.Millisecond, 2500 * time.Millisecond, true}},
+		"only slower":  {line([2]int64{20, 100}, [2]int64{10, 50}, [2]int64{20, 100}), Dip{1000, 0, 800 * time.Millisecond, true}},
 		"never back":   {line([2]int64{20, 100}, [2]int64{30, 0}), Dip{1000, 3 * time.Second, 0, false}},
 	} {
 		if got := FindDip(test.ticks, tick, 2*time.Second); got != test.want {

@@ -36,7 +36,7 @@ func (c *Clients) Interrupt(ctx context.Context, o load.Options, after time.Dura
 type Dip struct {
 	Before  float64       // a second, median before the disturbance
 	Outage  time.Duration // longest time without any
-	Back    time.Duration // from the disturbance until the rate was back; 0: it was never lower
+	Back    time.Duration // from the disturbance until the rate was back after the outage; 0: it was never lower
 	Regains bool          // it was back before the end
 }
 
@@ -52,16 +52,19 @@ const (
 func FindDip(ticks []int64, tick, after time.Duration) Dip {
 	n := min(int(after/tick), len(ticks))
 	d := Dip{Before: perSecond(ticks[:n], tick)}
-	idle := 0
-	for _, count := range ticks[n:] {
+	idle, from := 0, n // from: the end of the outage
+	for i, count := range ticks[n:] {
 		if idle++; count > 0 {
 			idle = 0
 		}
-		d.Outage = max(d.Outage, time.Duration(idle)*tick)
+		if length := time.Duration(idle) * tick; length > d.Outage {
+			d.Outage, from = length, n+i+1
+		}
 	}
+	// Without an outage the rate has to fall before it can be back.
+	low := d.Outage > 0
 	width := max(int(backOver/tick), 1)
-	low := false
-	for i := n; i+width <= len(ticks); i++ {
+	for i := from; i+width <= len(ticks); i++ {
 		var sum int64
 		for _, count := range ticks[i : i+width] {
 			sum += count

@@ -51,19 +51,19 @@ var _ = framework.It(spec.Spec{
 	deployments, subjects := twins(ctx, e, deploy.Changes{})
 	clients, end := loadClients(ctx, e, deployments[0], 1)
 	s := bench.GetHeavy(e.Config.Sampling.Duration)
-	b := report.Benchmark{Name: "latency by rate", Curves: []report.Curve{{Title: "Latency by rate (open loop)", X: "requests a second", Y: "p99 in ms"}}}
-	var raw []bench.Rates
-	for _, subject := range subjects {
-		e.Step("rates of %s", subject.Name)
-		rates, err := clients.Rates(ctx, s, subject)
-		e.NoError(err, "measure %s", subject.Name)
-		raw = append(raw, rates)
-		b.Curves[0].Series = append(b.Curves[0].Series, rates.Series())
-		e.Expect("MC-09", "every request is answered, and rightly", subject.Name, rates.Trouble(), gomega.BeEmpty())
-	}
+	all, err := clients.Rates(ctx, s, subjects, func(text string) { e.Step("%s", text) })
+	e.NoError(err, "measure")
 	end()
-	b.Setting = fmt.Sprintf("%s; highest rate with p99 up to %s: %s", raw[0].Setting, raw[0].Limit, bench.HighestRates(raw))
-	b.Raw = keepJSON(e, "latency-by-rate", raw)
+	b := report.Benchmark{
+		Name: "latency by rate", Raw: keepJSON(e, "latency-by-rate", all),
+		Setting: s.Setting(0) + " to find the ceiling, then open loops",
+		Curves:  []report.Curve{{Title: "Latency by rate (open loop)", X: "requests a second", Y: "p99 in ms"}},
+	}
+	for _, rates := range all {
+		b.Found = append(b.Found, rates.String())
+		b.Curves[0].Series = append(b.Curves[0].Series, rates.Series())
+		e.Expect("MC-09", "every request is answered, and rightly", rates.Subject, rates.Trouble(), gomega.BeEmpty())
+	}
 	e.Measured(b)
 })
 
@@ -83,7 +83,7 @@ var _ = framework.It(spec.Spec{
 		e.NoError(err, "measure")
 		end()
 		b := p.Benchmark(s)
-		b.Name = fmt.Sprintf("%d clients", n)
+		b.Name = fmt.Sprintf("clients %d", n)
 		b.Raw = keepJSON(e, fmt.Sprintf("clients-%d", n), p)
 		throughput.Points = append(throughput.Points, report.Point{X: float64(n), Y: b.PerSecond()})
 		if n == many {
@@ -114,10 +114,14 @@ var _ = framework.It(spec.Spec{
 		curve.Marks = append(curve.Marks, r.Dip.Marks(subjects[i].Name, restartAfter)...)
 	}
 	warm := restarts[0]
+	var found []string
+	for i, r := range restarts {
+		found = append(found, fmt.Sprintf("%s: %s; %d of %d gets found nothing", subjects[i].Name, r.Dip, r.Result.Misses, r.Result.Hits+r.Result.Misses))
+	}
 	e.Measured(report.Benchmark{
 		Name: "restart", Curves: []report.Curve{curve}, Raw: keepJSON(e, "restart", restarts),
-		Setting: fmt.Sprintf("gets only, open loop of %.0f requests/s; each pod is deleted after %s; %s: %s; %s: %s",
-			warm.Result.Options.Rate, restartAfter, subjects[0].Name, warm.Dip, subjects[1].Name, restarts[1].Dip),
+		Setting: fmt.Sprintf("gets only, open loop of %.0f requests/s; each pod is deleted after %s", warm.Result.Options.Rate, restartAfter),
+		Found:   found,
 	})
 	e.Expect("MC-09", "every key is found after the restart, too (misses)", workload(deployments[0]), warm.Result.Misses, gomega.BeZero())
 	e.Expect("MC-09", "the twin, whose memory went with the pod, finds nothing (misses)", workload(deployments[1]), restarts[1].Result.Misses, gomega.BeNumerically(">", 0))
@@ -171,6 +175,7 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	outage, rate := report.Series{Name: "without an answer"}, report.Series{Name: onPMEM}
 	var raw []restart
+	var found []string
 	for _, size := range sizes {
 		d := e.Deploy(ctx, "MC-09", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse(size)}))
 		limit := cacheSize(ctx, e, d)
@@ -181,6 +186,7 @@ var _ = framework.It(spec.Spec{
 		e.Expect("MC-09", "every key is found before and after the restart (misses)", workload(d), r.Result.Misses, gomega.BeZero())
 		raw = append(raw, r)
 		x := float64(limit) / mib
+		found = append(found, fmt.Sprintf("%.0f MiB, %d items: %s", x, r.Result.Options.Keys, r.Dip))
 		outage.Points = append(outage.Points, report.Point{X: x, Y: r.Dip.Outage.Seconds()})
 		rate.Points = append(rate.Points, report.Point{X: x, Y: 2 * r.Result.Options.Rate})
 		e.NoError(d.Delete(ctx), "delete %s", d.Dir)
@@ -189,6 +195,7 @@ var _ = framework.It(spec.Spec{
 	e.Measured(report.Benchmark{
 		Name:    "size of the cache",
 		Setting: "caches filled with values of 10 kB to four fifths, gets only; the pod is deleted while an open loop at half of the throughput goes on",
+		Found:   found,
 		Raw:     keepJSON(e, "size-of-the-cache", raw),
 		Curves: []report.Curve{
 			{Title: "Restart by size of the cache", X: "MiB for items", Y: "seconds", Series: []report.Series{outage}},

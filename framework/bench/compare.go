@@ -113,7 +113,7 @@ var percentiles = []float64{50, 90, 99, 99.9, 99.99, 100}
 // Benchmark tells the pairs in the report's terms.
 func (p Pairs) Benchmark(s Scenario) report.Benchmark {
 	own := p.Measured[0]
-	b := report.Benchmark{Name: s.Name, Setting: s.setting(p.Rate), Latencies: own.latencies(), Samples: own.samples(), Invalid: p.invalid()}
+	b := report.Benchmark{Name: s.Name, Setting: s.Setting(p.Rate), Latencies: own.latencies(), Samples: own.samples(), Invalid: p.invalid()}
 	for _, r := range own.Closed {
 		b.Operations += r.Answered()
 		b.Elapsed += r.Elapsed
@@ -125,8 +125,8 @@ func (p Pairs) Benchmark(s Scenario) report.Benchmark {
 	return b
 }
 
-// setting says what was measured, in one line.
-func (s Scenario) setting(rate float64) string {
+// Setting says what is measured, in one line.
+func (s Scenario) Setting(rate float64) string {
 	o := s.Load
 	mix := fmt.Sprintf("%d gets to %d sets", o.Gets, o.Sets)
 	if o.Multiget > 1 {

@@ -14,9 +14,7 @@ import (
 // Rates are open loops at several rates.
 type Rates struct {
 	Subject string        `json:"subject"`
-	Setting string        `json:"setting"`
 	Limit   time.Duration `json:"limit"`   // of the percentile 99
-	Ceiling float64       `json:"ceiling"` // requests a second in a closed loop
 	Highest float64       `json:"highest"` // rate that held the limit; 0: none did
 	Tries   []load.Try    `json:"tries"`
 }
@@ -24,28 +22,60 @@ type Rates struct {
 // p99Limit is what a client that waits for a cache is often promised.
 const p99Limit = 10 * time.Millisecond
 
-// Shares of the ceiling between which rates are tried, and how close the tries
-// get to the highest that holds the limit.
-const (
-	lowestShare   = 0.05
-	ratePrecision = 1.1
-)
+// rateShares of what the slowest subject bears are tried, so that all have
+// points at the same rates.
+var rateShares = []float64{0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1}
 
-// Rates looks for the highest rate at which the latency stays under a limit.
-func (c *Clients) Rates(ctx context.Context, s Scenario, subject Subject) (Rates, error) {
-	r := Rates{Subject: subject.Name, Limit: p99Limit}
-	if _, err := c.Load(ctx, s.storing(subject.Addr)); err != nil {
-		return r, fmt.Errorf("store the keys: %w", err)
-	}
-	closed, err := c.Load(ctx, s.measuring(subject.Addr, 0))
+// ratePrecision is how close the search gets to the highest rate that holds.
+const ratePrecision = 1.05
+
+// Rates measures the latency of subjects at rising rates, and looks for the
+// highest at which it stays under a limit. It tells say how far it is.
+func (c *Clients) Rates(ctx context.Context, s Scenario, subjects []Subject, say func(text string)) ([]Rates, error) {
+	p, err := c.Measure(ctx, s, subjects, Plan{Pairs: 1, Observe: say})
 	if err != nil {
-		return r, fmt.Errorf("find the ceiling: %w", err)
+		return nil, err
 	}
-	r.Ceiling = closed.PerSecond()
-	r.Setting = s.setting(0)
-	ramp := load.Ramp{Percent: 99, Limit: r.Limit, From: max(lowestShare*r.Ceiling, 1), To: max(r.Ceiling, 2), Precision: ratePrecision}
-	r.Highest, r.Tries, err = load.FindRate(ctx, c.Load, s.measuring(subject.Addr, 0), ramp, nil)
-	return r, err
+	ceiling := slowest(p.Measured[:len(subjects)])
+	all := make([]Rates, len(subjects))
+	ramp := load.Ramp{Percent: 99, Limit: p99Limit, Precision: ratePrecision}
+	for i, subject := range subjects {
+		all[i] = Rates{Subject: subject.Name, Limit: p99Limit}
+	}
+	for n, part := range rateShares {
+		rate := part * ceiling
+		say(fmt.Sprintf("%.0f requests/s", rate))
+		for _, i := range turn(n, len(subjects)) {
+			r, err := c.Load(ctx, s.measuring(subjects[i].Addr, rate))
+			if err != nil {
+				return nil, fmt.Errorf("%.0f requests/s on %s: %w", rate, subjects[i].Name, err)
+			}
+			all[i].Tries = append(all[i].Tries, ramp.Judge(rate, r))
+		}
+	}
+	for i, subject := range subjects {
+		say("the highest rate of " + subject.Name)
+		if err := c.refine(ctx, s.measuring(subject.Addr, 0), ramp, &all[i]); err != nil {
+			return nil, fmt.Errorf("look for the highest rate of %s: %w", subject.Name, err)
+		}
+	}
+	return all, nil
+}
+
+// refine searches between the highest rate below which all held and the next.
+func (c *Clients) refine(ctx context.Context, o load.Options, ramp load.Ramp, r *Rates) error {
+	failed := slices.IndexFunc(r.Tries, func(t load.Try) bool { return !t.Held })
+	switch failed {
+	case -1:
+		r.Highest = r.Tries[len(r.Tries)-1].Rate
+		return nil
+	case 0:
+		return nil
+	}
+	low, high := r.Tries[failed-1].Rate, r.Tries[failed].Rate
+	rate, tries, err := load.Bisect(ctx, c.Load, o, ramp, low, high, nil)
+	r.Highest, r.Tries = rate, append(r.Tries, tries...)
+	return err
 }
 
 // Series is the latency at percentile 99, in milliseconds, by the rate.
@@ -67,15 +97,10 @@ func (r Rates) Trouble() string {
 	return strings.Join(parts, "; ")
 }
 
-// HighestRates names the rate that each subject held.
-func HighestRates(all []Rates) string {
-	var parts []string
-	for _, r := range all {
-		held := fmt.Sprintf("%.0f/s", r.Highest)
-		if r.Highest == 0 {
-			held = fmt.Sprintf("not even %.0f/s", r.Tries[0].Rate)
-		}
-		parts = append(parts, fmt.Sprintf("%s %s of %.0f/s at most", r.Subject, held, r.Ceiling))
+// String names the rate that held.
+func (r Rates) String() string {
+	if r.Highest == 0 {
+		return fmt.Sprintf("%s: p99 is above %s even at %.0f requests/s", r.Subject, r.Limit, r.Tries[0].Rate)
 	}
-	return strings.Join(parts, ", ")
+	return fmt.Sprintf("%s: p99 stays below %s up to %.0f requests/s", r.Subject, r.Limit, r.Highest)
 }

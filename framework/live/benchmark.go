@@ -15,7 +15,9 @@ func (p *Printer) benchmark(b report.Benchmark) {
 	rate := func(memory string, perSecond float64) {
 		parts = append(parts, fmt.Sprintf("%s %.0f/s", oneLine(memory), perSecond))
 	}
-	rate(report.Memory, b.Throughput())
+	if b.Rated() {
+		rate(report.Memory, b.Throughput())
+	}
 	if b.Twin != nil {
 		rate(b.Twin.Name, b.Twin.Throughput())
 	}
@@ -24,6 +26,9 @@ func (p *Printer) benchmark(b report.Benchmark) {
 		p.line(rates)
 	} else {
 		p.compared(rates, b.Comparisons[0])
+	}
+	for _, text := range b.Found {
+		p.line(indent + oneLine(text))
 	}
 	for _, reason := range b.Invalid {
 		p.line(indent + p.paint(yellow, "in doubt") + ": " + oneLine(reason))

@@ -54,39 +54,35 @@ func FindRate(ctx context.Context, run Runner, o Options, ramp Ramp, observe fun
 		return 0, nil, err
 	}
 	var tries []Try
-	holds := func(rate float64) (bool, error) {
-		o.Rate = rate
-		r, err := run(ctx, o)
-		if err != nil {
-			return false, fmt.Errorf("at %.0f/s: %w", rate, err)
-		}
-		t := ramp.judge(rate, r)
-		tries = append(tries, t)
-		if observe != nil {
-			observe(t)
-		}
-		return t.Held, nil
-	}
 	low, high := ramp.From, ramp.To
 	for _, end := range []float64{low, high} {
-		held, err := holds(end)
+		t, err := ramp.try(ctx, run, o, end, observe)
 		if err != nil {
 			return 0, tries, err
 		}
-		if held == (end == high) { // the lowest is too much, or the highest is not
-			if held {
+		tries = append(tries, t)
+		if t.Held == (end == high) { // the lowest is too much, or the highest is not
+			if t.Held {
 				return high, tries, nil
 			}
 			return 0, tries, nil
 		}
 	}
+	rate, more, err := Bisect(ctx, run, o, ramp, low, high, observe)
+	return rate, append(tries, more...), err
+}
+
+// Bisect is FindRate between a rate that holds and one that does not.
+func Bisect(ctx context.Context, run Runner, o Options, ramp Ramp, low, high float64, observe func(Try)) (float64, []Try, error) {
+	var tries []Try
 	for high/low > ramp.Precision {
 		middle := math.Sqrt(low * high)
-		held, err := holds(middle)
+		t, err := ramp.try(ctx, run, o, middle, observe)
 		if err != nil {
 			return 0, tries, err
 		}
-		if held {
+		tries = append(tries, t)
+		if t.Held {
 			low = middle
 		} else {
 			high = middle
@@ -95,7 +91,21 @@ func FindRate(ctx context.Context, run Runner, o Options, ramp Ramp, observe fun
 	return low, tries, nil
 }
 
-func (ramp Ramp) judge(rate float64, r Result) Try {
+func (ramp Ramp) try(ctx context.Context, run Runner, o Options, rate float64, observe func(Try)) (Try, error) {
+	o.Rate = rate
+	r, err := run(ctx, o)
+	if err != nil {
+		return Try{}, fmt.Errorf("at %.0f/s: %w", rate, err)
+	}
+	t := ramp.Judge(rate, r)
+	if observe != nil {
+		observe(t)
+	}
+	return t, nil
+}
+
+// Judge says whether the result of a load at a rate is within the limit.
+func (ramp Ramp) Judge(rate float64, r Result) Try {
 	all := r.All()
 	t := Try{Rate: rate, Latency: time.Duration(all.ValueAtPercentile(ramp.Percent)) * time.Microsecond, Result: r}
 	switch {

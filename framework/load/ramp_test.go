@@ -119,7 +119,7 @@ func TestRampJudges(t *testing.T) {
 		"wrong":  {result(900, func(s *stats) { s.wrong = 1 }), "1 wrong answers, 0 errors"},
 		"unsent": {result(900, func(s *stats) { s.unsent = 3 }), "3 requests could not be sent: no connection was free for them"},
 	} {
-		if got := ramp.judge(1, test.result); got.Why != test.why || got.Held != (test.why == "") {
+		if got := ramp.Judge(1, test.result); got.Why != test.why || got.Held != (test.why == "") {
 			t.Errorf("%s: held %t, %q", name, got.Held, got.Why)
 		}
 	}

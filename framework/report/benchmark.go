@@ -27,6 +27,14 @@ func (b Benchmark) PerSecond() float64 {
 	return float64(b.Operations) / b.Elapsed.Seconds()
 }
 
+// Rated returns those of benchmarks that have a throughput.
+func Rated(benchmarks []Benchmark) []Benchmark {
+	return slices.DeleteFunc(slices.Clone(benchmarks), func(b Benchmark) bool { return !b.Rated() })
+}
+
+// Rated reports whether b has a throughput, and not only curves.
+func (b Benchmark) Rated() bool { return b.Operations > 0 || len(b.Samples) > 0 }
+
 // Throughput is the median of the samples in requests a second, or
 // [Benchmark.PerSecond] when there are none.
 func (b Benchmark) Throughput() float64 {
@@ -52,8 +60,11 @@ func middle(samples []Sample) float64 {
 	return (rates[(n-1)/2] + rates[n/2]) / 2
 }
 
-// Throughputs tells the throughput of both memories in words.
+// Throughputs tells the throughput of both memories in words; empty when it has none.
 func (b Benchmark) Throughputs() string {
+	if !b.Rated() {
+		return ""
+	}
 	if b.Twin == nil {
 		return fmt.Sprintf("%.0f requests/s", b.Throughput())
 	}

@@ -300,6 +300,9 @@ func compareBenchmarks(a, b Document) []Change {
 			changes = append(changes, ratios...) // figures of two runs would say less
 			continue
 		}
+		if !was.Rated() || !now.Rated() {
+			continue // curves are to be looked at
+		}
 		changes = append(changes, Change{What: what + " throughput", Old: fmt.Sprintf("%.0f/s", was.PerSecond()),
 			New: fmt.Sprintf("%.0f/s", now.PerSecond()), Note: times(now.PerSecond(), was.PerSecond())})
 		for _, l := range now.Latencies {

@@ -193,7 +193,7 @@ func TestMarkdownIsSafe(t *testing.T) {
 }
 
 func TestBenchmarksThatCannotBeCompared(t *testing.T) {
-	none := Document{Benchmarks: []Benchmark{{Name: "get"}}}
+	none := Document{Benchmarks: []Benchmark{{Name: "get", Operations: 10}, {Name: "new", Curves: []Curve{{Title: "restart"}}}}}
 	if got := none.Benchmarks[0].PerSecond(); got != 0 {
 		t.Errorf("PerSecond() = %v of nothing", got)
 	}
@@ -208,6 +208,7 @@ func TestBenchmarksThatCannotBeCompared(t *testing.T) {
 func TestRatiosAreCompared(t *testing.T) {
 	doc := func(b Benchmark) Document { return Document{Benchmarks: []Benchmark{b}} }
 	was := compared("requests/s", Higher, 0.94, 0.95, 0.96)
+	was.Operations = 10
 	invalid := compared("requests/s", Higher, 0.8, 0.82, 0.85)
 	invalid.Invalid = []string{"the client was the bottleneck"}
 	for _, tt := range []struct {
@@ -228,7 +229,9 @@ func TestRatiosAreCompared(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v and no absolute figures", tt.name, got, tt.want)
 		}
 	}
-	if got := compareBenchmarks(doc(was), doc(compared("p99", Lower, 1, 1, 1))); len(got) != 1 || got[0].What != "get-heavy (ephemeral) throughput" {
+	other := compared("p99", Lower, 1, 1, 1)
+	other.Operations = 10
+	if got := compareBenchmarks(doc(was), doc(other)); len(got) != 1 || got[0].What != "get-heavy (ephemeral) throughput" {
 		t.Errorf("without a metric in common: %+v, want absolute figures", got)
 	}
 }

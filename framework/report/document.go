@@ -202,10 +202,11 @@ type Benchmark struct {
 	Name       string             `yaml:"name"` // such as get-heavy
 	Spec       string             `yaml:"spec"`
 	Profile    spec.Profile       `yaml:"profile"`
-	Setting    string             `yaml:"setting"`    // what was measured and how, one line
-	Operations int64              `yaml:"operations"` // of all samples
-	Elapsed    time.Duration      `yaml:"elapsed"`    // of all samples
-	Latencies  []LatencyOfRequest `yaml:"latencies"`  // of all samples
+	Setting    string             `yaml:"setting"`         // what was measured and how, one line
+	Found      []string           `yaml:"found,omitempty"` // what it shows beside rates and comparisons, one line each
+	Operations int64              `yaml:"operations"`      // of all samples; 0: it has no rate, only curves
+	Elapsed    time.Duration      `yaml:"elapsed"`         // of all samples
+	Latencies  []LatencyOfRequest `yaml:"latencies"`       // of all samples
 	Samples    []Sample           `yaml:"samples,omitempty"`
 	// Twin is the same deployment with its volume replaced by memory. Sample n
 	// of one and of the other were measured one after the other.

@@ -52,7 +52,8 @@ func TestBenchText(t *testing.T) {
 		return results, keys
 	}
 	results, keys := read(benchmarkDocument())
-	for _, s := range scenarios {
+	rated := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return s.name == "warm-restart" }) // which has curves only
+	for _, s := range rated {
 		for _, memory := range []string{"pmem", "dram"} {
 			name := camel(s.name) + "/profile=" + string(s.profile) + "/memory=" + memory
 			if f := results[name]; f.n != 8 || !slices.Equal(f.units, []string{"req/s", "p50-ns", "p99-ns", "client-ns/op", "server-ns/op"}) {
@@ -60,7 +61,7 @@ func TestBenchText(t *testing.T) {
 			}
 		}
 	}
-	if want := 2 * len(scenarios); len(results) != want {
+	if want := 2 * len(rated); len(results) != want {
 		t.Errorf("%d names, want %d", len(results), want)
 	}
 	want := map[string]string{"goos": "linux", "goarch": "amd64", "cpu": "QEMU TCG CPU version 2.5+", "accelerator": "TCG", "pmem-emulated": "yes", "pkg": "pmem-memcached-e2e"}

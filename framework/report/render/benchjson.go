@@ -26,6 +26,7 @@ type jsonBenchmark struct {
 	Spec        string           `json:"spec"`
 	Profile     string           `json:"profile"`
 	Setting     string           `json:"setting"`
+	Found       []string         `json:"found,omitempty"`
 	Operations  int64            `json:"operations"`
 	ElapsedNs   int64            `json:"elapsedNs"`
 	PerSecond   float64          `json:"perSecond"` // median of the samples
@@ -126,7 +127,7 @@ func each[A, B any](list []A, convert func(A) B) []B {
 func same[A any](a A) A { return a }
 
 func benchmarkOf(b report.Benchmark) jsonBenchmark {
-	j := jsonBenchmark{Name: b.Name, Spec: b.Spec, Profile: string(b.Profile), Setting: b.Setting, Operations: b.Operations, ElapsedNs: int64(b.Elapsed),
+	j := jsonBenchmark{Name: b.Name, Spec: b.Spec, Profile: string(b.Profile), Setting: b.Setting, Found: b.Found, Operations: b.Operations, ElapsedNs: int64(b.Elapsed),
 		PerSecond: b.Throughput(), Latencies: each(b.Latencies, latencyOf), Samples: each(b.Samples, sampleOf),
 		Comparisons: each(b.Comparisons, comparisonOf), Curves: each(b.Curves, curveOf), Invalid: each(b.Invalid, same), Raw: b.Raw}
 	if t := b.Twin; t != nil {

@@ -53,7 +53,7 @@ func benchmarks(doc report.Document) (*benchmarksView, error) {
 		}
 		return figures
 	}
-	c, failed := chart.Throughput(doc.Benchmarks)
+	c, failed := chart.Throughput(report.Rated(doc.Benchmarks))
 	v.Rates = draw(v.Rates, c, failed)
 	for _, metric := range chart.Metrics(doc.Benchmarks) {
 		c, failed := chart.Ratios(metric, doc.Benchmarks)
@@ -74,7 +74,11 @@ func benchmarks(doc report.Document) (*benchmarksView, error) {
 
 // figures tells in one line what was measured.
 func figures(b report.Benchmark) string {
-	parts := []string{b.Throughputs()}
+	var parts []string
+	if rates := b.Throughputs(); rates != "" {
+		parts = append(parts, rates)
+	}
+	parts = append(parts, b.Found...)
 	for _, c := range b.Comparisons {
 		parts = append(parts, c.Metric+" "+c.Sentence())
 	}

@@ -37,7 +37,7 @@ func benchText(doc report.Document) ([]byte, error) {
 		}
 	}
 	b.WriteString("Unit req/s better=higher\nUnit p50-ns better=lower\nUnit p99-ns better=lower\nUnit client-ns/op better=lower\nUnit server-ns/op better=lower\n\n")
-	for _, m := range doc.Benchmarks {
+	for _, m := range report.Rated(doc.Benchmarks) {
 		name := "Benchmark" + camel(m.Name) + "/profile=" + dashed(string(m.Profile))
 		for _, reason := range m.Invalid {
 			fmt.Fprintf(&b, "# %s is in doubt: %s\n", name, plain(reason))

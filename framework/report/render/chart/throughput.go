@@ -27,8 +27,11 @@ type bar struct {
 }
 
 // Throughput draws a row for each benchmark: a bar for each memory that ends at
-// the median, with a dot for each sample.
+// the median, with a dot for each sample; nil without benchmarks.
 func Throughput(benchmarks []report.Benchmark) (*Chart, error) {
+	if len(benchmarks) == 0 {
+		return nil, nil
+	}
 	p := blank()
 	var names []string
 	var bars []bar

@@ -55,8 +55,9 @@ type Options struct {
 	Arrivals Arrivals
 
 	Keys    int64
-	KeySize int    // bytes
-	Prefix  string // of every key, so that loads do not meet
+	Fill    float64 // share of the server's limit that sets the number of keys; 0: none, Keys does
+	KeySize int     // bytes
+	Prefix  string  // of every key, so that loads do not meet
 	Popular Distribution
 	Values  Sizes
 
@@ -114,11 +115,17 @@ func (o Options) Validate() error {
 	refuse(o.Multiget < 1 || o.Multiget > 1000, "Multiget", o.Multiget, "give 1 to 1000")
 	refuse(o.Rate < 0 || math.IsNaN(o.Rate) || o.Rate > 1e8, "Rate", o.Rate, "give requests a second up to 1e8, or 0 for a closed loop")
 	refuse(o.Arrivals != Poisson && o.Arrivals != Constant, "Arrivals", o.Arrivals, "give poisson or constant")
-	refuse(o.Keys < 1 || o.Keys > math.MaxUint32, "Keys", o.Keys, "give 1 to %d", uint32(math.MaxUint32))
+	refuse(o.Fill == 0 && (o.Keys < 1 || o.Keys > math.MaxUint32), "Keys", o.Keys, "give 1 to %d", uint32(math.MaxUint32))
+	refuse(o.Fill != 0 && o.Keys != 0, "Keys", o.Keys, "leave it out: Fill, which is %g, sets it", o.Fill)
+	refuse(!(o.Fill >= 0 && o.Fill <= 1), "Fill", o.Fill, "give a share of the server's limit up to 1, or 0 to set Keys")
 	shortest := len(o.Prefix) + digits(o.Keys)
 	refuse(o.KeySize < shortest || o.KeySize > maxKeySize, "KeySize", o.KeySize, "give %d, which %d keys with prefix %q need, to %d", shortest, o.Keys, o.Prefix, maxKeySize)
 	refuse(strings.ContainsFunc(o.Prefix, func(r rune) bool { return r <= ' ' || r == 0x7f }), "Prefix", o.Prefix, "leave out blanks and control characters")
-	if err := o.Popular.validate(o.Keys); err != nil {
+	keys := o.Keys
+	if o.Fill > 0 {
+		keys = math.MaxUint32 // looked at again when they are known
+	}
+	if err := o.Popular.validate(keys); err != nil {
 		errs = append(errs, err)
 	}
 	if err := o.Values.validate(); err != nil {
@@ -128,7 +135,7 @@ func (o Options) Validate() error {
 		fmt.Sprintf("%d:%d:%d", o.Gets, o.Sets, o.Deletes), "give shares of 0 or more, not all 0")
 	refuse(o.Expiry < 0 || o.Expiry%time.Second != 0 || o.Expiry > 30*24*time.Hour, "Expiry", o.Expiry, "give whole seconds up to 720h")
 	refuse(!o.MayMiss && (o.Expiry > 0 || o.Deletes > 0), "MayMiss", o.MayMiss, "set it: keys that expire or are deleted will be missed")
-	refuse(o.Owned && o.Keys < int64(o.Connections), "Keys", o.Keys, "give at least one for each of %d connections", o.Connections)
+	refuse(o.Owned && keys < int64(o.Connections), "Keys", o.Keys, "give at least one for each of %d connections", o.Connections)
 	refuse(o.Verify < 1, "Verify", o.Verify, "give 1 for every value, or n for one in n")
 	refuse(o.WarmUp < 0, "WarmUp", o.WarmUp, "give 0 or more")
 	refuse(o.Duration <= 0, "Duration", o.Duration, "give more than 0")

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,16 +44,26 @@ type Result struct {
 	// with ServerCPUError it is not known.
 	ServerCPU      time.Duration
 	ServerCPUError error
+	// Server is what the server told of itself before the load; zero: nothing.
+	Server Server
 
+	Notes      []string // what was not as wanted and leaves the figures valid
 	Complaints []string // the first few errors and wrong answers, in words
 	Invalid    []string // why the figures say little about the server
 }
 
-// Run stores the keys when the options want gets that find something, and then
-// loads the server. The error is about a run that could not take place; what
-// went wrong in one that did is in the result.
+// Run asks the server what it can do, stores the keys when the options want gets
+// that find something, and then loads the server. The error is about a run that
+// could not take place; what went wrong in one that did is in the result.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
+		return Result{}, err
+	}
+	told, notes, err := consult(ctx, o)
+	if err != nil {
+		return Result{}, err
+	}
+	if o, err = o.Filled(told); err != nil {
 		return Result{}, err
 	}
 	loops, err := newLoops(o)
@@ -73,6 +84,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}); err != nil {
 		return Result{}, err
 	}
+	if err := kept(ctx, o, told); err != nil {
+		return Result{}, err
+	}
 	start := loops[0].now() + int64(10*time.Millisecond)
 	watched, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -85,6 +99,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		all.merge(l.stats)
 	}
 	r := newResult(o, all)
+	r.Server, r.Notes = told, notes
 	cpu := <-server
 	r.ServerCPU, r.ServerCPUError = cpu.used, cpu.err
 	return r, nil
@@ -222,7 +237,7 @@ func (r Result) String() string {
 	for _, outage := range r.Outages {
 		fmt.Fprintf(&b, "outage: %s until the next answer\n", outage.Round(time.Millisecond))
 	}
-	for _, text := range r.Complaints {
+	for _, text := range slices.Concat(r.Notes, r.Complaints) {
 		fmt.Fprintf(&b, "%s\n", text)
 	}
 	for _, text := range r.Invalid {

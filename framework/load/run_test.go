@@ -170,9 +170,15 @@ func TestServerRestarts(t *testing.T) {
 	}
 }
 
+// TestConnectionLimit has two limits: the one that the server tells, and the
+// lower one that it has, because its own files count too.
 func TestConnectionLimit(t *testing.T) {
 	o := short(realServer(t, "-c", "50"))
 	o.Connections = 100
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), `Connections="100": give up to 49`) {
+		t.Errorf("more than the server tells: %v", err)
+	}
+	o.Connections = 48
 	r, err := Run(t.Context(), o)
 	if err != nil && !strings.Contains(err.Error(), "Too many open connections") {
 		t.Fatal(err)
@@ -189,7 +195,7 @@ func TestRunThatCannotTakePlace(t *testing.T) {
 	}
 	o := short(realServer(t))
 	o.Values = Fixed(2 << 20) // item max is 1 MiB
-	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "SERVER_ERROR") {
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), `Values="2097152": give up to`) {
 		t.Errorf("values beyond item max: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

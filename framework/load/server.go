@@ -50,12 +50,12 @@ func measureServer(ctx context.Context, o Options, begin time.Time, d time.Durat
 }
 
 func askServer(ctx context.Context, addr string) (time.Duration, error) {
-	c, err := memcached.Dial(ctx, addr)
+	session, err := memcached.Open(ctx, addr)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
-	stats, err := c.Stats(ctx, "")
+	defer session.Close()
+	stats, err := session.Stats(ctx, "")
 	if err != nil {
 		return 0, err
 	}

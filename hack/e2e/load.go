@@ -106,6 +106,7 @@ func parseLoad(args []string, help io.Writer) (loadFlags, error) {
 	set.Float64Var(&o.Rate, "rate", o.Rate, "requests a second of an open loop; 0: closed loop")
 	set.Func("arrivals", "poisson or constant (default poisson)", func(s string) error { o.Arrivals = load.Arrivals(s); return nil })
 	set.Int64Var(&o.Keys, "keys", o.Keys, "number of keys, all stored before the load")
+	set.Float64Var(&o.Fill, "fill", 0, "share of the server's limit that sets -keys, up to 1")
 	set.IntVar(&o.KeySize, "key-size", o.KeySize, "bytes of each key")
 	set.StringVar(&o.Prefix, "prefix", o.Prefix, "of every key")
 	set.Func("popular", "uniform, sequential, zipf:SKEW or hot:KEYS:TRAFFIC (default uniform)", func(s string) (err error) {
@@ -151,6 +152,15 @@ func parseLoad(args []string, help io.Writer) (loadFlags, error) {
 	}
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("%q: no argument is expected beside flags; -help lists them", set.Arg(0))
+	}
+	keysGiven := false
+	set.Visit(func(given *flag.Flag) {
+		if given.Name == "keys" {
+			keysGiven = true
+		}
+	})
+	if o.Fill != 0 && !keysGiven {
+		o.Keys = 0 // the default is none beside a share
 	}
 	if ramp.Limit != 0 {
 		if err := ramp.Validate(); err != nil {

@@ -130,6 +130,8 @@ func (l *loop) done(c *conn, s *slot, now int64, ok bool) {
 	if ok && s.measured {
 		record(l.stats.latency[s.op], now-s.intended)
 		l.stats.tick(now - l.begin)
+	} else if ok {
+		l.warm++
 	}
 	if l.outage > 0 && ok {
 		l.stats.outages = append(l.stats.outages, time.Duration(now-l.outage))

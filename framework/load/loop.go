@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,17 +39,20 @@ type loop struct {
 	turn    int      // connection of the next request of an open loop
 	checked int      // values since the last that was verified
 
-	phase    phase
-	begin    int64 // of what is measured
-	finish   int64
-	nextAt   float64 // of an open loop: intended time of the next request
-	meanGap  float64
-	nextScan int64
-	preload  struct{ next, end uint64 }
-	asked    int   // requests in flight on all connections
-	ups      int   // connections
-	outage   int64 // when the last connection was lost; 0: some are up, or have answered since
-	stats    stats
+	phase     phase
+	beginning *beginning
+	warm      int64        // answers before what is measured
+	warmed    atomic.Int64 // the same, for others to read
+	begin     int64        // of what is measured
+	finish    int64
+	nextAt    float64 // of an open loop: intended time of the next request
+	meanGap   float64
+	nextScan  int64
+	preload   struct{ next, end uint64 }
+	asked     int   // requests in flight on all connections
+	ups       int   // connections
+	outage    int64 // when the last connection was lost; 0: some are up, or have answered since
+	stats     stats
 }
 
 type phase uint8
@@ -93,9 +97,8 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 		return fmt.Errorf("set the timer slack: %w", err)
 	}
 	o := l.options
-	l.phase = running
-	l.begin = start + int64(o.WarmUp)
-	l.finish = l.begin + int64(o.Duration)
+	l.phase, l.warm = running, 0
+	l.begin, l.finish = notYet, notYet
 	if o.Rate > 0 {
 		l.meanGap = 1e9 / (o.Rate * float64(len(l.conns)) / float64(o.Connections))
 		l.nextAt = float64(start)
@@ -111,6 +114,11 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 	counting := false
 	for {
 		now := l.now()
+		if !counting {
+			l.warmed.Store(l.warm)
+			l.begin = l.beginning.at.Load()
+			l.finish = l.begin + int64(o.Duration)
+		}
 		if !counting && now >= l.begin {
 			counting = true
 			if err := unix.Getrusage(unix.RUSAGE_THREAD, &before); err != nil {

@@ -8,16 +8,20 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// standIn answers gets of one meta key a request with the right values, and
-// does nothing from stall on for as long as it lasts.
+// standIn answers gets of one meta key a request with the right values, each
+// after a delay, and does nothing for as long as it is stalled.
 type standIn struct {
 	listener net.Listener
 	options  Options
-	stalled  sync.RWMutex // locked while it stalls
+	delay    func(get int64) time.Duration // of each get, counted from 1
+	gets     atomic.Int64
+	asked    chan struct{} // closed by the first get
+	stalled  sync.RWMutex  // locked while it stalls
 	served   sync.WaitGroup
 }
 
@@ -27,7 +31,7 @@ func newStandIn(t *testing.T, o Options) *standIn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &standIn{listener: listener, options: o}
+	s := &standIn{listener: listener, options: o, delay: func(int64) time.Duration { return 0 }, asked: make(chan struct{})}
 	s.served.Go(func() {
 		for {
 			c, err := listener.Accept()
@@ -69,6 +73,13 @@ func (s *standIn) serve(c net.Conn) {
 			_, _ = r.Discard(w.contents.sizes.of(key) + 2) // the next read has its error
 			out = append(out, "HD\r\n"...)
 		} else {
+			n := s.gets.Add(1)
+			if n == 1 {
+				close(s.asked)
+			}
+			if d := s.delay(n); d > 0 {
+				<-time.After(d)
+			}
 			out = append(out, "VA 100\r\n"...)
 			out = append(w.contents.append(out, key, 1, w.contents.sizes.of(key)), "\r\n"...)
 		}

@@ -74,7 +74,11 @@ type Options struct {
 	// Verify compares one value in so many with what must be there; 1: all.
 	Verify int
 
-	WarmUp   time.Duration // not measured
+	WarmUp time.Duration // not measured
+	// SteadyWithin prolongs the warm-up until the throughput is steady, by so
+	// much at most; 0: not at all.
+	SteadyWithin time.Duration
+
 	Duration time.Duration // measured
 	Timeout  time.Duration // without any answer on a connection
 	Seed     uint64        // the order of requests follows from it
@@ -138,6 +142,7 @@ func (o Options) Validate() error {
 	refuse(o.Owned && keys < int64(o.Connections), "Keys", o.Keys, "give at least one for each of %d connections", o.Connections)
 	refuse(o.Verify < 1, "Verify", o.Verify, "give 1 for every value, or n for one in n")
 	refuse(o.WarmUp < 0, "WarmUp", o.WarmUp, "give 0 or more")
+	refuse(o.SteadyWithin < 0, "SteadyWithin", o.SteadyWithin, "give 0 or more")
 	refuse(o.Duration <= 0, "Duration", o.Duration, "give more than 0")
 	refuse(o.Timeout <= 0, "Timeout", o.Timeout, "give more than 0")
 	return errors.Join(errs...)

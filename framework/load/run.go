@@ -47,6 +47,14 @@ type Result struct {
 	// Server is what the server told of itself before the load; zero: nothing.
 	Server Server
 
+	// WarmUp is how long it lasted. WarmUpUnsteady says why the throughput was not
+	// steady at its end; it is empty when it was, and without SteadyWithin.
+	WarmUp         time.Duration
+	WarmUpUnsteady string
+	// Unsteady says why the throughput was not steady while it was measured;
+	// empty: it was.
+	Unsteady string
+
 	Notes      []string // what was not as wanted and leaves the figures valid
 	Complaints []string // the first few errors and wrong answers, in words
 	Invalid    []string // why the figures say little about the server
@@ -66,7 +74,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if o, err = o.Filled(told); err != nil {
 		return Result{}, err
 	}
-	loops, err := newLoops(o)
+	begin := newBeginning()
+	loops, err := newLoops(o, begin)
 	if err != nil {
 		return Result{}, err
 	}
@@ -90,7 +99,12 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	start := loops[0].now() + int64(10*time.Millisecond)
 	watched, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server := watchServer(watched, o, loops[0].base.Add(time.Duration(start)+o.WarmUp), o.Duration)
+	if o.SteadyWithin > 0 {
+		go begin.warmUntilSteady(watched, o, loops, start)
+	} else {
+		begin.set(loops[0].base, start, start+int64(o.WarmUp), "")
+	}
+	server := watchServer(watched, o, begin.told)
 	if err := together(ctx, loops, func(l *loop) error { return l.run(start, ctx.Done()) }); err != nil {
 		return Result{}, err
 	}
@@ -100,12 +114,13 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	r := newResult(o, all)
 	r.Server, r.Notes = told, notes
-	cpu := <-server
-	r.ServerCPU, r.ServerCPUError = cpu.used, cpu.err
+	watch := <-server
+	r.ServerCPU, r.ServerCPUError = watch.used, watch.err
+	r.WarmUp, r.WarmUpUnsteady = watch.warmUp.lasted, watch.warmUp.unsteady
 	return r, nil
 }
 
-func newLoops(o Options) ([]*loop, error) {
+func newLoops(o Options, begin *beginning) ([]*loop, error) {
 	to, err := net.ResolveTCPAddr("tcp", o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", o.Addr, err)
@@ -122,7 +137,8 @@ func newLoops(o Options) ([]*loop, error) {
 		l := &loop{
 			options: o, addr: netip.AddrPortFrom(to.AddrPort().Addr().Unmap(), to.AddrPort().Port()), wire: newWire(o, contents),
 			chooser: newChooser(o.Popular, keys, keys/threads*n), rng: rand.NewPCG(o.Seed, n), base: base, epoll: -1,
-			in: make([]byte, readSize), stamp: mix(o.Seed^n) &^ 0xffffffffff, latest: latest, stats: newStats(o),
+			beginning: begin,
+			in:        make([]byte, readSize), stamp: mix(o.Seed^n) &^ 0xffffffffff, latest: latest, stats: newStats(o),
 		}
 		l.preload.next, l.preload.end = keys*n/threads, keys*(n+1)/threads
 		for j := i; j < o.Connections; j += o.Threads {
@@ -163,6 +179,7 @@ func newResult(o Options, s stats) Result {
 		Ticks: s.ticks, Tick: tickEvery, Hits: s.hits, Misses: s.misses, Received: s.received, Wrong: s.wrong, Errors: s.errors,
 		Unsent: s.unsent, Lost: s.lost, Outages: s.outages, ClientCPU: s.cpu, Complaints: s.complaints,
 	}
+	r.Unsteady = unsteady(r.Ticks[:o.Duration/tickEvery], tickEvery)
 	busy := s.cpu.Seconds() / (o.Duration.Seconds() * float64(o.Threads))
 	if busy > busyShare {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("the client was the limit: its %d threads were busy for %.0f %% of the time; give it more threads or processors, or a lower rate", o.Threads, 100*busy))
@@ -233,6 +250,16 @@ func (r Result) String() string {
 		at := func(p float64) time.Duration { return time.Duration(line.h.ValueAtPercentile(p)) * time.Microsecond }
 		fmt.Fprintf(&b, "%-6s %9d  p50 %s  p90 %s  p99 %s  p99.9 %s  p99.99 %s  max %s\n", line.name, line.h.TotalCount(),
 			at(50), at(90), at(99), at(99.9), at(99.99), time.Duration(line.h.Max())*time.Microsecond)
+	}
+	if o.SteadyWithin > 0 {
+		word := "it was steady then"
+		if r.WarmUpUnsteady != "" {
+			word = "not steady then: " + r.WarmUpUnsteady
+		}
+		fmt.Fprintf(&b, "warm-up: %s, %s\n", r.WarmUp.Round(time.Millisecond), word)
+	}
+	if r.Unsteady != "" {
+		fmt.Fprintf(&b, "unsteady: %s\n", r.Unsteady)
 	}
 	for _, outage := range r.Outages {
 		fmt.Fprintf(&b, "outage: %s until the next answer\n", outage.Round(time.Millisecond))

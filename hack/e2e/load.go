@@ -133,6 +133,7 @@ func parseLoad(args []string, help io.Writer) (loadFlags, error) {
 	set.BoolVar(&o.MayMiss, "may-miss", o.MayMiss, "a get may find nothing")
 	set.IntVar(&o.Verify, "verify", o.Verify, "compare one value in so many")
 	set.DurationVar(&o.WarmUp, "warm-up", o.WarmUp, "before what is measured")
+	set.DurationVar(&o.SteadyWithin, "steady-within", 0, "longer warm-up, at most, until the throughput is steady")
 	set.DurationVar(&o.Duration, "duration", o.Duration, "measured")
 	set.DurationVar(&o.Timeout, "timeout", o.Timeout, "without an answer on a connection")
 	set.Uint64Var(&o.Seed, "seed", o.Seed, "of the order of requests")

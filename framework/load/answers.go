@@ -1,7 +1,6 @@
 package load
 
 import (
-	"encoding/hex"
 	"fmt"
 	"time"
 )
@@ -118,10 +117,10 @@ func (l *loop) verify(s *slot, got []byte) {
 	switch {
 	case !l.wire.contents.holds(uint64(s.key), got):
 		l.stats.wrong++
-		l.stats.complain("get of key %d: %d bytes, want %d; they begin with %s", s.key, len(got), l.wire.contents.sizes.of(uint64(s.key)), hex.EncodeToString(got[:min(len(got), 32)]))
+		l.stats.complain("get of key %d: %s", s.key, l.wire.contents.mismatch(uint64(s.key), got))
 	case s.stamp != 0 && stampOf(got) != s.stamp:
 		l.stats.wrong++
-		l.stats.complain("get of key %d: a value that is not the one stored last", s.key)
+		l.stats.complain("get of key %d: a value that is not the one stored last: its stamp is %016x, want %016x", s.key, stampOf(got), s.stamp)
 	}
 }
 

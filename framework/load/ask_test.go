@@ -89,10 +89,12 @@ func TestAgainst(t *testing.T) {
 
 // TestFill fills a server to its limit, which evicts nothing, and beyond.
 func TestFill(t *testing.T) {
+	t.Parallel()
 	for name, values := range map[string]Sizes{
 		"fixed": Fixed(1000), "spread": Between(16, 8000), "published": Etc(4000), "chunked": Between(1<<10, 700<<10),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := short(realServer(t, "-m", "64"))
 			o.Values, o.Keys, o.Fill = values, 0, 1
 			r, err := Run(t.Context(), o)

@@ -54,6 +54,9 @@ type Result struct {
 	// Unsteady says why the throughput was not steady while it was measured;
 	// empty: it was.
 	Unsteady string
+	// ClockStep is by how much the wall clock was set during the run; latencies
+	// are those of the monotonic clock.
+	ClockStep time.Duration
 
 	Notes      []string // what was not as wanted and leaves the figures valid
 	Complaints []string // the first few errors and wrong answers, in words
@@ -67,6 +70,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
 		return Result{}, err
 	}
+	offset := clockOffset(wall, monotonic)
 	told, notes, err := consult(ctx, o)
 	if err != nil {
 		return Result{}, err
@@ -113,7 +117,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		all.merge(l.stats)
 	}
 	r := newResult(o, all)
-	r.Server, r.Notes = told, notes
+	r.Server, r.Notes, r.ClockStep = told, notes, clockStep(offset, clockOffset(wall, monotonic))
 	watch := <-server
 	r.ServerCPU, r.ServerCPUError = watch.used, watch.err
 	r.WarmUp, r.WarmUpUnsteady = watch.warmUp.lasted, watch.warmUp.unsteady
@@ -260,6 +264,9 @@ func (r Result) String() string {
 	}
 	if r.Unsteady != "" {
 		fmt.Fprintf(&b, "unsteady: %s\n", r.Unsteady)
+	}
+	if r.ClockStep != 0 {
+		fmt.Fprintf(&b, "the wall clock was set by %s during the run; latencies do not depend on it\n", r.ClockStep)
 	}
 	for _, outage := range r.Outages {
 		fmt.Fprintf(&b, "outage: %s until the next answer\n", outage.Round(time.Millisecond))

@@ -68,6 +68,7 @@ func short(addr string) Options {
 }
 
 func TestRun(t *testing.T) {
+	t.Parallel()
 	addr := realServer(t)
 	tests := map[string]func(*Options){
 		"closed":            func(*Options) {},
@@ -95,6 +96,7 @@ func TestRun(t *testing.T) {
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := short(addr)
 			o.Prefix = strings.Map(func(r rune) rune { return max(r, '-') }, name) + "-"
 			o.KeySize = len(o.Prefix) + 8
@@ -147,6 +149,7 @@ func TestWrongAnswers(t *testing.T) {
 }
 
 func TestServerRestarts(t *testing.T) {
+	t.Parallel()
 	addr, command := free(t)
 	first := start(t, addr, command...)
 	o := short(addr)

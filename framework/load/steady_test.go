@@ -106,7 +106,7 @@ func TestWarmUpUntilSteady(t *testing.T) {
 				!test.steady && (r.WarmUp < time.Second || r.WarmUp > 1500*time.Millisecond || r.WarmUpUnsteady == "" || !strings.Contains(r.String(), "not steady then: ")) {
 				t.Errorf("warm-up of %s, %q: %s", r.WarmUp, r.WarmUpUnsteady, r)
 			}
-			if r.Get.TotalCount() != 1000 || r.ServerCPUError == nil {
+			if n := r.Get.TotalCount(); n < 999 || n > 1001 || r.ServerCPUError == nil { // the beginning is not that of a gap
 				t.Errorf("%s", r)
 			}
 		})

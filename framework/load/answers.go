@@ -127,8 +127,7 @@ func (l *loop) verify(s *slot, got []byte) {
 // done ends the request whose last slot is s.
 func (l *loop) done(c *conn, s *slot, now int64, ok bool) {
 	if ok && s.measured {
-		record(l.stats.latency[s.op], now-s.intended)
-		l.stats.tick(now - l.begin)
+		l.stats.answered(s.op, s.intended, now, l.begin)
 	} else if ok {
 		l.warm++
 	}

@@ -1,15 +1,10 @@
 package load
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,90 +124,4 @@ func gomemcache(b *testing.B, o Options) sample {
 		n += count
 	}
 	return sample{float64(n) / elapsed.Seconds(), float64(cpuTime(after)-cpuTime(before)) / float64(n)}
-}
-
-// TestMain is also a server that answers every request with the same value,
-// which is the right one when there is one key: a client's own ceiling.
-func TestMain(m *testing.M) {
-	if addr := os.Getenv("NULL_SERVER"); addr != "" {
-		fmt.Fprintln(os.Stderr, nullServer(addr, os.Getenv("NULL_SIZE")))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-func nullServer(addr, size string) error {
-	sizes, err := ParseSizes(size)
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
-	o := Default(addr)
-	answer := fmt.Appendf(nil, "VA %s\r\n", size)
-	answer = append(newContents(sizes, o.Seed).append(answer, 0, 1, sizes.of(0)), "\r\n"...)
-	for {
-		c, err := listener.Accept()
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer c.Close()
-			r := bufio.NewReaderSize(c, 64<<10)
-			many := bytes.Repeat(answer, 4096)
-			for {
-				if _, err := r.Peek(1); err != nil {
-					return
-				}
-				b, _ := r.Peek(r.Buffered())
-				n := bytes.Count(b, []byte("\n"))
-				if b[1] == 's' { // of the one key that is stored
-					_, _ = r.Discard(len(b))
-					_, _ = c.Write([]byte("HD\r\n"))
-					continue
-				}
-				_, _ = r.Discard(bytes.LastIndexByte(b, '\n') + 1)
-				if _, err := c.Write(many[:n*len(answer)]); err != nil {
-					return
-				}
-			}
-		}()
-	}
-}
-
-// BenchmarkCeiling is the client's own limit: gets in a pipeline from a server
-// that does nothing.
-func BenchmarkCeiling(b *testing.B) {
-	for _, setting := range []struct {
-		size  string
-		depth int
-	}{{"100", 1}, {"100", 16}, {"100", 32}, {"1000", 16}} {
-		b.Run(fmt.Sprintf("%sB-depth%d", setting.size, setting.depth), func(b *testing.B) {
-			addr, _ := free(b)
-			b.Setenv("NULL_SERVER", addr)
-			b.Setenv("NULL_SIZE", setting.size)
-			start(b, addr, pinned(os.Args[0])...)
-			o := benchOptions(addr)
-			o.Keys, o.Depth = 1, setting.depth
-			var err error
-			if o.Values, err = ParseSizes(setting.size); err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				var rates, costs []float64
-				for range pairs {
-					r, err := Run(b.Context(), o)
-					if err != nil || r.Wrong > 0 || r.Errors > 0 {
-						b.Fatalf("%v %s", err, strings.TrimSpace(r.String()))
-					}
-					rates, costs = append(rates, r.PerSecond()), append(costs, float64(r.CPUPerRequest()))
-				}
-				b.ReportMetric(median(rates), "req/s")
-				b.ReportMetric(median(costs), "client-ns/req")
-				b.ReportMetric(0, "ns/op")
-			}
-		})
-	}
 }

@@ -156,6 +156,7 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 			l.lose(c, "no answer within "+o.Timeout.String())
 		}
 	}
+	l.stats.end(l.begin)
 	return nil
 }
 
@@ -251,8 +252,12 @@ func (l *loop) ask(c *conn, intended, now int64) {
 		}
 		l.out = l.wire.appendGet(l.out, c, start, n)
 	}
-	if s.measured {
-		record(l.stats.late, now-intended)
+	switch {
+	case !s.measured:
+	case now == intended:
+		l.stats.punctual++
+	default:
+		record(l.stats.late, now-intended, 1)
 	}
 }
 

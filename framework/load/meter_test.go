@@ -232,15 +232,15 @@ func TestNoAllocation(t *testing.T) {
 func TestHistogramKeepsThreeDigits(t *testing.T) {
 	for us := int64(1); us <= 60_000_000; us = us*11/10 + 1 {
 		h := newHistogram()
-		record(h, us*1000)
+		record(h, us*1000, 1)
 		if got := h.ValueAtPercentile(100); math.Abs(float64(got-us)) > float64(us)/1000 {
 			t.Errorf("%d µs became %d", us, got)
 		}
 	}
 	a, b := newStats(Default("x:1")), newStats(Default("x:1"))
-	record(a.latency[opGet], 5000)
-	record(b.latency[opGet], 7000)
-	record(b.latency[opGet], int64(2*time.Minute))
+	record(a.latency[opGet], 5000, 1)
+	record(b.latency[opGet], 7000, 1)
+	record(b.latency[opGet], int64(2*time.Minute), 1)
 	a.merge(b)
 	if h := a.latency[opGet]; h.TotalCount() != 3 || h.Max() < highest.Microseconds()*999/1000 || h.Min() != 5 {
 		t.Errorf("merged: %d, %d to %d", h.TotalCount(), h.Min(), h.Max())

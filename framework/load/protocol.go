@@ -36,12 +36,14 @@ type wire struct {
 	protocol Protocol
 	prefix   string
 	keySize  int
+	zero     []byte // key 0
 	expiry   string // in seconds; empty: none
 	contents *contents
 }
 
 func newWire(o Options, c *contents) *wire {
 	w := &wire{protocol: o.Protocol, prefix: o.Prefix, keySize: o.KeySize, contents: c}
+	w.zero = append([]byte(o.Prefix), bytes.Repeat([]byte{'0'}, o.KeySize-len(o.Prefix))...)
 	if o.Expiry > 0 {
 		w.expiry = strconv.Itoa(int(o.Expiry.Seconds()))
 	}
@@ -53,13 +55,10 @@ const hexDigits = "0123456789abcdef"
 // appendKey writes the prefix and the number of the key in hexadecimal, filled
 // up with zeros.
 func (w *wire) appendKey(b []byte, key uint64) []byte {
-	b = append(b, w.prefix...)
-	for i := w.keySize - len(w.prefix) - 1; i >= 0; i-- {
-		digit := uint64(0)
-		if i < 16 {
-			digit = key >> (4 * i) & 15
-		}
-		b = append(b, hexDigits[digit])
+	b = append(b, w.zero...)
+	for i := len(b) - 1; key > 0; i-- {
+		b[i] = hexDigits[key&15]
+		key >>= 4
 	}
 	return b
 }

@@ -18,6 +18,8 @@ const (
 type stats struct {
 	latency    [operations]*hdrhistogram.Histogram // microseconds
 	late       *hdrhistogram.Histogram             // of requests: from the intended start to the sending
+	punctual   int64                               // requests sent when they were intended, not in late yet
+	group      group                               // the answers that are not in latency yet
 	ticks      []int64                             // answers in each tickEvery
 	hits       int64
 	misses     int64
@@ -45,18 +47,51 @@ func newHistogram() *hdrhistogram.Histogram {
 }
 
 // record rounds to the nearest microsecond.
-func record(h *hdrhistogram.Histogram, nanoseconds int64) {
+func record(h *hdrhistogram.Histogram, nanoseconds, times int64) {
 	us := min(max((nanoseconds+500)/1000, 1), highest.Microseconds())
-	if err := h.RecordValue(us); err != nil {
+	if err := h.RecordValues(us, times); err != nil {
 		panic(err) // us lies within the histogram's bounds
 	}
 }
 
-// tick counts an answer at a time since the beginning of what is measured.
-// Answers after the end belong to the last tick.
-func (s *stats) tick(since int64) {
-	i := min(max(since/int64(tickEvery), 0), int64(len(s.ticks)-1))
-	s.ticks[i]++
+// group is of answers of one kind that were asked for at one time and came at
+// one time, as those of a pipeline do.
+type group struct {
+	op            operation
+	intended, now int64
+	answers       int64
+}
+
+// answered counts an answer, into the histogram when the next is of another
+// group.
+func (s *stats) answered(op operation, intended, now, begin int64) {
+	if g := &s.group; g.op == op && g.intended == intended && g.now == now {
+		g.answers++
+		return
+	}
+	s.count(begin)
+	s.group = group{op, intended, now, 1}
+}
+
+// count empties the group. Answers after the end of what is measured belong to
+// the last tick.
+func (s *stats) count(begin int64) {
+	g := s.group
+	if g.answers == 0 {
+		return
+	}
+	record(s.latency[g.op], g.now-g.intended, g.answers)
+	s.ticks[min(max((g.now-begin)/int64(tickEvery), 0), int64(len(s.ticks)-1))] += g.answers
+	s.group = group{}
+}
+
+// end puts what is left into the histograms.
+func (s *stats) end(begin int64) {
+	s.count(begin)
+	if s.punctual > 0 {
+		record(s.late, 0, s.punctual)
+		s.punctual = 0
+	}
 }
 
 func (s *stats) complain(format string, args ...any) {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"strings"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -118,17 +118,21 @@ func BenchmarkCeiling(b *testing.B) {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				var rates, costs []float64
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				var results []Result
 				for range pairs {
-					r, err := Run(b.Context(), o)
-					if err != nil || r.Wrong > 0 || r.Errors > 0 {
-						b.Fatalf("%v %s", err, strings.TrimSpace(r.String()))
-					}
-					rates, costs = append(rates, r.PerSecond()), append(costs, float64(r.CPUPerRequest()))
+					results = append(results, measure(b, o))
 				}
-				b.ReportMetric(median(rates), "req/s")
-				b.ReportMetric(median(costs), "client-ns/req")
+				runtime.ReadMemStats(&after)
+				var answered int64
+				for _, r := range results {
+					answered += r.Answered()
+				}
 				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(median(results, Result.PerSecond), "req/s")
+				b.ReportMetric(median(results, func(r Result) float64 { return float64(r.CPUPerRequest()) }), "client-ns/req")
+				b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(answered), "allocs/req")
 			}
 		})
 	}

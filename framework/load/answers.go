@@ -118,9 +118,9 @@ func (l *loop) verify(s *slot, got []byte) {
 	case !l.wire.contents.holds(uint64(s.key), got):
 		l.stats.wrong++
 		l.stats.complain("get of key %d: %s", s.key, l.wire.contents.mismatch(uint64(s.key), got))
-	case s.stamp != 0 && stampOf(got) != s.stamp:
+	case s.stamp != 0 && uint32(stampOf(got)) != s.stamp:
 		l.stats.wrong++
-		l.stats.complain("get of key %d: a value that is not the one stored last: its stamp is %016x, want %016x", s.key, stampOf(got), s.stamp)
+		l.stats.complain("get of key %d: a value that is not the one stored last: its stamp ends with %08x, want %08x", s.key, uint32(stampOf(got)), s.stamp)
 	}
 }
 

@@ -35,7 +35,7 @@ type loop struct {
 
 	in, out []byte
 	stamp   uint64   // of the value that was written last
-	latest  []uint64 // stamp by key, when each connection has keys of its own
+	latest  []uint32 // end of the stamp by key, when each connection has keys of its own; 0: any
 	turn    int      // connection of the next request of an open loop
 	checked int      // values since the last that was verified
 
@@ -228,7 +228,7 @@ func (l *loop) ask(c *conn, intended, now int64) {
 		c.reserve(1)
 		l.stamp++
 		if l.latest != nil {
-			l.latest[s.key] = l.stamp
+			l.latest[s.key] = uint32(l.stamp)
 		}
 		l.out = l.wire.appendSet(l.out, uint64(s.key), l.stamp)
 		c.push(s)

@@ -23,7 +23,7 @@ var operationNames = [operations]string{"get", "set", "delete"}
 type slot struct {
 	intended int64 // nanoseconds of the loop's clock
 	sent     int64
-	stamp    uint64 // that the value must have; 0: any
+	stamp    uint32 // end of the one that the value must have; 0: any
 	key      uint32
 	op       operation
 	last     bool // of its request

@@ -130,9 +130,9 @@ func newLoops(o Options, begin *beginning) ([]*loop, error) {
 		return nil, fmt.Errorf("load %s: %w", o.Addr, err)
 	}
 	base, contents := time.Now(), newContents(o.Values, o.Seed)
-	var latest []uint64
+	var latest []uint32
 	if o.Owned {
-		latest = make([]uint64, o.Keys)
+		latest = make([]uint32, o.Keys)
 	}
 	loops := make([]*loop, o.Threads)
 	threads, keys := uint64(o.Threads), uint64(o.Keys)

@@ -2,7 +2,6 @@ package load
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 )
 
@@ -63,16 +62,18 @@ func (w *wire) appendKey(b []byte, key uint64) []byte {
 	return b
 }
 
+// keyDigits hold every number of a key.
+const keyDigits = 8
+
 // parseKey is the number in a key that appendKey has written.
 func (w *wire) parseKey(b []byte) (uint64, bool) {
-	if len(b) != w.keySize || string(b[:len(w.prefix)]) != w.prefix {
+	first := max(len(w.prefix), w.keySize-keyDigits)
+	if len(b) != w.keySize || !bytes.Equal(b[:first], w.zero[:first]) {
 		return 0, false
 	}
 	var n uint64
-	for _, c := range b[len(w.prefix):] {
+	for _, c := range b[first:] {
 		switch {
-		case n > math.MaxUint64>>4:
-			return 0, false
 		case c >= '0' && c <= '9':
 			n = n<<4 | uint64(c-'0')
 		case c >= 'a' && c <= 'f':

@@ -275,6 +275,9 @@ func (l *loop) key(c *conn) uint32 {
 
 func (l *loop) operation() operation {
 	o := &l.options
+	if o.Sets+o.Deletes == 0 {
+		return opGet
+	}
 	n := below(l.rng, uint64(o.Gets+o.Sets+o.Deletes))
 	switch {
 	case n < uint64(o.Gets):

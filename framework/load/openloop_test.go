@@ -12,7 +12,7 @@ func BenchmarkRate(b *testing.B) {
 	addr, command := free(b)
 	start(b, addr, pinned(command...)...)
 	limit, broken := 0.0, false
-	for _, rate := range []float64{1000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000, 120_000, 140_000, 160_000, 200_000} {
+	for _, rate := range []float64{1000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000, 120_000, 160_000, 200_000, 240_000, 280_000} {
 		b.Run(fmt.Sprintf("asked%.0f", rate), func(b *testing.B) {
 			o := benchOptions(addr)
 			o.Rate, o.Arrivals = rate, Constant

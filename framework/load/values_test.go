@@ -19,7 +19,7 @@ func TestMismatch(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		"first byte":  {changed(0), fmt.Sprintf("40 bytes, want 40, and byte 0 differs; from byte 0 on got f8 00 00 00 00 00 00 00 08 07 06 05, want 07 00 00 00 00 00 00 00 08 07 06 05")},
+		"first byte":  {changed(0), "40 bytes, want 40, and byte 0 differs; from byte 0 on got f8 00 00 00 00 00 00 00 08 07 06 05, want 07 00 00 00 00 00 00 00 08 07 06 05"},
 		"in the body": {changed(20), fmt.Sprintf("byte 20 differs; from byte 16 on got % x, want % x", changed(20)[16:32], good[16:32])},
 		"last byte":   {changed(39), fmt.Sprintf("byte 39 differs; from byte 35 on got % x, want % x", changed(39)[35:], good[35:])},
 		"short":       {good[:30], fmt.Sprintf("30 bytes, want 40, and byte 30 differs; from byte 26 on got % x, want % x", good[26:30], good[26:])},

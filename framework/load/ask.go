@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -131,8 +132,11 @@ func (o Options) Filled(s Server) (Options, error) {
 	}
 	filled := o
 	filled.Keys, filled.Fill = s.demand(o).most(int64(o.Fill*float64(s.pages()))), 0
-	if filled.Keys == 0 {
+	switch filled.Keys {
+	case 0:
 		return refuse("give more: this share of %d pages holds no item", s.pages())
+	case math.MaxUint32:
+		return refuse("give less, or longer values: it makes more than %d keys", filled.Keys)
 	}
 	if err := filled.Validate(); err != nil {
 		return refuse("give another share: it makes %d keys: %v", filled.Keys, err)

@@ -148,6 +148,7 @@ func TestFilled(t *testing.T) {
 	}{
 		"limit not told": {func(*Options) {}, Server{}, "give Keys instead"},
 		"no item":        {func(o *Options) { o.Fill = 0.001 }, s, "this share of 64 pages holds no item"},
+		"too many keys":  {func(*Options) {}, func() Server { big := s; big.Limit = 4 << 40; return big }(), "give less, or longer values"},
 		"keys too short": {func(o *Options) { o.KeySize = 7 }, s, "it makes 174720 keys: KeySize"},
 	} {
 		o := o

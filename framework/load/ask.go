@@ -111,8 +111,11 @@ func (o Options) Against(s Server) error {
 	if o.Keys > 0 && !o.MayMiss {
 		d := s.demand(o)
 		if pages := s.pages(); d.least(o.Keys) > pages {
-			refuse("Keys", o.Keys, "give about %d: such items need %d pages of the cache and its limit is %d; or raise its -m, or set MayMiss",
-				d.most(pages), d.pages(o.Keys), pages)
+			remedy := "give fewer"
+			if most := d.most(pages); most > 0 {
+				remedy = fmt.Sprintf("give about %d", most)
+			}
+			refuse("Keys", o.Keys, "%s: such items need %d pages of the cache and its limit is %d; or raise its -m, or set MayMiss", remedy, d.pages(o.Keys), pages)
 		}
 	}
 	return errors.Join(errs...)

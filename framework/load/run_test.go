@@ -201,12 +201,15 @@ func TestRunThatCannotTakePlace(t *testing.T) {
 	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), `Values="2097152": give up to`) {
 		t.Errorf("values beyond item max: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
 	o = short(realServer(t))
 	o.Duration = time.Minute
-	if _, err := Run(ctx, o); err == nil || !strings.Contains(err.Error(), "deadline") {
-		t.Errorf("stopped: %v", err)
+	for _, within := range []time.Duration{0, time.Minute} {
+		o.SteadyWithin = within
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		if _, err := Run(ctx, o); err == nil || !strings.Contains(err.Error(), "deadline") {
+			t.Errorf("stopped: %v", err)
+		}
+		cancel()
 	}
 	if _, err := Run(t.Context(), Options{}); err == nil || strings.Count(err.Error(), "\n") < 8 {
 		t.Errorf("no options: %v", err)

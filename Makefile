@@ -41,7 +41,7 @@ help:
 	@echo 'make validate     REPORT=report/report.yaml'
 	@echo 'make bench-baseline REPORT=report/report.yaml > baseline.yaml'
 	@echo 'make catalogue    write e2e/CATALOGUE.md and e2e/catalogue.yaml anew'
-	@echo 'make bench-load   the load generator against memcached, beside another client'
+	@echo 'make bench-load   the load generator against memcached, beside other clients'
 	@echo 'make clean        remove what make built in this checkout'
 	@echo 'variables: $(VARIABLES)'
 
@@ -69,7 +69,7 @@ lab-kubectl:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab kubectl $(ARGS)
 
-.PHONY: packages test-packages e2e-packages
+.PHONY: packages test-packages bench-packages e2e-packages
 packages:
 ifeq ($(PACKAGES),yes)
 	@hack/packages.sh e2e
@@ -78,6 +78,11 @@ endif
 test-packages:
 ifeq ($(PACKAGES),yes)
 	@hack/packages.sh test
+endif
+
+bench-packages:
+ifeq ($(PACKAGES),yes)
+	@hack/packages.sh bench
 endif
 
 # A cluster that is there already needs none of the lab's packages.
@@ -110,7 +115,7 @@ catalogue:
 
 # Client and server have a processor each, when there are two.
 .PHONY: bench-load
-bench-load: test-packages
+bench-load: bench-packages
 	@go test -c -o .bin/load.test ./framework/load
 	@if [ "$$(nproc)" -gt 1 ]; then SERVER_CPU=0 exec taskset -c 1 .bin/load.test -test.run '^$$' -test.bench . -test.benchtime 1x; \
 	else exec .bin/load.test -test.run '^$$' -test.bench . -test.benchtime 1x; fi

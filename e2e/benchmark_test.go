@@ -181,7 +181,7 @@ var _ = framework.It(spec.Spec{
 		limit := cacheSize(ctx, e, d)
 		clients, end := loadClients(ctx, e, d, 1)
 		subject := bench.Subject{Name: fmt.Sprintf("a cache of %d MiB", limit/mib), Addr: serviceAddr(ctx, e, d)}
-		r := restartUnderLoad(ctx, e, clients, []*deploy.Deployment{d}, bench.Filling(limit, e.Config.Sampling.Duration), []bench.Subject{subject})[0]
+		r := restartUnderLoad(ctx, e, clients, []*deploy.Deployment{d}, bench.Filling(e.Config.Sampling.Duration), []bench.Subject{subject})[0]
 		end()
 		e.Expect("MC-09", "every key is found before and after the restart (misses)", workload(d), r.Result.Misses, gomega.BeZero())
 		raw = append(raw, r)

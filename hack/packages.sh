@@ -1,18 +1,20 @@
 #!/bin/sh
 # Installs the Debian packages that a target needs and the machine lacks:
-#   packages.sh test|e2e
+#   packages.sh test|bench|e2e
 # Without the right to install, it names them and the command, changes nothing
 # and exits 3.
 set -eu
 
 test_packages="e2fsprogs git memcached shellcheck xfsprogs"
 lab_packages="ca-certificates debian-archive-keyring e2fsprogs gcc gpg iproute2 libc6-dev libdaxctl-dev libndctl-dev mmdebstrap pkg-config qemu-system-x86 qemu-utils"
+bench_packages="libmemcached-tools memcached util-linux"
 
 case ${1-} in
 test) wanted=$test_packages ;;
+bench) wanted=$bench_packages ;;
 e2e) wanted=$lab_packages ;;
 *)
-	echo "packages.sh: want test or e2e, got '${1-}'" >&2
+	echo "packages.sh: want test, bench or e2e, got '${1-}'" >&2
 	exit 3
 	;;
 esac

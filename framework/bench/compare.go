@@ -182,7 +182,7 @@ func (m Measured) samples() []report.Sample {
 		all := timed.All()
 		list = append(list, report.Sample{
 			PerSecond: closed.PerSecond(), P50: at(all, 50), P99: at(all, 99),
-			ClientCPU: closed.CPUPerRequest(), ServerCPU: serverCPU(closed),
+			ClientCPU: closed.CPUPerRequest(), ServerCPU: serverCPU(closed), Unsteady: closed.Unsteady,
 		})
 	}
 	return list

@@ -67,17 +67,10 @@ func GetHeavy(d time.Duration) Scenario {
 	})
 }
 
-// Filling has a cache of limit bytes filled to the better part of what is not
-// taken by the first page of each size class.
-func Filling(limit int64, d time.Duration) Scenario {
-	const (
-		firstPages = 40 << 20
-		chunk      = 12_000 // that a value of churnValue bytes takes
-		share      = 0.8
-	)
+// Filling fills four fifths of a cache, whatever its size.
+func Filling(d time.Duration) Scenario {
 	return newScenario("filling", "a full cache", d, func(o *load.Options) {
-		o.Gets, o.Sets, o.Values = 1, 0, load.Fixed(churnValue)
-		o.Keys = max(int64(share*float64(limit-firstPages)/chunk), 100)
+		o.Gets, o.Sets, o.Values, o.Keys, o.Fill = 1, 0, load.Fixed(churnValue), 0, 0.8
 	})
 }
 

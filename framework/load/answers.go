@@ -1,7 +1,6 @@
 package load
 
 import (
-	"encoding/hex"
 	"fmt"
 	"time"
 )
@@ -119,18 +118,19 @@ func (l *loop) verify(s *slot, got []byte, now int64) {
 	switch {
 	case !l.wire.contents.holds(uint64(s.key), got):
 		l.stats.wrong++
-		l.stats.complain("get of key %d: %d bytes, want %d; they begin with %s", s.key, len(got), l.wire.contents.sizes.of(uint64(s.key)), hex.EncodeToString(got[:min(len(got), 32)]))
-	case s.stamp != 0 && stampOf(got) != s.stamp:
+		l.stats.complain("get of key %d: %s", s.key, l.wire.contents.mismatch(uint64(s.key), got))
+	case s.stamp != 0 && uint32(stampOf(got)) != s.stamp:
 		l.stats.wrong++
-		l.stats.complain("get of key %d: a value that is not the one stored last", s.key)
+		l.stats.complain("get of key %d: a value that is not the one stored last: its stamp ends with %08x, want %08x", s.key, uint32(stampOf(got)), s.stamp)
 	}
 }
 
 // done ends the request whose last slot is s.
 func (l *loop) done(c *conn, s *slot, now int64, ok bool) {
 	if ok && s.measured {
-		record(l.stats.latency[s.op], now-s.intended)
-		l.stats.ticks[l.stats.tick(now-l.begin)]++
+		l.stats.answered(s.op, s.intended, now, l.begin)
+	} else if ok {
+		l.warm++
 	}
 	if l.outage > 0 && ok {
 		l.stats.outages = append(l.stats.outages, time.Duration(now-l.outage))

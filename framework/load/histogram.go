@@ -17,9 +17,9 @@ func newHistogram() *hdrhistogram.Histogram {
 }
 
 // record rounds to the nearest microsecond.
-func record(h *hdrhistogram.Histogram, nanoseconds int64) {
+func record(h *hdrhistogram.Histogram, nanoseconds, times int64) {
 	us := min(max((nanoseconds+500)/1000, 1), highest.Microseconds())
-	if err := h.RecordValue(us); err != nil {
+	if err := h.RecordValues(us, times); err != nil {
 		panic(err) // us lies within the histogram's bounds
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,21 +38,24 @@ type loop struct {
 
 	in, out []byte
 	stamp   uint64   // of the value that was written last
-	latest  []uint64 // stamp by key, when each connection has keys of its own
+	latest  []uint32 // end of the stamp by key, when each connection has keys of its own; 0: any
 	turn    int      // connection of the next request of an open loop
 	checked int      // values since the last that was verified
 
-	phase    phase
-	begin    int64 // of what is measured
-	finish   int64
-	nextAt   float64 // of an open loop: intended time of the next request
-	meanGap  float64
-	nextScan int64
-	preload  struct{ next, end uint64 }
-	asked    int   // requests in flight on all connections
-	ups      int   // connections
-	outage   int64 // when the last connection was lost; 0: some are up, or have answered since
-	stats    stats
+	phase     phase
+	beginning *beginning
+	warm      int64        // answers before what is measured
+	warmed    atomic.Int64 // the same, for others to read
+	begin     int64        // of what is measured
+	finish    int64
+	nextAt    float64 // of an open loop: intended time of the next request
+	meanGap   float64
+	nextScan  int64
+	preload   struct{ next, end uint64 }
+	asked     int   // requests in flight on all connections
+	ups       int   // connections
+	outage    int64 // when the last connection was lost; 0: some are up, or have answered since
+	stats     stats
 }
 
 type phase uint8
@@ -96,9 +100,8 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 		return fmt.Errorf("set the timer slack: %w", err)
 	}
 	o := l.options
-	l.phase = running
-	l.begin = start + int64(o.WarmUp)
-	l.finish = l.begin + int64(o.Duration)
+	l.phase, l.warm = running, 0
+	l.begin, l.finish = notYet, notYet
 	if o.Rate > 0 {
 		l.meanGap = 1e9 / (o.Rate * float64(len(l.conns)) / float64(o.Connections))
 		l.nextAt = float64(start)
@@ -114,6 +117,11 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 	counting := false
 	for {
 		now := l.now()
+		if !counting {
+			l.warmed.Store(l.warm)
+			l.begin = l.beginning.at.Load()
+			l.finish = l.begin + int64(o.Duration)
+		}
 		if !counting && now >= l.begin {
 			counting = true
 			if err := unix.Getrusage(unix.RUSAGE_THREAD, &before); err != nil {
@@ -151,6 +159,7 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 			l.lose(c, "no answer within "+o.Timeout.String())
 		}
 	}
+	l.stats.end(l.begin)
 	return nil
 }
 
@@ -222,7 +231,7 @@ func (l *loop) ask(c *conn, intended, now int64) {
 		c.reserve(1)
 		l.stamp++
 		if l.latest != nil {
-			l.latest[s.key] = l.stamp
+			l.latest[s.key] = uint32(l.stamp)
 		}
 		l.out = l.wire.appendSet(l.out, uint64(s.key), l.stamp)
 		c.push(s)
@@ -246,8 +255,12 @@ func (l *loop) ask(c *conn, intended, now int64) {
 		}
 		l.out = l.wire.appendGet(l.out, c, start, n)
 	}
-	if s.measured {
-		record(l.stats.late, now-intended)
+	switch {
+	case !s.measured:
+	case now == intended:
+		l.stats.punctual++
+	default:
+		record(l.stats.late, now-intended, 1)
 	}
 }
 
@@ -269,6 +282,9 @@ func (l *loop) key(c *conn) uint32 {
 
 func (l *loop) operation() operation {
 	o := &l.options
+	if o.Sets+o.Deletes == 0 {
+		return opGet
+	}
 	n := below(l.rng, uint64(o.Gets+o.Sets+o.Deletes))
 	switch {
 	case n < uint64(o.Gets):

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,7 +16,8 @@ func Merge(results []Result) (Result, error) {
 	sum := results[0]
 	sum.Get, sum.Set, sum.Delete, sum.Late = merged(sum.Get), merged(sum.Set), merged(sum.Delete), merged(sum.Late)
 	sum.Ticks, sum.HitTicks = slices.Clone(sum.Ticks), slices.Clone(sum.HitTicks)
-	sum.Outages, sum.Complaints, sum.Invalid = slices.Clone(sum.Outages), slices.Clone(sum.Complaints), slices.Clone(sum.Invalid)
+	sum.Outages, sum.Complaints = slices.Clone(sum.Outages), slices.Clone(sum.Complaints)
+	sum.Invalid, sum.Notes = slices.Clone(sum.Invalid), slices.Clone(sum.Notes)
 	for i, r := range results[1:] {
 		if r.Elapsed != sum.Elapsed || r.Tick != sum.Tick || len(r.Ticks) != len(sum.Ticks) || len(r.HitTicks) != len(sum.HitTicks) {
 			return Result{}, fmt.Errorf("merge results: that of client %d is about %s in ticks of %s, that of the first about %s in ticks of %s",
@@ -23,6 +25,7 @@ func Merge(results []Result) (Result, error) {
 		}
 		sum.add(r)
 	}
+	sum.Unsteady = unsteady(sum.Ticks[:len(sum.Ticks)-1], sum.Tick)
 	return sum, nil
 }
 
@@ -50,9 +53,18 @@ func (r *Result) add(o Result) {
 	r.Outages = append(r.Outages, o.Outages...)
 	r.Complaints = append(r.Complaints, o.Complaints...)
 	r.Complaints = r.Complaints[:min(len(r.Complaints), complaints)]
-	for _, text := range o.Invalid {
-		if !slices.Contains(r.Invalid, text) {
-			r.Invalid = append(r.Invalid, text)
+	r.Invalid, r.Notes = union(r.Invalid, o.Invalid), union(r.Notes, o.Notes)
+	r.WarmUpUnsteady = cmp.Or(r.WarmUpUnsteady, o.WarmUpUnsteady)
+	if o.ClockStep.Abs() > r.ClockStep.Abs() {
+		r.ClockStep = o.ClockStep
+	}
+}
+
+func union(a, b []string) []string {
+	for _, text := range b {
+		if !slices.Contains(a, text) {
+			a = append(a, text)
 		}
 	}
+	return a
 }

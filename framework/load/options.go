@@ -56,8 +56,9 @@ type Options struct {
 	Arrivals Arrivals `json:"arrivals"`
 
 	Keys    int64        `json:"keys"`
-	KeySize int          `json:"keySize"` // bytes
-	Prefix  string       `json:"prefix"`  // of every key, so that loads do not meet
+	Fill    float64      `json:"fill,omitempty"` // share of the server's limit that sets the number of keys; 0: none, Keys does
+	KeySize int          `json:"keySize"`        // bytes
+	Prefix  string       `json:"prefix"`         // of every key, so that loads do not meet
 	Popular Distribution `json:"popular"`
 	Values  Sizes        `json:"values"`
 
@@ -78,7 +79,11 @@ type Options struct {
 	// Verify compares one value in so many with what must be there; 1: all.
 	Verify int `json:"verify"`
 
-	WarmUp   time.Duration `json:"warmUp"`   // not measured
+	WarmUp time.Duration `json:"warmUp"` // not measured
+	// SteadyWithin prolongs the warm-up until the throughput is steady, by so
+	// much at most; 0: not at all.
+	SteadyWithin time.Duration `json:"steadyWithin,omitempty"`
+
 	Duration time.Duration `json:"duration"` // measured
 	Timeout  time.Duration `json:"timeout"`  // without any answer on a connection
 	Seed     uint64        `json:"seed"`     // the order of requests follows from it
@@ -124,11 +129,17 @@ func (o Options) Validate() error {
 	refuse(o.Multiget < 1 || o.Multiget > 1000, "Multiget", o.Multiget, "give 1 to 1000")
 	refuse(o.Rate < 0 || math.IsNaN(o.Rate) || o.Rate > 1e8, "Rate", o.Rate, "give requests a second up to 1e8, or 0 for a closed loop")
 	refuse(o.Arrivals != Poisson && o.Arrivals != Constant, "Arrivals", o.Arrivals, "give poisson or constant")
-	refuse(o.Keys < 1 || o.Keys > math.MaxUint32, "Keys", o.Keys, "give 1 to %d", uint32(math.MaxUint32))
+	refuse(o.Fill == 0 && (o.Keys < 1 || o.Keys > math.MaxUint32), "Keys", o.Keys, "give 1 to %d", uint32(math.MaxUint32))
+	refuse(o.Fill != 0 && o.Keys != 0, "Keys", o.Keys, "leave it out: Fill, which is %g, sets it", o.Fill)
+	refuse(!(o.Fill >= 0 && o.Fill <= 1), "Fill", o.Fill, "give a share of the server's limit up to 1, or 0 to set Keys")
 	shortest := len(o.Prefix) + digits(o.Keys)
 	refuse(o.KeySize < shortest || o.KeySize > maxKeySize, "KeySize", o.KeySize, "give %d, which %d keys with prefix %q need, to %d", shortest, o.Keys, o.Prefix, maxKeySize)
 	refuse(strings.ContainsFunc(o.Prefix, func(r rune) bool { return r <= ' ' || r == 0x7f }), "Prefix", o.Prefix, "leave out blanks and control characters")
-	if err := o.Popular.validate(o.Keys); err != nil {
+	keys := o.Keys
+	if o.Fill > 0 {
+		keys = math.MaxUint32 // looked at again when they are known
+	}
+	if err := o.Popular.validate(keys); err != nil {
 		errs = append(errs, err)
 	}
 	if err := o.Values.validate(); err != nil {
@@ -141,10 +152,12 @@ func (o Options) Validate() error {
 	refuse(o.Clients < 0 || o.Clients > 1000, "Clients", o.Clients, "give 0 to 1000")
 	refuse(o.Client < 0 || o.Client >= max(o.Clients, 1), "Client", o.Client, "give 0 to %d, one less than the number of clients", max(o.Clients, 1)-1)
 	owners := max(o.Clients, 1) * o.Connections
-	refuse(o.Owned && o.Keys < int64(owners), "Keys", o.Keys, "give at least one for each of %d connections", owners)
+	refuse(o.Owned && keys < int64(owners), "Keys", o.Keys, "give at least one for each of %d connections", owners)
 	refuse(o.Owned && o.Preloaded, "Preloaded", o.Preloaded, "leave it out: with owned keys a value is right when this load has stored it")
+	refuse(o.SteadyWithin > 0 && o.Clients > 1, "SteadyWithin", o.SteadyWithin, "leave it out: several clients begin to measure at one time")
 	refuse(o.Verify < 1, "Verify", o.Verify, "give 1 for every value, or n for one in n")
 	refuse(o.WarmUp < 0, "WarmUp", o.WarmUp, "give 0 or more")
+	refuse(o.SteadyWithin < 0, "SteadyWithin", o.SteadyWithin, "give 0 or more")
 	refuse(o.Duration <= 0, "Duration", o.Duration, "give more than 0")
 	refuse(o.Timeout <= 0, "Timeout", o.Timeout, "give more than 0")
 	return errors.Join(errs...)

@@ -2,7 +2,6 @@ package load
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 )
 
@@ -23,7 +22,7 @@ var operationNames = [operations]string{"get", "set", "delete"}
 type slot struct {
 	intended int64 // nanoseconds of the loop's clock
 	sent     int64
-	stamp    uint64 // that the value must have; 0: any
+	stamp    uint32 // end of the one that the value must have; 0: any
 	key      uint32
 	op       operation
 	last     bool // of its request
@@ -36,12 +35,14 @@ type wire struct {
 	protocol Protocol
 	prefix   string
 	keySize  int
+	zero     []byte // key 0
 	expiry   string // in seconds; empty: none
 	contents *contents
 }
 
 func newWire(o Options, c *contents) *wire {
 	w := &wire{protocol: o.Protocol, prefix: o.Prefix, keySize: o.KeySize, contents: c}
+	w.zero = append([]byte(o.Prefix), bytes.Repeat([]byte{'0'}, o.KeySize-len(o.Prefix))...)
 	if o.Expiry > 0 {
 		w.expiry = strconv.Itoa(int(o.Expiry.Seconds()))
 	}
@@ -53,27 +54,26 @@ const hexDigits = "0123456789abcdef"
 // appendKey writes the prefix and the number of the key in hexadecimal, filled
 // up with zeros.
 func (w *wire) appendKey(b []byte, key uint64) []byte {
-	b = append(b, w.prefix...)
-	for i := w.keySize - len(w.prefix) - 1; i >= 0; i-- {
-		digit := uint64(0)
-		if i < 16 {
-			digit = key >> (4 * i) & 15
-		}
-		b = append(b, hexDigits[digit])
+	b = append(b, w.zero...)
+	for i := len(b) - 1; key > 0; i-- {
+		b[i] = hexDigits[key&15]
+		key >>= 4
 	}
 	return b
 }
 
+// keyDigits hold every number of a key.
+const keyDigits = 8
+
 // parseKey is the number in a key that appendKey has written.
 func (w *wire) parseKey(b []byte) (uint64, bool) {
-	if len(b) != w.keySize || string(b[:len(w.prefix)]) != w.prefix {
+	first := max(len(w.prefix), w.keySize-keyDigits)
+	if len(b) != w.keySize || !bytes.Equal(b[:first], w.zero[:first]) {
 		return 0, false
 	}
 	var n uint64
-	for _, c := range b[len(w.prefix):] {
+	for _, c := range b[first:] {
 		switch {
-		case n > math.MaxUint64>>4:
-			return 0, false
 		case c >= '0' && c <= '9':
 			n = n<<4 | uint64(c-'0')
 		case c >= 'a' && c <= 'f':

@@ -106,7 +106,7 @@ func TestRampJudges(t *testing.T) {
 	ramp := Ramp{Percent: 99, Limit: time.Millisecond}
 	result := func(us int64, change func(*stats)) Result {
 		s := newStats(short("x:1"))
-		record(s.latency[opGet], us*1000)
+		record(s.latency[opGet], us*1000, 1)
 		change(&s)
 		return newResult(short("x:1"), s)
 	}

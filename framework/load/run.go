@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,21 @@ type Result struct {
 	ServerCPU        time.Duration `json:"serverCPU"`
 	ServerCPUUnknown string        `json:"serverCPUUnknown,omitempty"`
 
+	// Server is what the server told of itself before the load; zero: nothing.
+	Server Server `json:"server"`
+
+	// WarmUp is how long it lasted. WarmUpUnsteady says why the throughput was not
+	// steady at its end; it is empty when it was, and without SteadyWithin.
+	WarmUp         time.Duration `json:"warmUp"`
+	WarmUpUnsteady string        `json:"warmUpUnsteady,omitempty"`
+	// Unsteady says why the throughput was not steady while it was measured;
+	// empty: it was.
+	Unsteady string `json:"unsteady,omitempty"`
+	// ClockStep is by how much the wall clock was set during the run; latencies
+	// are those of the monotonic clock.
+	ClockStep time.Duration `json:"clockStep,omitempty"`
+
+	Notes      []string `json:"notes,omitempty"`      // what was not as wanted and leaves the figures valid
 	Complaints []string `json:"complaints,omitempty"` // the first few errors and wrong answers, in words
 	Invalid    []string `json:"invalid,omitempty"`    // why the figures say little about the server
 }
@@ -64,29 +80,41 @@ func Run(ctx context.Context, o Options) (Result, error) {
 // A Prepared load has its connections, and its keys are stored.
 type Prepared struct {
 	options Options
+	begin   *beginning
 	loops   []*loop
+	told    Server
+	notes   []string
 }
 
-// Prepare connects to the server and stores the keys, unless the options say
-// that they are there or that gets need not find any.
+// Prepare asks the server what it can do, connects to it and stores the keys,
+// unless the options say that they are there or that gets need not find any.
 func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	loops, err := newLoops(o)
+	told, notes, err := consult(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	p := &Prepared{o, loops}
+	if o, err = o.Filled(told); err != nil {
+		return nil, err
+	}
+	begin := newBeginning()
+	loops, err := newLoops(o, begin)
+	if err != nil {
+		return nil, err
+	}
+	p := &Prepared{o, begin, loops, told, notes}
+	stores := !o.Preloaded && (!o.MayMiss || o.Gets > 0)
 	err = together(ctx, loops, func(l *loop) error {
-		if err := l.open(); err != nil {
+		if err := l.open(); err != nil || !stores {
 			return err
-		}
-		if o.Preloaded || o.MayMiss && o.Gets == 0 {
-			return nil
 		}
 		return l.storeKeys(ctx.Done())
 	})
+	if err == nil && stores {
+		err = kept(ctx, o, told)
+	}
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -104,10 +132,16 @@ func (p *Prepared) Close() {
 // Measure loads the server. It can be called once.
 func (p *Prepared) Measure(ctx context.Context) (Result, error) {
 	o, loops := p.options, p.loops
+	offset := clockOffset(wall, monotonic)
 	start := loops[0].now() + int64(10*time.Millisecond)
 	watched, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server := watchServer(watched, o, loops[0].base.Add(time.Duration(start)+o.WarmUp), o.Duration)
+	if o.SteadyWithin > 0 {
+		go p.begin.warmUntilSteady(watched, o, loops, start)
+	} else {
+		p.begin.set(loops[0].base, start, start+int64(o.WarmUp), "")
+	}
+	server := watchServer(watched, o, p.begin.told)
 	if err := together(ctx, loops, func(l *loop) error { return l.run(start, ctx.Done()) }); err != nil {
 		return Result{}, err
 	}
@@ -116,24 +150,25 @@ func (p *Prepared) Measure(ctx context.Context) (Result, error) {
 		all.merge(l.stats)
 	}
 	r := newResult(o, all)
-	r.Began = loops[0].base.Add(time.Duration(start) + o.WarmUp).UTC().Round(0)
-	cpu := <-server
-	r.ServerCPU = cpu.used
-	if cpu.err != nil {
-		r.ServerCPUUnknown = cpu.err.Error()
+	r.Server, r.Notes, r.ClockStep = p.told, p.notes, clockStep(offset, clockOffset(wall, monotonic))
+	watch := <-server
+	r.ServerCPU = watch.used
+	if watch.err != nil {
+		r.ServerCPUUnknown = watch.err.Error()
 	}
+	r.Began, r.WarmUp, r.WarmUpUnsteady = watch.warmUp.end.UTC().Round(0), watch.warmUp.lasted, watch.warmUp.unsteady
 	return r, nil
 }
 
-func newLoops(o Options) ([]*loop, error) {
+func newLoops(o Options, begin *beginning) ([]*loop, error) {
 	to, err := net.ResolveTCPAddr("tcp", o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", o.Addr, err)
 	}
 	base, contents := time.Now(), newContents(o.Values, o.Seed)
-	var latest []uint64
+	var latest []uint32
 	if o.Owned {
-		latest = make([]uint64, o.Keys)
+		latest = make([]uint32, o.Keys)
 	}
 	loops := make([]*loop, o.Threads)
 	first := uint64(o.Client * o.Threads) // among the threads of all clients
@@ -143,7 +178,8 @@ func newLoops(o Options) ([]*loop, error) {
 		l := &loop{
 			options: o, addr: netip.AddrPortFrom(to.AddrPort().Addr().Unmap(), to.AddrPort().Port()), wire: newWire(o, contents),
 			chooser: newChooser(o.Popular, keys, keys/threads*n), rng: rand.NewPCG(o.Seed, n), base: base, epoll: -1,
-			in: make([]byte, readSize), stamp: mix(o.Seed^n) &^ 0xffffffffff, latest: latest, stats: newStats(o),
+			beginning: begin,
+			in:        make([]byte, readSize), stamp: mix(o.Seed^n) &^ 0xffffffffff, latest: latest, stats: newStats(o),
 		}
 		l.preload.next, l.preload.end = keys*n/threads, keys*(n+1)/threads
 		for j := i; j < o.Connections; j += o.Threads {
@@ -184,6 +220,7 @@ func newResult(o Options, s stats) Result {
 		Late: Histogram{s.late}, Ticks: s.ticks, HitTicks: s.hitTicks, Tick: tickEvery, Hits: s.hits, Misses: s.misses, Received: s.received, Wrong: s.wrong, Errors: s.errors,
 		Unsent: s.unsent, Lost: s.lost, Outages: s.outages, ClientCPU: s.cpu, Complaints: s.complaints,
 	}
+	r.Unsteady = unsteady(r.Ticks[:o.Duration/tickEvery], tickEvery)
 	busy := s.cpu.Seconds() / (o.Duration.Seconds() * float64(o.Threads))
 	if busy > busyShare {
 		r.Invalid = append(r.Invalid, fmt.Sprintf("the client was the limit: its %d threads were busy for %.0f %% of the time; give it more threads or processors, or a lower rate", o.Threads, 100*busy))
@@ -258,10 +295,23 @@ func (r Result) String() string {
 		fmt.Fprintf(&b, "%-6s %9d  p50 %s  p90 %s  p99 %s  p99.9 %s  p99.99 %s  max %s\n", line.name, line.h.TotalCount(),
 			at(50), at(90), at(99), at(99.9), at(99.99), time.Duration(line.h.Max())*time.Microsecond)
 	}
+	if o.SteadyWithin > 0 {
+		word := "it was steady then"
+		if r.WarmUpUnsteady != "" {
+			word = "not steady then: " + r.WarmUpUnsteady
+		}
+		fmt.Fprintf(&b, "warm-up: %s, %s\n", r.WarmUp.Round(time.Millisecond), word)
+	}
+	if r.Unsteady != "" {
+		fmt.Fprintf(&b, "unsteady: %s\n", r.Unsteady)
+	}
+	if r.ClockStep != 0 {
+		fmt.Fprintf(&b, "the wall clock was set by %s during the run; latencies do not depend on it\n", r.ClockStep)
+	}
 	for _, outage := range r.Outages {
 		fmt.Fprintf(&b, "outage: %s until the next answer\n", outage.Round(time.Millisecond))
 	}
-	for _, text := range r.Complaints {
+	for _, text := range slices.Concat(r.Notes, r.Complaints) {
 		fmt.Fprintf(&b, "%s\n", text)
 	}
 	for _, text := range r.Invalid {

@@ -14,21 +14,29 @@ import (
 type serverCPU struct {
 	used time.Duration
 	err  error // it could not be found out
+
+	warmUp warmUp
 }
 
-// watchServer asks for it at begin and after d. The channel gets one answer.
-func watchServer(ctx context.Context, o Options, begin time.Time, d time.Duration) <-chan serverCPU {
+// watchServer asks for it at the end of the warm-up and at that of the
+// measured time. The channel gets one answer.
+func watchServer(ctx context.Context, o Options, warm <-chan warmUp) <-chan serverCPU {
 	answer := make(chan serverCPU, 1)
 	go func() {
-		used, err := measureServer(ctx, o, begin, d)
-		answer <- serverCPU{used, err}
+		select {
+		case w := <-warm:
+			used, err := measureServer(ctx, o, w.end)
+			answer <- serverCPU{used, err, w}
+		case <-ctx.Done():
+			answer <- serverCPU{err: context.Cause(ctx)}
+		}
 	}()
 	return answer
 }
 
-func measureServer(ctx context.Context, o Options, begin time.Time, d time.Duration) (time.Duration, error) {
+func measureServer(ctx context.Context, o Options, begin time.Time) (time.Duration, error) {
 	var used [2]time.Duration
-	for i, at := range []time.Time{begin, begin.Add(d)} {
+	for i, at := range []time.Time{begin, begin.Add(o.Duration)} {
 		timer := time.NewTimer(time.Until(at))
 		defer timer.Stop()
 		select {
@@ -50,12 +58,12 @@ func measureServer(ctx context.Context, o Options, begin time.Time, d time.Durat
 }
 
 func askServer(ctx context.Context, addr string) (time.Duration, error) {
-	c, err := memcached.Dial(ctx, addr)
+	session, err := memcached.Open(ctx, addr)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
-	stats, err := c.Stats(ctx, "")
+	defer session.Close()
+	stats, err := session.Stats(ctx, "")
 	if err != nil {
 		return 0, err
 	}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -80,11 +81,21 @@ func (l *loop) watch(c *conn, how int, events uint32) error {
 	return nil
 }
 
-// poll waits at most limit nanoseconds for events; 0 does not wait.
+// shortWait is one that the scheduler need not know of. Else its monitor wakes
+// every 20 µs to take the processor from a thread that is back at once.
+const shortWait = int64(200 * time.Microsecond)
+
+// noWait is less than it takes to go to sleep and come back.
+const noWait = int64(5 * time.Microsecond)
+
+// poll waits at most limit nanoseconds for events; below noWait not at all.
 func (l *loop) poll(limit int64) (int, error) {
-	timeout := unix.NsecToTimespec(max(limit, 0))
+	if limit < noWait {
+		limit = 0
+	}
+	timeout := unix.NsecToTimespec(limit)
 	call := unix.Syscall6
-	if limit <= 0 {
+	if limit <= shortWait {
 		call = unix.RawSyscall6
 	}
 	n, _, errno := call(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), eventsAt, uintptr(unsafe.Pointer(&timeout)), 0, 0)

@@ -18,6 +18,8 @@ const (
 type stats struct {
 	latency    [operations]*hdrhistogram.Histogram // microseconds
 	late       *hdrhistogram.Histogram             // of requests: from the intended start to the sending
+	punctual   int64                               // requests sent when they were intended, not in late yet
+	group      group                               // the answers that are not in latency yet
 	ticks      []int64                             // answers in each tickEvery
 	hitTicks   []int64                             // values in each tickEvery
 	hits       int64
@@ -45,6 +47,45 @@ func newStats(o Options) stats {
 // comes after the end belongs to the last tick.
 func (s *stats) tick(since int64) int64 {
 	return min(max(since/int64(tickEvery), 0), int64(len(s.ticks)-1))
+}
+
+// group is of answers of one kind that were asked for at one time and came at
+// one time, as those of a pipeline do.
+type group struct {
+	op            operation
+	intended, now int64
+	answers       int64
+}
+
+// answered counts an answer, into the histogram when the next is of another
+// group.
+func (s *stats) answered(op operation, intended, now, begin int64) {
+	if g := &s.group; g.op == op && g.intended == intended && g.now == now {
+		g.answers++
+		return
+	}
+	s.count(begin)
+	s.group = group{op, intended, now, 1}
+}
+
+// count empties the group.
+func (s *stats) count(begin int64) {
+	g := s.group
+	if g.answers == 0 {
+		return
+	}
+	record(s.latency[g.op], g.now-g.intended, g.answers)
+	s.ticks[s.tick(g.now-begin)] += g.answers
+	s.group = group{}
+}
+
+// end puts what is left into the histograms.
+func (s *stats) end(begin int64) {
+	s.count(begin)
+	if s.punctual > 0 {
+		record(s.late, 0, s.punctual)
+		s.punctual = 0
+	}
 }
 
 func (s *stats) complain(format string, args ...any) {

@@ -106,3 +106,33 @@ func (c *contents) holds(key uint64, value []byte) bool {
 }
 
 func stampOf(value []byte) uint64 { return binary.LittleEndian.Uint64(value[8:]) }
+
+// Bytes of a mismatch that are shown: of the same before the first that
+// differs, and from there on.
+const (
+	shownBefore = 4
+	shownAfter  = 12
+)
+
+// mismatch says how value differs from what must be there, which has the
+// stamp of value.
+func (c *contents) mismatch(key uint64, value []byte) string {
+	var stamp uint64
+	if len(value) >= headerSize {
+		stamp = stampOf(value)
+	}
+	want := c.append(nil, key, stamp, c.sizes.of(key))
+	at := 0
+	for at < min(len(value), len(want)) && value[at] == want[at] {
+		at++
+	}
+	from := max(at-shownBefore, 0)
+	show := func(b []byte) string {
+		b = b[min(from, len(b)):min(at+shownAfter, len(b))]
+		if len(b) == 0 {
+			return "nothing"
+		}
+		return fmt.Sprintf("% x", b)
+	}
+	return fmt.Sprintf("%d bytes, want %d, and byte %d differs; from byte %d on got %s, want %s", len(value), len(want), at, from, show(value), show(want))
+}

@@ -109,14 +109,19 @@ func (c *Client) Stats(ctx context.Context, sub string) (map[string]string, erro
 		return nil, err
 	}
 	defer s.Close()
+	return s.Stats(ctx, sub)
+}
+
+// Stats is that of a Client, over this connection. An answer that is no statistic ends it at once.
+func (s *Session) Stats(ctx context.Context, sub string) (map[string]string, error) {
 	request := strings.TrimSpace("stats " + sub)
-	lines, err := s.Do(ctx, request, Line("END", "RESET"))
+	lines, err := s.Do(ctx, request, func(line string) bool { return !strings.HasPrefix(line, "STAT ") })
 	if err != nil {
 		return nil, err
 	}
 	stats, err := parseStats(lines)
 	if err != nil {
-		return nil, fmt.Errorf("memcached at %s: %s: %w", c.addr, request, err)
+		return nil, fmt.Errorf("memcached at %s: %s: %w", s.addr, request, err)
 	}
 	return stats, nil
 }

@@ -106,6 +106,7 @@ func parseLoad(args []string, help io.Writer) (loadFlags, error) {
 	set.Float64Var(&o.Rate, "rate", o.Rate, "requests a second of an open loop; 0: closed loop")
 	set.Func("arrivals", "poisson or constant (default poisson)", func(s string) error { o.Arrivals = load.Arrivals(s); return nil })
 	set.Int64Var(&o.Keys, "keys", o.Keys, "number of keys, all stored before the load")
+	set.Float64Var(&o.Fill, "fill", 0, "share of the server's limit that sets -keys, up to 1")
 	set.IntVar(&o.KeySize, "key-size", o.KeySize, "bytes of each key")
 	set.StringVar(&o.Prefix, "prefix", o.Prefix, "of every key")
 	set.Func("popular", "uniform, sequential, zipf:SKEW or hot:KEYS:TRAFFIC (default uniform)", func(s string) (err error) {
@@ -132,6 +133,7 @@ func parseLoad(args []string, help io.Writer) (loadFlags, error) {
 	set.BoolVar(&o.MayMiss, "may-miss", o.MayMiss, "a get may find nothing")
 	set.IntVar(&o.Verify, "verify", o.Verify, "compare one value in so many")
 	set.DurationVar(&o.WarmUp, "warm-up", o.WarmUp, "before what is measured")
+	set.DurationVar(&o.SteadyWithin, "steady-within", 0, "longer warm-up, at most, until the throughput is steady")
 	set.DurationVar(&o.Duration, "duration", o.Duration, "measured")
 	set.DurationVar(&o.Timeout, "timeout", o.Timeout, "without an answer on a connection")
 	set.Uint64Var(&o.Seed, "seed", o.Seed, "of the order of requests")
@@ -151,6 +153,15 @@ func parseLoad(args []string, help io.Writer) (loadFlags, error) {
 	}
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("%q: no argument is expected beside flags; -help lists them", set.Arg(0))
+	}
+	keysGiven := false
+	set.Visit(func(given *flag.Flag) {
+		if given.Name == "keys" {
+			keysGiven = true
+		}
+	})
+	if o.Fill != 0 && !keysGiven {
+		o.Keys = 0 // the default is none beside a share
 	}
 	if ramp.Limit != 0 {
 		if err := ramp.Validate(); err != nil {

@@ -27,6 +27,9 @@ func TestParseLoad(t *testing.T) {
 	if f, err = parseLoad([]string{"-mix", "3:1"}, nil); err != nil || f.options.Gets != 3 || f.options.Sets != 1 || f.options.Deletes != 0 {
 		t.Errorf("mix of two: %+v, %v", f.options, err)
 	}
+	if f, err = parseLoad([]string{"-fill", "0.5"}, nil); err != nil || f.options.Fill != 0.5 || f.options.Keys != 0 {
+		t.Errorf("fill: %+v, %v", f.options, err)
+	}
 	var help bytes.Buffer
 	if _, err := parseLoad([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "-find-rate") {
 		t.Errorf("help: %v\n%s", err, help.String())
@@ -41,6 +44,8 @@ func TestLoadRefusesBadFlags(t *testing.T) {
 		"-values 10k":          `Values="10k": give bytes`,
 		"-connections 0":       `Connections="0": give 1 to 65000`,
 		"-depth many":          `invalid value "many" for flag -depth`,
+		"-fill 0.5 -keys 9":    `Keys="9": leave it out`,
+		"-fill 2":              `Fill="2": give a share`,
 		"-find-rate 1us":       `Limit="1µs": give 10µs or more`,
 		"-find-rate 1ms -to 5": `From:To="1000:5"`,
 		"word":                 `"word": no argument is expected`,

@@ -192,24 +192,25 @@ func (c *Clients) End(ctx context.Context, cl *cluster.Cluster, j Job) error {
 	for _, l := range c.links {
 		l.letGo()
 	}
-	var failed string
+	var ended batchv1.JobStatus
 	err := c.waiter.Until(ctx, wait.LoadGone, fmt.Sprintf("Job %s/%s to end", j.Namespace, j.Name), func(ctx context.Context) (bool, string, error) {
 		job, err := cl.Client.BatchV1().Jobs(j.Namespace).Get(ctx, j.Name, metav1.GetOptions{})
 		if err != nil {
 			return false, "", err
 		}
-		s := job.Status
-		if s.FailedIndexes != nil {
-			failed = *s.FailedIndexes
-		}
-		done := int(s.Succeeded+s.Failed) >= j.Count
-		return done, fmt.Sprintf("%d succeeded, %d failed, %d active", s.Succeeded, s.Failed, s.Active), nil
+		ended = job.Status
+		done := int(ended.Succeeded+ended.Failed) >= j.Count
+		return done, fmt.Sprintf("%d succeeded, %d failed, %d active", ended.Succeeded, ended.Failed, ended.Active), nil
 	})
 	if err != nil {
 		return err
 	}
-	if failed != "" && len(c.lost) == 0 {
-		return fmt.Errorf("load clients failed: index %s of Job %s/%s", failed, j.Namespace, j.Name)
+	if ended.Failed == 0 || len(c.lost) > 0 {
+		return nil
 	}
-	return nil
+	which := ""
+	if ended.FailedIndexes != nil {
+		which = ", index " + *ended.FailedIndexes
+	}
+	return fmt.Errorf("%d load clients of Job %s/%s failed%s", ended.Failed, j.Namespace, j.Name, which)
 }

@@ -2,11 +2,22 @@ package bench
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/ledger"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // TestLeastPrivilege evaluates the pods of the clients as the API server does
@@ -48,5 +59,70 @@ func TestPlacement(t *testing.T) {
 		if *job.Spec.Completions != 4 || *job.Spec.Parallelism != 4 || *job.Spec.BackoffLimitPerIndex != 0 {
 			t.Errorf("%s: the clients do not run all at once, or are replaced", place)
 		}
+	}
+}
+
+// clusterOf is one whose Job and pods are as given.
+func clusterOf(objects ...runtime.Object) *cluster.Cluster {
+	return &cluster.Cluster{Client: fake.NewClientset(objects...)}
+}
+
+func jobObject(j Job, change func(*batchv1.JobStatus)) *batchv1.Job {
+	o := j.object(1)
+	change(&o.Status)
+	return o
+}
+
+func TestEnd(t *testing.T) {
+	j := Job{Namespace: "n", Name: "load", Count: 3, Place: Anywhere}
+	failed := "1"
+	for name, test := range map[string]struct {
+		status func(*batchv1.JobStatus)
+		lost   []string
+		want   string // of the error; empty: none
+	}{
+		"all succeeded":     {func(s *batchv1.JobStatus) { s.Succeeded = 3 }, nil, ""},
+		"one failed":        {func(s *batchv1.JobStatus) { s.Succeeded, s.Failed, s.FailedIndexes = 2, 1, &failed }, nil, "1 load clients of Job n/load failed, index 1"},
+		"one lost before":   {func(s *batchv1.JobStatus) { s.Succeeded, s.Failed, s.FailedIndexes = 2, 1, &failed }, []string{"pod load-1 was lost"}, ""},
+		"one does not end":  {func(s *batchv1.JobStatus) { s.Succeeded, s.Active = 2, 1 }, nil, "last seen 2 succeeded, 0 failed, 1 active"},
+		"there is no such":  {nil, nil, "not found"},
+		"none has begun":    {func(*batchv1.JobStatus) {}, nil, "last seen 0 succeeded"},
+		"failed, not which": {func(s *batchv1.JobStatus) { s.Failed = 3 }, nil, "3 load clients of Job n/load failed"},
+	} {
+		var objects []runtime.Object
+		if test.status != nil {
+			objects = append(objects, jobObject(j, test.status))
+		}
+		c := &Clients{lost: test.lost, waiter: wait.Waiter{Interval: time.Millisecond, Limits: map[wait.Name]time.Duration{wait.LoadGone: 20 * time.Millisecond}}}
+		err := c.End(t.Context(), clusterOf(objects...), j)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+func TestStartThatCannotBegin(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "load")
+	w := wait.Waiter{Interval: time.Millisecond, Limits: map[wait.Name]time.Duration{wait.PodRuns: 20 * time.Millisecond, wait.LoadGone: time.Second}}
+	j := Job{Namespace: "n", Name: "load", Count: 2, Place: Anywhere, Program: program}
+	var l ledger.Ledger
+	if _, err := Start(t.Context(), clusterOf(), w, &l, j); err == nil || !strings.Contains(err.Error(), "read the load client") || l.Len() != 0 {
+		t.Errorf("no program: %v, %d objects were made", err, l.Len())
+	}
+	if err := os.WriteFile(program, []byte("program"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := clusterOf()
+	if _, err := Start(t.Context(), c, w, &l, j); err == nil || !strings.Contains(err.Error(), "last seen 0 of 2 pods were made") {
+		t.Errorf("no pods: %v", err)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if jobs, err := c.Client.BatchV1().Jobs("n").List(t.Context(), metav1.ListOptions{}); err != nil || len(jobs.Items) != 0 {
+		t.Errorf("%v: the Job is left: %d", err, len(jobs.Items))
+	}
+	if _, err := Start(t.Context(), clusterOf(jobObject(j, func(*batchv1.JobStatus) {})), w, &l, j); err == nil || !strings.Contains(err.Error(), "already exists") {
+		t.Errorf("somebody else's Job: %v", err)
 	}
 }

@@ -21,8 +21,7 @@ type Clients struct {
 	lost   []string
 }
 
-// Skew is the share of the measured time by which the starts of clients may
-// lie apart.
+// skewShare of the measured time is how far the starts of clients may lie apart.
 const skewShare = 0.1
 
 // Load has all clients load a server and returns the sum of what they measured.
@@ -133,17 +132,16 @@ func share(o load.Options, n int) ([]load.Options, error) {
 // ask gives every client an order and waits for their answers. A client that
 // does not answer is lost; that none does is an error.
 func (c *Clients) ask(ctx context.Context, w wait.Waiter, name wait.Name, what string, order func(i int) load.Order) ([]load.Answer, error) {
-	refused := map[*link]error{}
 	for i, l := range c.links {
-		if err := l.order(order(i)); err != nil {
-			refused[l] = l.err()
-		}
+		// A stream that nobody reads must not hold up the others. When it ends
+		// there is no answer, which says why.
+		go func() { _ = l.order(order(i)) }()
 	}
-	return c.answers(ctx, w, name, what, refused)
+	return c.answers(ctx, w, name, what)
 }
 
-func (c *Clients) answers(ctx context.Context, w wait.Waiter, name wait.Name, what string, refused map[*link]error) ([]load.Answer, error) {
-	got := map[*link]load.Answer{}
+func (c *Clients) answers(ctx context.Context, w wait.Waiter, name wait.Name, what string) ([]load.Answer, error) {
+	got, refused := map[*link]load.Answer{}, map[*link]error{}
 	all := len(c.links)
 	err := w.Until(ctx, name, fmt.Sprintf("%d load clients %s", all, what), func(ctx context.Context) (bool, string, error) {
 		for _, l := range c.links {
@@ -189,6 +187,6 @@ func (c *Clients) answers(ctx context.Context, w wait.Waiter, name wait.Name, wh
 
 // begin waits until the clients take orders.
 func (c *Clients) begin(ctx context.Context) error {
-	_, err := c.answers(ctx, c.waiter, wait.LoadReady, "to take orders", map[*link]error{})
+	_, err := c.answers(ctx, c.waiter, wait.LoadReady, "to take orders")
 	return err
 }

@@ -121,6 +121,13 @@ func TestLostClients(t *testing.T) {
 			}
 		}, 0}, stderr)
 	}
+	// deaf reads no order.
+	deaf := func(ctx context.Context, stdin io.Reader, stdout, _ io.Writer) error {
+		_, _ = io.CopyN(io.Discard, stdin, int64(len(program)))
+		fmt.Fprintln(stdout, `{"ready":true}`)
+		<-ctx.Done()
+		return nil
+	}
 	for name, test := range map[string]struct {
 		other attach
 		want  string
@@ -139,13 +146,20 @@ func TestLostClients(t *testing.T) {
 		if err != nil || len(r.Invalid) == 0 || !strings.Contains(strings.Join(r.Invalid, "\n"), test.want) || r.Answered() == 0 {
 			t.Errorf("%s: %v, invalid %q, %d answers, want %q", name, err, r.Invalid, r.Answered(), test.want)
 		}
-		c2, err := together(t, test.other)
+		c, err = together(t, test.other)
 		if err == nil {
-			_, err = c2.Load(t.Context(), options(addr))
+			_, err = c.Load(t.Context(), options(addr))
 		}
 		if err == nil {
 			t.Errorf("%s: nobody is left, and no error", name)
 		}
+	}
+	c, err := together(t, here, deaf)
+	if err == nil {
+		_, err = c.Load(t.Context(), options(addr))
+	}
+	if err == nil || !strings.Contains(err.Error(), "keys are missing, which a lost client had to store: client 1 was lost: waited 3s") {
+		t.Errorf("a client that reads no order: %v", err)
 	}
 }
 

@@ -244,7 +244,7 @@ type kind struct {
 func (r Result) kinds() []kind {
 	var answered []kind
 	for i, h := range [operations]Histogram{opGet: r.Get, opSet: r.Set, opDelete: r.Delete} {
-		if h.TotalCount() > 0 {
+		if h.Histogram != nil && h.TotalCount() > 0 {
 			answered = append(answered, kind{operationNames[i], h})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 )
 
@@ -48,7 +49,7 @@ func onLoad(args []string, stdout, stderr io.Writer) int {
 	r, err := load.Run(ctx, f.options)
 	if err != nil {
 		fmt.Fprintf(stderr, "e2e load: %v\n", err)
-		return exitOf(ctx)
+		return exitOf(ctx, err)
 	}
 	fmt.Fprintln(stdout, r)
 	if err := f.write(r); err != nil {
@@ -64,9 +65,13 @@ func onLoad(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func exitOf(ctx context.Context) int {
+// exitOf is for a load that could not take place.
+func exitOf(ctx context.Context, err error) int {
 	if ctx.Err() != nil {
-		return 130
+		return report.ExitInterrupted
+	}
+	if _, refused := errors.AsType[*load.FieldError](err); refused {
+		return run.ExitUsage
 	}
 	return exitInvalid
 }
@@ -82,7 +87,7 @@ func onRamp(ctx context.Context, f loadFlags, stdout, stderr io.Writer) int {
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "e2e load: %v\n", err)
-		return exitOf(ctx)
+		return exitOf(ctx, err)
 	case rate == 0:
 		fmt.Fprintf(stdout, "the limit does not hold at %.0f/s; begin lower\n", f.ramp.From)
 		return exitInvalid

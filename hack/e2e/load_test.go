@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +56,21 @@ func TestLoadRefusesBadFlags(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		if code := onLoad(strings.Fields(args), &stdout, &stderr); code != run.ExitUsage || !strings.Contains(stderr.String(), want) || stdout.Len() > 0 {
 			t.Errorf("e2e load %s: exit code %d\n%s%s\nwant 3 and %q", args, code, stdout.String(), stderr.String(), want)
+		}
+	}
+}
+
+func TestExitOfLoadThatCannotTakePlace(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	refused := fmt.Errorf("load x:1: %w", &load.FieldError{Field: "Values", Value: "2000000", Remedy: "give less"})
+	for _, test := range []struct {
+		ctx  context.Context
+		err  error
+		want int
+	}{{t.Context(), refused, 3}, {t.Context(), errors.New("connection refused"), 2}, {ended, context.Canceled, 130}} {
+		if got := exitOf(test.ctx, test.err); got != test.want {
+			t.Errorf("%v: exit code %d, want %d", test.err, got, test.want)
 		}
 	}
 }

@@ -132,6 +132,7 @@ func TestStall(t *testing.T) {
 			for _, percent := range []float64{92, 95, 98, 99, 99.5, 99.9} {
 				want := stall - o.Duration.Seconds()*(1-percent/100)
 				got := float64(r.Get.ValueAtPercentile(percent)) / 1e6
+				t.Logf("p%-4g %.3f s, by arithmetic %.3f s", percent, got, want)
 				// Both ends of the stall reach the server late on a busy machine.
 				if shown := math.Abs(got-want) <= 0.1; shown != (rate > 0) && (rate > 0 || percent <= 98) {
 					t.Errorf("p%g is %.3f s, and arithmetic says %.3f s", percent, got, want)

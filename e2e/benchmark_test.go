@@ -98,6 +98,7 @@ var _ = framework.It(spec.Spec{
 const (
 	restartAfter = 8 * time.Second
 	restartLoad  = 45 * time.Second
+	restartLog   = 5 // lines
 )
 
 var _ = framework.It(spec.Spec{
@@ -140,14 +141,14 @@ type restart struct {
 // restartUnderLoad deletes the pod of each deployment while it is loaded with
 // gets, at half the rate that the slower one bears.
 func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clients, deployments []*deploy.Deployment, s bench.Scenario, subjects []bench.Subject) []restart {
-	s.Load.Gets, s.Load.Sets, s.Load.MayMiss = 1, 0, true
+	s.Load.Gets, s.Load.Sets = 1, 0
 	p, err := clients.Measure(ctx, s, subjects, bench.Plan{Pairs: 1, Open: true})
 	e.NoError(err, "find out what the caches bear")
 	var restarts []restart
 	for i, d := range deployments {
 		e.Step("restart %s under a load of %.0f requests/s", subjects[i].Name, p.Rate)
 		o := s.Load
-		o.Addr, o.Rate, o.Preloaded, o.Duration = subjects[i].Addr, p.Rate, true, restartLoad
+		o.Addr, o.Rate, o.Preloaded, o.MayMiss, o.Duration = subjects[i].Addr, p.Rate, true, true, restartLoad
 		old := pod(ctx, e, d)
 		r, _, err := clients.Interrupt(ctx, o, restartAfter, func(ctx context.Context) error {
 			pods := e.Cluster.Client.CoreV1().Pods(d.Namespace)
@@ -158,7 +159,9 @@ func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clie
 		})
 		e.NoError(err, "restart %s under load", subjects[i].Name)
 		dip := bench.FindDip(r.Ticks, r.Tick, restartAfter)
-		e.Note("restart, "+subjects[i].Name, dip.String()+"\n"+r.String())
+		log, err := e.Cluster.LogTail(ctx, d.Namespace, pod(ctx, e, d).Name, deploy.Container, false, restartLog)
+		e.NoError(err, "read the log of memcached after its restart")
+		e.Note("restart, "+subjects[i].Name, dip.String()+"\n"+r.String()+"\n"+log)
 		e.Expect("MC-09", "every value is right", workload(d), r.Wrong, gomega.BeZero())
 		e.Expect("MC-09", "the rate of answers comes back ("+dip.String()+")", workload(d), dip.Regains, gomega.BeTrue())
 		restarts = append(restarts, restart{r, dip})

@@ -122,7 +122,7 @@ func (o Options) Against(s Server) error {
 }
 
 // Filled is o with the number of keys of which the items take the share Fill of
-// the limit of s, were there no others. The error is a *FieldError.
+// the limit of s, were there no others, or all pages that can be theirs. The error is a *FieldError.
 func (o Options) Filled(s Server) (Options, error) {
 	if o.Fill == 0 {
 		return o, nil
@@ -133,11 +133,11 @@ func (o Options) Filled(s Server) (Options, error) {
 	if s == (Server{}) {
 		return refuse("give Keys instead: the server does not tell its limit")
 	}
-	filled := o
-	filled.Keys, filled.Fill = s.demand(o).most(int64(o.Fill*float64(s.pages()))), 0
+	filled, d := o, s.demand(o)
+	filled.Keys, filled.Fill = d.most(min(int64(o.Fill*float64(s.pages())), s.pages()-s.taken(d))), 0
 	switch filled.Keys {
 	case 0:
-		return refuse("give more: this share of %d pages holds no item", s.pages())
+		return refuse("give more: this share of %d pages holds no item; %d of them belong to chunks of other sizes", s.pages(), s.taken(d))
 	case math.MaxUint32:
 		return refuse("give less, or longer values: it makes more than %d keys", filled.Keys)
 	}

@@ -2,6 +2,8 @@ package load
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +89,27 @@ func TestAgainst(t *testing.T) {
 	}
 }
 
+// TestFillMemoryFile fills a server whose first pages belong to every size of
+// chunk.
+func TestFillMemoryFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, open := range []string{dir, filepath.Dir(dir)} { // the server runs as nobody
+		if err := os.Chmod(open, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := short(realServer(t, "-m", "80", "-e", filepath.Join(dir, "memory")))
+	o.Values, o.Keys, o.Fill = Fixed(10000), 0, 1
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 38 of 80 pages belong to other sizes, and no more than 103 items fit into a page.
+	if keys := r.Options.Keys; keys < 3500 || keys > 42*103 || r.Misses > 0 {
+		t.Errorf("%d keys: %s", keys, r)
+	}
+}
+
 // TestFill fills a server to its limit, which evicts nothing, and beyond.
 func TestFill(t *testing.T) {
 	t.Parallel()
@@ -138,7 +161,7 @@ func TestFilled(t *testing.T) {
 		t.Errorf("without Fill: %+v, %v", same, err)
 	}
 	o.Keys, o.Fill = 0, 0.5
-	if half, err := o.Filled(s); err != nil || half.Keys != 32*5461-32 || half.Fill != 0 {
+	if half, err := o.Filled(s); err != nil || half.Keys != 32*5461-64 || half.Fill != 0 {
 		t.Errorf("half of the cache: %d keys, fill %g, %v", half.Keys, half.Fill, err)
 	}
 	for name, test := range map[string]struct {
@@ -149,7 +172,7 @@ func TestFilled(t *testing.T) {
 		"limit not told": {func(*Options) {}, Server{}, "give Keys instead"},
 		"no item":        {func(o *Options) { o.Fill = 0.001 }, s, "this share of 64 pages holds no item"},
 		"too many keys":  {func(*Options) {}, func() Server { big := s; big.Limit = 4 << 40; return big }(), "give less, or longer values"},
-		"keys too short": {func(o *Options) { o.KeySize = 7 }, s, "it makes 174720 keys: KeySize"},
+		"keys too short": {func(o *Options) { o.KeySize = 7 }, s, "it makes 174688 keys: KeySize"},
 	} {
 		o := o
 		test.change(&o)

@@ -54,7 +54,7 @@ func (s Server) demand(o Options) demand {
 	sizes := s.classes()
 	d := demand{
 		chunks: make([]float64, len(sizes)), perPage: make([]float64, len(sizes)),
-		varied: o.Values.kind != "fixed", inFlight: int64(o.Connections),
+		varied: o.Values.kind != "fixed", inFlight: 2 * int64(o.Connections), // what was replaced may be on its way to somebody
 	}
 	for i, size := range sizes {
 		d.perPage[i] = float64(max(pageSize/max(size, 1), 1))
@@ -92,6 +92,19 @@ func (s Server) demand(o Options) demand {
 		add(rest + chunkHeader)
 	}
 	return d
+}
+
+// taken is how many pages of a cache belong to classes that d does not use. In
+// a memory file each class gets its first page at the start: slabs_prefill_global
+// and slabs_preallocate in slabs.c.
+func (s Server) taken(d demand) int64 {
+	var unused int64
+	for _, chunks := range d.chunks {
+		if chunks == 0 && s.MemoryFile != "" {
+			unused++
+		}
+	}
+	return unused
 }
 
 // pages is how many n keys take, with what chance may add to each class: three

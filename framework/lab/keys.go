@@ -53,15 +53,21 @@ func (l *Lab) makeKeys(context.Context) error {
 		return err
 	}
 	inside := "https://" + net.JoinHostPort(hostAddress, apiPort)
-	for _, id := range []identity{
+	identities := []identity{
 		{file: "apiserver", user: "kube-apiserver", hosts: []string{"127.0.0.1", "localhost", hostAddress, apiService, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
 		{file: "apiserver-kubelet", user: "kube-apiserver-kubelet-client", groups: []string{"system:masters"}},
 		{file: "controller-manager", user: "system:kube-controller-manager", kubeconfig: inside},
 		{file: "scheduler", user: "system:kube-scheduler", kubeconfig: inside},
 		{file: "kube-proxy", user: "system:kube-proxy", kubeconfig: inside},
-		{file: "kubelet", user: "system:node:" + nodeName, groups: []string{"system:nodes"}, hosts: []string{nodeName, nodeAddress}, kubeconfig: inside},
 		{file: "admin", user: "lab-admin", groups: []string{"system:masters"}, kubeconfig: inside},
-	} {
+	}
+	for _, n := range l.plan.nodes() {
+		identities = append(identities, identity{
+			file: n.name(), user: "system:node:" + n.name(), groups: []string{"system:nodes"},
+			hosts: []string{n.name(), n.address()}, kubeconfig: inside,
+		})
+	}
+	for _, id := range identities {
 		if err := l.issue(ca, id); err != nil {
 			return fmt.Errorf("keys of %s: %w", id.file, err)
 		}

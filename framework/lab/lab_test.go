@@ -33,6 +33,7 @@ func testLab(t *testing.T) *Lab {
 		t.Fatal(err)
 	}
 	l.dir = filepath.Join(t.TempDir(), "test")
+	l.plan = l.opts.planned()
 	return l
 }
 
@@ -46,6 +47,11 @@ func TestNewRefuses(t *testing.T) {
 		{Options{Name: "much-too-long-a-name"}, []string{"much-too-long-a-name", "12"}},
 		{Options{Port: 70000}, []string{"70000", "LAB_PORT"}},
 		{Options{Port: -1}, []string{"-1", "LAB_PORT"}},
+		{Options{Nodes: -1}, []string{"-1", "LAB_NODES", "4"}},
+		{Options{Nodes: 5}, []string{"5", "LAB_NODES", "4"}},
+		{Options{PMEM: 1000}, []string{"1000", "LAB_PMEM", "128"}},
+		{Options{PMEM: 384}, []string{"384", "LAB_PMEM", "512"}},
+		{Options{PMEM: 65536}, []string{"65536", "LAB_PMEM", "32768"}},
 	} {
 		_, err := New(c.opts)
 		for _, w := range c.want {
@@ -61,6 +67,8 @@ func TestStatusErr(t *testing.T) {
 	for i, p := range programs {
 		all[p] = i + 1
 	}
+	all["node1"] = 100
+	nodes := []NodeStatus{{Name: "node1"}, {Name: "node2"}}
 	lost := map[string]int{"etcd": 1}
 	for _, c := range []struct {
 		name   string
@@ -70,6 +78,7 @@ func TestStatusErr(t *testing.T) {
 		{"nothing", Status{Name: "a"}, "not there"},
 		{"unfinished", Status{Name: "a", Dir: "/d", Processes: lost}, "not brought up to the end"},
 		{"lost", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: lost}, "lost kube-apiserver"},
+		{"node", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all, Nodes: nodes}, "lost node2"},
 		{"namespace", Status{Name: "a", Dir: "/d", Ready: true, Processes: all}, "lost its network namespace"},
 		{"up", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all}, ""},
 	} {

@@ -54,6 +54,16 @@ func (l *Lab) processes() []process {
 	return found
 }
 
+// find returns the process of that name.
+func (l *Lab) find(name string) (process, bool) {
+	for _, p := range l.processes() {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return process{}, false
+}
+
 // start starts a program in the lab's network namespace, detached from this
 // process and with its output in the log of that name. What arrives on exited
 // is how it ended.

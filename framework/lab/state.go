@@ -14,31 +14,49 @@ import (
 // readyMark is the file that says that Up came to its end.
 const readyMark = "ready"
 
-// programs that make up a lab that is up.
-var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "node", "forwarder"}
+// programs make up a lab that is up, together with its nodes.
+var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "forwarder"}
 
 // Status tells what there is of a lab.
 type Status struct {
 	Name string
 	// Ready says that Up came to its end.
 	Ready bool
-	// Processes maps the names of the programs that run to process ids.
+	// Processes maps the names of the programs that run to process ids. The
+	// virtual machine of a node has the node's name.
 	Processes map[string]int
+	// Nodes are those that the lab was made with, in order.
+	Nodes []NodeStatus
 	// Namespace is the lab's network namespace, empty if there is none.
 	Namespace string
 	// Dir is the state directory, empty if there is none.
 	Dir string
+
+	// trouble is why the nodes cannot be known.
+	trouble error
+}
+
+// NodeStatus tells what a node has.
+type NodeStatus struct {
+	Name, Address string
+	// PMEM is the size of its persistent memory in MiB.
+	PMEM int
 }
 
 func (s Status) present() bool { return len(s.Processes) > 0 || s.Namespace != "" || s.Dir != "" }
 
-func (s Status) up() bool { return s.Ready && len(s.missing()) == 0 && s.Namespace != "" }
+func (s Status) up() bool { return s.Err() == nil }
 
 func (s Status) missing() []string {
 	var names []string
 	for _, name := range programs {
 		if _, ok := s.Processes[name]; !ok {
 			names = append(names, name)
+		}
+	}
+	for _, n := range s.Nodes {
+		if _, ok := s.Processes[n.Name]; !ok {
+			names = append(names, n.Name)
 		}
 	}
 	return names
@@ -51,6 +69,8 @@ func (s Status) Err() error {
 		return fmt.Errorf("lab %s is not there: bring it up with make lab-up", s.Name)
 	case !s.Ready:
 		return fmt.Errorf("lab %s was not brought up to the end: make lab-up starts it afresh, make lab-down removes it", s.Name)
+	case s.trouble != nil:
+		return s.trouble
 	case len(s.missing()) > 0:
 		return fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, strings.Join(s.missing(), ", "))
 	case s.Namespace == "":
@@ -65,6 +85,9 @@ func (s Status) String() string {
 	fmt.Fprintf(&b, "lab        %s\n", s.Name)
 	fmt.Fprintf(&b, "state      %s\n", orNone(s.Dir))
 	fmt.Fprintf(&b, "namespace  %s\n", orNone(s.Namespace))
+	for _, n := range s.Nodes {
+		fmt.Fprintf(&b, "node       %-24s %s, %d MiB of persistent memory\n", n.Name, n.Address, n.PMEM)
+	}
 	names := make([]string, 0, len(s.Processes))
 	for name := range s.Processes {
 		names = append(names, name)
@@ -99,6 +122,14 @@ func (l *Lab) inspect() Status {
 	}
 	if _, err := os.Stat(l.path(readyMark)); err == nil {
 		s.Ready = true
+	}
+	var p plan
+	p, s.trouble = l.readPlan()
+	if s.Ready && s.trouble == nil && p.Nodes == 0 {
+		s.trouble = fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, l.path(planFile))
+	}
+	for _, n := range p.nodes() {
+		s.Nodes = append(s.Nodes, NodeStatus{Name: n.name(), Address: n.address(), PMEM: p.PMEM})
 	}
 	return s
 }

@@ -51,7 +51,7 @@ func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Rec
 	}
 	// Who brought the lab up before wants to find it afterwards.
 	p.keep = p.keep || p.lab.Status().Err() == nil
-	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) {
+	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) || errors.Is(err, lab.ErrDiffers) {
 		return run.Target{}, &run.UsageError{Err: err}
 	} else if err != nil {
 		return run.Target{}, err

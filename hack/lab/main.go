@@ -20,8 +20,9 @@ const usage = `usage: lab COMMAND
   status    tell what there is; exit 1 if the lab is not up
   kubectl   run kubectl against the lab, with the arguments that follow
 
-LAB_NAME tells several labs apart, LAB_PORT sets the port of the API server on
-127.0.0.1, LAB_ACCEL is kvm, tcg or auto, CACHE_DIR keeps what was built.
+LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
+LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
+server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
 `
 
 // Exit codes, the same as those of the suite.
@@ -91,7 +92,7 @@ func report(ctx context.Context, err error) int {
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitInterrupted
-	case errors.Is(err, lab.ErrHost):
+	case errors.Is(err, lab.ErrHost), errors.Is(err, lab.ErrDiffers):
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitUsage
 	default:

@@ -148,6 +148,9 @@ func (l *Lab) issue(ca *authority, id identity) error {
 	return l.writeKubeconfig(l.path("keys", id.file+".kubeconfig"), id.file, id.kubeconfig)
 }
 
+// KubectlContext is the name of the context in the lab's kubeconfig files.
+const KubectlContext = "lab"
+
 // writeKubeconfig writes a kubeconfig, mode 0600, that holds the keys of the
 // identity and needs no other file.
 func (l *Lab) writeKubeconfig(path, id, server string) error {
@@ -161,8 +164,8 @@ func (l *Lab) writeKubeconfig(path, id, server string) error {
 	config := clientcmdapi.NewConfig()
 	config.Clusters["lab"] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: content[0]}
 	config.AuthInfos[id] = &clientcmdapi.AuthInfo{ClientCertificateData: content[1], ClientKeyData: content[2]}
-	config.Contexts["lab"] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: id}
-	config.CurrentContext = "lab"
+	config.Contexts[KubectlContext] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: id}
+	config.CurrentContext = KubectlContext
 	encoded, err := clientcmd.Write(*config)
 	if err != nil {
 		return err

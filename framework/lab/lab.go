@@ -32,15 +32,6 @@ func (l *Lab) Kubectl(ctx context.Context) (string, error) {
 	return parts.Kubernetes, nil
 }
 
-// SaveLogs copies the output of the lab's programs, the consoles of
-// its nodes included, to dir.
-func (l *Lab) SaveLogs(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return os.CopyFS(dir, os.DirFS(l.path("logs")))
-}
-
 func (l *Lab) path(elem ...string) string {
 	return filepath.Join(append([]string{l.dir}, elem...)...)
 }
@@ -66,8 +57,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	}
 	defer unlock()
 	if s := l.inspect(); s.up() {
-		fmt.Fprintf(l.progress, "lab %s is up\n", l.opts.Name)
-		return nil
+		return l.complete(ctx, s)
 	} else if s.present() {
 		fmt.Fprintf(l.progress, "lab %s: removing what an earlier, unfinished run left\n", l.opts.Name)
 		if err := l.remove(); err != nil {
@@ -77,6 +67,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	start := time.Now()
 	l.plan = l.opts.planned()
 	for _, p := range []phase{
+		{"memory", l.choosePMEM, "the files need room in " + sharedMemory + " or in the state directory"},
 		{"parts", l.makeParts, "the builds need Go's module proxy and Debian's packages; finished parts are kept, so just try again"},
 		{"accelerator", l.chooseAccelerator, "set LAB_ACCEL=tcg to do without KVM"},
 		{"network", l.makeNetwork, "the lab needs network namespaces, bridges and /dev/net/tun"},
@@ -97,6 +88,34 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return errors.Join(err, l.remove())
 	}
 	fmt.Fprintf(l.progress, "lab %-14s %5.1fs  KUBECONFIG=%s\n", "up", time.Since(start).Seconds(), l.Kubeconfig())
+	return nil
+}
+
+// complete has all nodes of a lab that is up run.
+func (l *Lab) complete(ctx context.Context, s Status) (err error) {
+	if l.plan, err = l.readPlan(); err != nil {
+		return err
+	}
+	client, err := l.client()
+	if err != nil {
+		return err
+	}
+	if err := l.eachNode(ctx, func(ctx context.Context, n node) error {
+		switch l.power(ctx, n) {
+		case Down:
+			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, n.name())
+			if err := l.restart(ctx, client, n); err != nil {
+				return err
+			}
+		case Paused:
+			fmt.Fprintf(l.progress, "lab %s: %s is paused and goes on\n", l.opts.Name, n.name())
+			return l.ask(ctx, n, "cont", nil)
+		}
+		return l.awaitRestart(ctx, client, n)
+	}); err != nil {
+		return err
+	}
+	fmt.Fprintf(l.progress, "lab %s is up\n", l.opts.Name)
 	return nil
 }
 
@@ -143,6 +162,7 @@ func (l *Lab) remove() error {
 	return errors.Join(
 		l.killAll(),
 		l.removeNetwork(),
+		os.RemoveAll(l.memory),
 		os.RemoveAll(l.dir),
 	)
 }

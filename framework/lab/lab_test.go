@@ -33,6 +33,7 @@ func testLab(t *testing.T) *Lab {
 		t.Fatal(err)
 	}
 	l.dir = filepath.Join(t.TempDir(), "test")
+	l.memory = filepath.Join(t.TempDir(), "memory")
 	l.plan = l.opts.planned()
 	return l
 }
@@ -67,8 +68,7 @@ func TestStatusErr(t *testing.T) {
 	for i, p := range programs {
 		all[p] = i + 1
 	}
-	all["node1"] = 100
-	nodes := []NodeStatus{{Name: "node1"}, {Name: "node2"}}
+	running, off, lost1 := NodeStatus{Name: "node1", Power: Running}, NodeStatus{Name: "node2", Power: Down}, NodeStatus{Name: "node3", Power: Lost}
 	lost := map[string]int{"etcd": 1}
 	for _, c := range []struct {
 		name   string
@@ -78,7 +78,9 @@ func TestStatusErr(t *testing.T) {
 		{"nothing", Status{Name: "a"}, "not there"},
 		{"unfinished", Status{Name: "a", Dir: "/d", Processes: lost}, "not brought up to the end"},
 		{"lost", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: lost}, "lost kube-apiserver"},
-		{"node", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all, Nodes: nodes}, "lost node2"},
+		{"node", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all, Nodes: []NodeStatus{running, off, lost1}}, "lost node3"},
+		{"node off", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all, Nodes: []NodeStatus{running, off}}, ""},
+		{"memory", Status{Name: "a", Memory: "/m"}, "not brought up to the end"},
 		{"namespace", Status{Name: "a", Dir: "/d", Ready: true, Processes: all}, "lost its network namespace"},
 		{"up", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all}, ""},
 	} {

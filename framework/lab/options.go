@@ -94,6 +94,7 @@ func (o Options) validate() error {
 type Lab struct {
 	opts     Options
 	dir      string
+	memory   string // directory for its nodes' persistent memory
 	progress io.Writer
 	wait     wait.Waiter
 	parts    *artifact.Parts
@@ -128,12 +129,14 @@ func New(opts Options) (*Lab, error) {
 	if opts.Progress == nil {
 		opts.Progress = io.Discard
 	}
-	return &Lab{
+	l := &Lab{
 		opts:     opts,
 		dir:      filepath.Join(stateDir(), opts.Name),
 		progress: opts.Progress,
 		wait:     opts.Waiter,
-	}, nil
+	}
+	l.memory = filepath.Join(sharedMemory, l.namespace())
+	return l, nil
 }
 
 // stateDir does not depend on the options, so that a lab is found again

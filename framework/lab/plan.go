@@ -20,6 +20,8 @@ type plan struct {
 	Kernel string `json:"kernel"`
 	InitRD string `json:"initrd"`
 	Disk   string `json:"disk"`
+	// Memory is the directory of the files that are the persistent memory.
+	Memory string `json:"memory"`
 }
 
 const planFile = "plan.json"

@@ -30,6 +30,15 @@ const (
 // file of the host.
 var nodePrograms = []string{"containerd", "kubelet", "kube-proxy"}
 
+// QEMU returns the command line of the virtual machine of a node.
+func (l *Lab) QEMU(name string) ([]string, error) {
+	n, l, err := l.powered(name)
+	if err != nil {
+		return nil, err
+	}
+	return l.qemu(n).Args, nil
+}
+
 // qemu returns the command of a node's virtual machine.
 func (l *Lab) qemu(n node) *exec.Cmd {
 	p := l.plan
@@ -40,7 +49,14 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 		"-name", l.namespace()+"-"+n.name(),
 		"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none",
 		"-smp", fmt.Sprint(nodeCPUs), "-m", fmt.Sprint(nodeDRAM+p.PMEM),
+		// Two nodes of memory, because each can have its own backing.
+		"-object", fmt.Sprintf("memory-backend-ram,id=dram,size=%dM", nodeDRAM),
+		"-numa", fmt.Sprintf("node,nodeid=0,memdev=dram,cpus=0-%d", nodeCPUs-1),
+		"-object", fmt.Sprintf("memory-backend-file,id=pmem,size=%dM,share=on,mem-path=%s", p.PMEM, l.pmemFile(n)),
+		"-numa", "node,nodeid=1,memdev=pmem",
 		"-kernel", p.Kernel, "-initrd", p.InitRD, "-append", kernelArguments,
+		// What the guest flushes reaches the host's files in its order, if not
+		// the host's disk: it survives the end of QEMU, and no more is asked.
 		"-drive", "if=none,id=root,format=qcow2,cache=unsafe,file="+l.nodePath(n, diskFile),
 		"-device", "virtio-blk-pci,drive=root",
 		"-drive", "if=none,id=config,format=raw,readonly=on,file="+l.nodePath(n, configFile),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,6 +43,10 @@ const panicMark = "] Kernel panic - "
 
 func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node) error {
 	defer l.tellPanics(n)
+	before, err := l.readRecord(n)
+	if err != nil {
+		return err
+	}
 	return l.wait.Until(ctx, wait.LabNode, "node "+n.name()+" to be Ready", func(ctx context.Context) (bool, string, error) {
 		if err := l.alive(n); err != nil {
 			return false, "", err
@@ -49,6 +54,9 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 		object, err := client.CoreV1().Nodes().Get(ctx, n.name(), metav1.GetOptions{})
 		if err != nil {
 			return false, "", err
+		}
+		if object.Status.NodeInfo.BootID == before.Boot {
+			return false, "nothing of the node since it started", nil
 		}
 		ready, seen := nodeReady(object)
 		return ready, seen, nil
@@ -97,27 +105,58 @@ func (l *Lab) awaitDriver(ctx context.Context) error {
 }
 
 func (l *Lab) awaitPMEM(ctx context.Context, client kubernetes.Interface, n node) error {
+	before, err := l.readRecord(n)
+	if err != nil {
+		return err
+	}
 	return l.wait.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the persistent memory of "+n.name(), func(ctx context.Context) (bool, string, error) {
 		if err := l.alive(n); err != nil {
 			return false, "", err
 		}
-		return driverState(ctx, client, n)
+		return driverState(ctx, client, n, before)
 	})
 }
 
-// driverState tells whether the driver offers persistent memory on a node.
-func driverState(ctx context.Context, client kubernetes.Interface, n node) (bool, string, error) {
+// systemPods returns the cluster's own pods that are on a node to stay.
+func systemPods(ctx context.Context, client kubernetes.Interface, n node) ([]corev1.Pod, error) {
+	var found []corev1.Pod
+	for _, namespace := range []string{metav1.NamespaceSystem, driverNamespace} {
+		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + n.name()})
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pods.Items {
+			if p.DeletionTimestamp == nil {
+				found = append(found, p)
+			}
+		}
+	}
+	return found, nil
+}
+
+// old tells whether the pod has a container of before the node started.
+func (r nodeRecord) old(p corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return slices.Contains(r.Containers, c.ContainerID)
+	})
+}
+
+// driverState tells whether the driver offers persistent memory on a node, and
+// the other pods of the cluster there are Ready.
+func driverState(ctx context.Context, client kubernetes.Interface, n node, before nodeRecord) (bool, string, error) {
 	node, err := client.StorageV1().CSINodes().Get(ctx, n.name(), metav1.GetOptions{})
 	if err != nil {
 		return false, "", err
 	}
-	pods, err := client.CoreV1().Pods(driverNamespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + n.name()})
+	pods, err := systemPods(ctx, client, n)
 	if err != nil {
 		return false, "", err
 	}
 	var unready []string
-	for _, p := range pods.Items {
-		if !podutils.IsPodReady(&p) {
+	for _, p := range pods {
+		if before.old(p) {
+			unready = append(unready, p.Name+" has not started anew")
+		} else if !podutils.IsPodReady(&p) {
 			unready = append(unready, podState(p))
 		}
 	}

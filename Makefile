@@ -12,9 +12,9 @@ SHELL := /bin/sh
 # What may be set, on the command line or in the environment.
 SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
 	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
-LAB_VARIABLES := LAB_NAME LAB_PORT LAB_ACCEL CACHE_DIR
+LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL CACHE_DIR
 VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT
-# ARGS is for kubectl, and only on the command line: a shell may well export
+# ARGS is for power and kubectl, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
 PACKAGES ?= yes
@@ -35,6 +35,7 @@ help:
 	@echo 'make lab-up       bring the lab up and leave it up'
 	@echo 'make lab-down     remove the lab'
 	@echo 'make lab-status   tell what there is of the lab'
+	@echo 'make lab-power    ARGS="node1 cut", or off, on, reboot, pause, resume'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
 	@echo 'make packages     install the Debian packages that the lab needs'
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
@@ -59,15 +60,15 @@ bench: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@BENCH=1 exec .bin/e2e
 
-.PHONY: lab-up lab-down lab-status lab-kubectl
+.PHONY: lab-up lab-down lab-status lab-power lab-kubectl
 lab-up: packages
 lab-up lab-down lab-status: lab-%:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab $*
 
-lab-kubectl:
+lab-power lab-kubectl: lab-%:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
-	@exec .bin/lab kubectl $(ARGS)
+	@exec .bin/lab $* $(ARGS)
 
 .PHONY: packages test-packages bench-packages e2e-packages
 packages:

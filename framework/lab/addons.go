@@ -12,19 +12,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/kubectl/pkg/util/podutils"
 	"sigs.k8s.io/e2e-framework/klient/decoder"
 	"sigs.k8s.io/e2e-framework/klient/k8s"
 	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
-	"pmem-memcached-e2e/framework/wait"
 )
 
 const (
@@ -136,107 +131,4 @@ func labImage(image string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("the lab has no image for %s", image)
-}
-
-func (l *Lab) awaitNode(ctx context.Context) error {
-	client, err := l.client()
-	if err != nil {
-		return err
-	}
-	if err := l.wait.Until(ctx, wait.LabNode, "node "+nodeName+" to be Ready", func(ctx context.Context) (bool, string, error) {
-		if err := l.nodeAlive(); err != nil {
-			return false, "", err
-		}
-		node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
-		if err != nil {
-			return false, "", err
-		}
-		for _, c := range node.Status.Conditions {
-			if c.Type == corev1.NodeReady {
-				return c.Status == corev1.ConditionTrue, fmt.Sprintf("%s: %s", c.Reason, c.Message), nil
-			}
-		}
-		return false, "no Ready condition", nil
-	}); err != nil {
-		return err
-	}
-	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"force"}}}`, convertLabel)
-	_, err = client.CoreV1().Nodes().Patch(ctx, nodeName, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
-	return err
-}
-
-// awaitDriver waits until the driver is registered on the node and its
-// persistent memory can be asked for, and cluster DNS answers.
-func (l *Lab) awaitDriver(ctx context.Context) error {
-	client, err := l.client()
-	if err != nil {
-		return err
-	}
-	if err := l.wait.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the node's persistent memory", func(ctx context.Context) (bool, string, error) {
-		if err := l.nodeAlive(); err != nil {
-			return false, "", err
-		}
-		return driverState(ctx, client)
-	}); err != nil {
-		return err
-	}
-	return l.wait.Until(ctx, wait.LabDNS, "cluster DNS", func(ctx context.Context) (bool, string, error) {
-		dns, err := client.AppsV1().Deployments("kube-system").Get(ctx, "coredns", metav1.GetOptions{})
-		if err != nil {
-			return false, "", err
-		}
-		return dns.Status.ReadyReplicas > 0, fmt.Sprintf("%d ready pods", dns.Status.ReadyReplicas), nil
-	})
-}
-
-func driverState(ctx context.Context, client kubernetes.Interface) (bool, string, error) {
-	node, err := client.StorageV1().CSINodes().Get(ctx, nodeName, metav1.GetOptions{})
-	if err != nil {
-		return false, "", err
-	}
-	pods, err := client.CoreV1().Pods(driverNamespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return false, "", err
-	}
-	var unready []string
-	for _, p := range pods.Items {
-		if !podutils.IsPodReady(&p) {
-			unready = append(unready, podState(p))
-		}
-	}
-	switch {
-	case !registered(node):
-		return false, "driver not registered; " + strings.Join(unready, ", "), nil
-	case len(unready) > 0:
-		return false, "driver registered; not Ready: " + strings.Join(unready, ", "), nil
-	}
-	capacities, err := client.StorageV1().CSIStorageCapacities(driverNamespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return false, "", err
-	}
-	for _, c := range capacities.Items {
-		if c.Capacity != nil && !c.Capacity.IsZero() {
-			return true, "", nil
-		}
-	}
-	return false, fmt.Sprintf("driver registered, %d capacity objects, none above 0", len(capacities.Items)), nil
-}
-
-func registered(node *storagev1.CSINode) bool {
-	for _, d := range node.Spec.Drivers {
-		if d.Name == driverName {
-			return true
-		}
-	}
-	return false
-}
-
-func podState(p corev1.Pod) string {
-	state := p.Name + " " + string(p.Status.Phase)
-	for _, c := range p.Status.ContainerStatuses {
-		if c.State.Waiting != nil {
-			state += fmt.Sprintf(" (%s: %s %s)", c.Name, c.State.Waiting.Reason, c.State.Waiting.Message)
-		}
-	}
-	return state
 }

@@ -16,14 +16,18 @@ import (
 var tools = []string{"qemu-system-x86_64", "qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
 
 // headroom is the memory in MiB that the control plane and the suite need
-// beside the node.
+// beside the nodes.
 const headroom = 2048
 
 // ErrHost is wrapped by errors that say that this host cannot run a lab.
 var ErrHost = errors.New("this host cannot run a lab")
 
+// ErrDiffers is wrapped by errors that say that the lab that is up is not the
+// one that was asked for.
+var ErrDiffers = errors.New("the lab that is up is another")
+
 // Check finds what would make a lab fail later, before anything starts. Its
-// errors wrap ErrHost.
+// errors wrap ErrHost or ErrDiffers.
 func (l *Lab) Check() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: making its network namespace needs root; run as root, or give the KUBECONFIG of a cluster that has PMEM-CSI", ErrHost)
@@ -39,14 +43,28 @@ func (l *Lab) Check() error {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return fmt.Errorf("%w: %w; load the kernel module tun", ErrHost, err)
 	}
+	if l.inspect().up() {
+		p, err := l.readPlan()
+		if err != nil {
+			return err
+		}
+		return l.opts.differs(p)
+	}
 	available, err := availableMemory()
 	if err != nil {
 		return err
 	}
-	if need := nodeMemory + headroom; available < need && !l.inspect().up() {
-		return fmt.Errorf("%w: it has %d MiB of memory available and a lab needs %d MiB", ErrHost, available, need)
+	return enough(l.opts.planned(), available)
+}
+
+// enough compares what a lab needs with the MiB that its host has.
+func enough(p plan, available int) error {
+	need, what := p.needs()
+	if need <= available {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: it has %d MiB of memory available, and LAB_NODES=%d LAB_PMEM=%d need %d MiB: %s; choose fewer nodes or less persistent memory",
+		ErrHost, available, p.Nodes, p.PMEM, need, what)
 }
 
 // availableMemory returns the kernel's estimate in MiB (proc(5), MemAvailable).

@@ -53,15 +53,21 @@ func (l *Lab) makeKeys(context.Context) error {
 		return err
 	}
 	inside := "https://" + net.JoinHostPort(hostAddress, apiPort)
-	for _, id := range []identity{
+	identities := []identity{
 		{file: "apiserver", user: "kube-apiserver", hosts: []string{"127.0.0.1", "localhost", hostAddress, apiService, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
 		{file: "apiserver-kubelet", user: "kube-apiserver-kubelet-client", groups: []string{"system:masters"}},
 		{file: "controller-manager", user: "system:kube-controller-manager", kubeconfig: inside},
 		{file: "scheduler", user: "system:kube-scheduler", kubeconfig: inside},
 		{file: "kube-proxy", user: "system:kube-proxy", kubeconfig: inside},
-		{file: "kubelet", user: "system:node:" + nodeName, groups: []string{"system:nodes"}, hosts: []string{nodeName, nodeAddress}, kubeconfig: inside},
 		{file: "admin", user: "lab-admin", groups: []string{"system:masters"}, kubeconfig: inside},
-	} {
+	}
+	for _, n := range l.plan.nodes() {
+		identities = append(identities, identity{
+			file: n.name(), user: "system:node:" + n.name(), groups: []string{"system:nodes"},
+			hosts: []string{n.name(), n.address()}, kubeconfig: inside,
+		})
+	}
+	for _, id := range identities {
 		if err := l.issue(ca, id); err != nil {
 			return fmt.Errorf("keys of %s: %w", id.file, err)
 		}
@@ -142,6 +148,9 @@ func (l *Lab) issue(ca *authority, id identity) error {
 	return l.writeKubeconfig(l.path("keys", id.file+".kubeconfig"), id.file, id.kubeconfig)
 }
 
+// KubectlContext is the name of the context in the lab's kubeconfig files.
+const KubectlContext = "lab"
+
 // writeKubeconfig writes a kubeconfig, mode 0600, that holds the keys of the
 // identity and needs no other file.
 func (l *Lab) writeKubeconfig(path, id, server string) error {
@@ -155,8 +164,8 @@ func (l *Lab) writeKubeconfig(path, id, server string) error {
 	config := clientcmdapi.NewConfig()
 	config.Clusters["lab"] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: content[0]}
 	config.AuthInfos[id] = &clientcmdapi.AuthInfo{ClientCertificateData: content[1], ClientKeyData: content[2]}
-	config.Contexts["lab"] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: id}
-	config.CurrentContext = "lab"
+	config.Contexts[KubectlContext] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: id}
+	config.CurrentContext = KubectlContext
 	encoded, err := clientcmd.Write(*config)
 	if err != nil {
 		return err

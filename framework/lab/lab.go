@@ -1,138 +1,25 @@
 // Package lab runs a Kubernetes cluster with persistent memory on a machine
-// that has none: the control plane as processes of this host, the node in a
-// virtual machine whose memory the kernel presents as persistent memory, and
-// PMEM-CSI on it. All of it lives in one network namespace without a way out.
+// that has none: the control plane as processes of this host, the nodes in
+// virtual machines a part of whose memory the kernel presents as persistent
+// memory, and PMEM-CSI on them. All of it lives in one network namespace without a way out.
 package lab
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
-	"pmem-memcached-e2e/framework/wait"
 )
-
-// Options say where a lab lives and how patient it is.
-type Options struct {
-	// Name tells several labs of one machine apart; empty means "default".
-	Name string
-	// CacheDir keeps what was built, for all labs; empty means a directory
-	// of this project below the user's cache directory.
-	CacheDir string
-	// SourceDir is the checkout whose hack/ directory pins the programs;
-	// empty means the one that the working directory is in.
-	SourceDir string
-	// Port is where the API server is reached on 127.0.0.1; 0 means any.
-	Port int
-	// Progress gets a line for each phase.
-	Progress io.Writer
-	// Waiter scales the limits of all waits.
-	Waiter wait.Waiter
-}
-
-// Environment returns the options that the variables LAB_NAME, LAB_PORT and
-// CACHE_DIR give.
-func Environment(getenv func(string) string) (Options, error) {
-	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
-	if port := getenv("LAB_PORT"); port != "" {
-		n, err := strconv.Atoi(port)
-		if err != nil {
-			return opts, fmt.Errorf("LAB_PORT=%q: give a port number, or leave it unset for any", port)
-		}
-		opts.Port = n
-	}
-	return opts, nil
-}
-
-// Lab is a cluster that may or may not be up.
-type Lab struct {
-	opts     Options
-	dir      string
-	progress io.Writer
-	wait     wait.Waiter
-	parts    *artifact.Parts
-	accel    string
-}
-
-var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$`)
-
-// New returns the lab that opts name. It changes nothing.
-func New(opts Options) (*Lab, error) {
-	if opts.Name == "" {
-		opts.Name = "default"
-	}
-	if !nameForm.MatchString(opts.Name) {
-		return nil, fmt.Errorf("lab name %q: want at most 12 lower case letters, digits and hyphens (LAB_NAME)", opts.Name)
-	}
-	if opts.Port < 0 || opts.Port > 65535 {
-		return nil, fmt.Errorf("lab port %d: want 0 for any, or 1 to 65535 (LAB_PORT)", opts.Port)
-	}
-	if opts.CacheDir == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("no cache directory: %w; name one with CACHE_DIR", err)
-		}
-		opts.CacheDir = filepath.Join(base, "pmem-memcached-e2e")
-	}
-	cacheDir, err := filepath.Abs(opts.CacheDir)
-	if err != nil {
-		return nil, fmt.Errorf("cache directory %s: %w", opts.CacheDir, err)
-	}
-	opts.CacheDir = cacheDir
-	if opts.SourceDir == "" {
-		if opts.SourceDir, err = checkout(); err != nil {
-			return nil, err
-		}
-	}
-	if opts.Progress == nil {
-		opts.Progress = io.Discard
-	}
-	return &Lab{
-		opts:     opts,
-		dir:      filepath.Join(stateDir(), opts.Name),
-		progress: opts.Progress,
-		wait:     opts.Waiter,
-	}, nil
-}
-
-// stateDir does not depend on the options, so that a lab is found again
-// whatever cache it was started from.
-func stateDir() string {
-	if os.Getuid() == 0 {
-		return "/run/pmem-memcached-e2e"
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("pmem-memcached-e2e-%d", os.Getuid()))
-}
-
-// checkout returns the directory of the go.mod file above the working
-// directory.
-func checkout() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%s is not in a checkout of this project, whose hack/ directory the lab is built from", wd)
-		}
-	}
-}
 
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
 // while the lab is up.
 func (l *Lab) Kubeconfig() string { return l.path("kubeconfig") }
 
-// MemcachedImage returns the name of the memcached image on the lab's node.
+// MemcachedImage returns the name of the memcached image on the lab's nodes.
 func (l *Lab) MemcachedImage() string { return artifact.MemcachedImage.Reference() }
 
 // Kubectl returns the path of the Kubernetes executable, which acts as kubectl
@@ -143,15 +30,6 @@ func (l *Lab) Kubectl(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return parts.Kubernetes, nil
-}
-
-// SaveLogs copies the output of the lab's programs, the node's console
-// included, to dir.
-func (l *Lab) SaveLogs(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return os.CopyFS(dir, os.DirFS(l.path("logs")))
 }
 
 func (l *Lab) path(elem ...string) string {
@@ -166,8 +44,8 @@ type phase struct {
 	hint string
 }
 
-// Up brings the lab up and returns when PMEM-CSI offers the node's persistent
-// memory. A lab that is up is left as it is. If Up fails or is interrupted,
+// Up brings the lab up and returns when PMEM-CSI offers the persistent memory
+// of every node. A lab that is up is left as it is. If Up fails or is interrupted,
 // what it started is removed again, but for what it built.
 func (l *Lab) Up(ctx context.Context) (err error) {
 	if err := l.Check(); err != nil {
@@ -179,8 +57,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	}
 	defer unlock()
 	if s := l.inspect(); s.up() {
-		fmt.Fprintf(l.progress, "lab %s is up\n", l.opts.Name)
-		return nil
+		return l.complete(ctx, s)
 	} else if s.present() {
 		fmt.Fprintf(l.progress, "lab %s: removing what an earlier, unfinished run left\n", l.opts.Name)
 		if err := l.remove(); err != nil {
@@ -188,16 +65,18 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		}
 	}
 	start := time.Now()
+	l.plan = l.opts.planned()
 	for _, p := range []phase{
+		{"memory", l.choosePMEM, "the files need room in " + sharedMemory + " or in the state directory"},
 		{"parts", l.makeParts, "the builds need Go's module proxy and Debian's packages; finished parts are kept, so just try again"},
 		{"accelerator", l.chooseAccelerator, "set LAB_ACCEL=tcg to do without KVM"},
 		{"network", l.makeNetwork, "the lab needs network namespaces, bridges and /dev/net/tun"},
 		{"keys", l.makeKeys, "the state directory must be writable and have a few MiB"},
-		{"node start", l.startNode, "QEMU's own words are in logs/node.log"},
+		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
 		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
 		{"addons", l.applyAddons, "see logs/kube-apiserver.log"},
-		{"node ready", l.awaitNode, "the node's console is logs/console.log"},
-		{"pmem-csi", l.awaitDriver, "look at the pods of namespace pmem-csi, and at the node's console in logs/console.log"},
+		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, beside the logs of its programs"},
+		{"pmem-csi", l.awaitDriver, "look at the pods of namespace pmem-csi, and at the consoles of the nodes in logs/NODE/console.log"},
 	} {
 		began := time.Now()
 		if err := p.do(ctx); err != nil {
@@ -209,6 +88,34 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return errors.Join(err, l.remove())
 	}
 	fmt.Fprintf(l.progress, "lab %-14s %5.1fs  KUBECONFIG=%s\n", "up", time.Since(start).Seconds(), l.Kubeconfig())
+	return nil
+}
+
+// complete has all nodes of a lab that is up run.
+func (l *Lab) complete(ctx context.Context, s Status) (err error) {
+	if l.plan, err = l.readPlan(); err != nil {
+		return err
+	}
+	client, err := l.client()
+	if err != nil {
+		return err
+	}
+	if err := l.eachNode(ctx, func(ctx context.Context, n node) error {
+		switch l.power(ctx, n) {
+		case Down:
+			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, n.name())
+			if err := l.restart(ctx, client, n); err != nil {
+				return err
+			}
+		case Paused:
+			fmt.Fprintf(l.progress, "lab %s: %s is paused and goes on\n", l.opts.Name, n.name())
+			return l.ask(ctx, n, "cont", nil)
+		}
+		return l.awaitRestart(ctx, client, n)
+	}); err != nil {
+		return err
+	}
+	fmt.Fprintf(l.progress, "lab %s is up\n", l.opts.Name)
 	return nil
 }
 
@@ -255,6 +162,7 @@ func (l *Lab) remove() error {
 	return errors.Join(
 		l.killAll(),
 		l.removeNetwork(),
+		os.RemoveAll(l.memory),
 		os.RemoveAll(l.dir),
 	)
 }

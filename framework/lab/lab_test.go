@@ -33,6 +33,8 @@ func testLab(t *testing.T) *Lab {
 		t.Fatal(err)
 	}
 	l.dir = filepath.Join(t.TempDir(), "test")
+	l.memory = filepath.Join(t.TempDir(), "memory")
+	l.plan = l.opts.planned()
 	return l
 }
 
@@ -46,6 +48,11 @@ func TestNewRefuses(t *testing.T) {
 		{Options{Name: "much-too-long-a-name"}, []string{"much-too-long-a-name", "12"}},
 		{Options{Port: 70000}, []string{"70000", "LAB_PORT"}},
 		{Options{Port: -1}, []string{"-1", "LAB_PORT"}},
+		{Options{Nodes: -1}, []string{"-1", "LAB_NODES", "4"}},
+		{Options{Nodes: 5}, []string{"5", "LAB_NODES", "4"}},
+		{Options{PMEM: 1000}, []string{"1000", "LAB_PMEM", "128"}},
+		{Options{PMEM: 384}, []string{"384", "LAB_PMEM", "512"}},
+		{Options{PMEM: 65536}, []string{"65536", "LAB_PMEM", "32768"}},
 	} {
 		_, err := New(c.opts)
 		for _, w := range c.want {
@@ -61,6 +68,7 @@ func TestStatusErr(t *testing.T) {
 	for i, p := range programs {
 		all[p] = i + 1
 	}
+	running, off, lost1 := NodeStatus{Name: "node1", Power: Running}, NodeStatus{Name: "node2", Power: Down}, NodeStatus{Name: "node3", Power: Lost}
 	lost := map[string]int{"etcd": 1}
 	for _, c := range []struct {
 		name   string
@@ -70,6 +78,9 @@ func TestStatusErr(t *testing.T) {
 		{"nothing", Status{Name: "a"}, "not there"},
 		{"unfinished", Status{Name: "a", Dir: "/d", Processes: lost}, "not brought up to the end"},
 		{"lost", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: lost}, "lost kube-apiserver"},
+		{"node", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all, Nodes: []NodeStatus{running, off, lost1}}, "lost node3"},
+		{"node off", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all, Nodes: []NodeStatus{running, off}}, ""},
+		{"memory", Status{Name: "a", Memory: "/m"}, "not brought up to the end"},
 		{"namespace", Status{Name: "a", Dir: "/d", Ready: true, Processes: all}, "lost its network namespace"},
 		{"up", Status{Name: "a", Dir: "/d", Ready: true, Namespace: "n", Processes: all}, ""},
 	} {

@@ -17,22 +17,29 @@ import (
 // host's, which the namespace does not see.
 const (
 	hostAddress   = "172.30.0.1"
-	nodeAddress   = "172.30.0.11"
 	networkPrefix = "24"
 	podRange      = "10.244.0.0/16"
-	nodePodRange  = "10.244.1.0/24"
 	serviceRange  = "10.96.0.0/16"
 	apiService    = "10.96.0.1"
 	dnsService    = "10.96.0.10"
 	apiPort       = "6443"
 
 	bridge = "lab0"
-	tap    = "tap-node1"
-	mac    = "52:54:00:1a:b0:01"
 )
 
-// nodeName is the name of the node, of its QEMU process and of its user.
-const nodeName = "node1"
+// node is one machine of the lab, by its number from 1 to maxNodes.
+type node int
+
+// name is that of the node, of its QEMU process and of its user.
+func (n node) name() string { return fmt.Sprintf("node%d", n) }
+
+func (n node) address() string { return fmt.Sprintf("172.30.0.%d", 10+n) }
+
+func (n node) podRange() string { return fmt.Sprintf("10.244.%d.0/24", n) }
+
+func (n node) tap() string { return "tap-" + n.name() }
+
+func (n node) mac() string { return fmt.Sprintf("52:54:00:1a:b0:%02x", int(n)) }
 
 func (l *Lab) namespace() string { return "pmem-lab-" + l.opts.Name }
 
@@ -40,17 +47,22 @@ func (l *Lab) namespacePath() string { return "/run/netns/" + l.namespace() }
 
 func (l *Lab) makeNetwork(ctx context.Context) error {
 	ns := l.namespace()
-	for _, args := range [][]string{
+	commands := [][]string{
 		{"netns", "add", ns},
 		{"-n", ns, "link", "set", "lo", "up"},
 		{"-n", ns, "link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0"},
 		{"-n", ns, "addr", "add", hostAddress + "/" + networkPrefix, "dev", bridge},
 		{"-n", ns, "link", "set", bridge, "up"},
-		{"-n", ns, "tuntap", "add", "dev", tap, "mode", "tap"},
-		{"-n", ns, "link", "set", tap, "master", bridge},
-		{"-n", ns, "link", "set", tap, "up"},
-		{"-n", ns, "route", "add", nodePodRange, "via", nodeAddress},
-	} {
+	}
+	for _, n := range l.plan.nodes() {
+		commands = append(commands,
+			[]string{"-n", ns, "tuntap", "add", "dev", n.tap(), "mode", "tap"},
+			[]string{"-n", ns, "link", "set", n.tap(), "master", bridge},
+			[]string{"-n", ns, "link", "set", n.tap(), "up"},
+			[]string{"-n", ns, "route", "add", n.podRange(), "via", n.address()},
+		)
+	}
+	for _, args := range commands {
 		if err := ip(ctx, args...); err != nil {
 			return err
 		}

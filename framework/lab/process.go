@@ -2,8 +2,10 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // The processes of a lab carry these variables in their environment. They are
@@ -27,6 +31,25 @@ const (
 type process struct {
 	name string
 	pid  int
+}
+
+// kill ends the process at once, and returns when it has ended.
+func (p process) kill() error {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err)
+	}
+	if err := awaitExit(fd, 10*time.Second); err != nil {
+		return fmt.Errorf("%s (process %d) does not end: %w", p.name, p.pid, err)
+	}
+	return nil
 }
 
 // processes returns the living processes of the lab.
@@ -52,6 +75,16 @@ func (l *Lab) processes() []process {
 		}
 	}
 	return found
+}
+
+// find returns the process of that name.
+func (l *Lab) find(name string) (process, bool) {
+	for _, p := range l.processes() {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return process{}, false
 }
 
 // start starts a program in the lab's network namespace, detached from this
@@ -81,7 +114,21 @@ func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error)
 		}
 		ended <- fmt.Errorf("%s ended (%w); the end of its log:\n%s", name, err, logTail(l.path("logs", name+".log"), 8))
 	}()
-	return ended, nil
+	return ended, l.awaitMark(name, cmd.Process.Pid)
+}
+
+// awaitMark waits until a process that was just started can be found. Its
+// environment comes a moment after the rest of it.
+func (l *Lab) awaitMark(name string, pid int) error {
+	often := wait.Waiter{Scale: l.wait.Scale, Interval: time.Millisecond}
+	return often.Until(context.Background(), wait.LabStart, "the environment of "+name, func(context.Context) (bool, string, error) {
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			// It has ended already, which whoever waits for it finds out.
+			return true, "", nil
+		}
+		return len(environ) > 0, fmt.Sprintf("process %d has none", pid), err
+	})
 }
 
 // inNamespace calls f on a thread that is in the lab's network namespace. A
@@ -111,20 +158,7 @@ func (l *Lab) inNamespace(f func() error) error {
 func (l *Lab) killAll() error {
 	var errs []error
 	for _, p := range l.processes() {
-		fd, err := unix.PidfdOpen(p.pid, 0)
-		if errors.Is(err, unix.ESRCH) {
-			continue
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err))
-			continue
-		}
-		if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-			errs = append(errs, fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err))
-		} else if err := awaitExit(fd, 10*time.Second); err != nil {
-			errs = append(errs, fmt.Errorf("%s (process %d) does not end: %w", p.name, p.pid, err))
-		}
-		unix.Close(fd)
+		errs = append(errs, p.kill())
 	}
 	return errors.Join(errs...)
 }
@@ -145,13 +179,4 @@ func awaitExit(pidfd int, limit time.Duration) error {
 			return err
 		}
 	}
-}
-
-func logTail(path string, lines int) string {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	all := strings.Split(strings.TrimSpace(string(content)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,31 +15,53 @@ import (
 // readyMark is the file that says that Up came to its end.
 const readyMark = "ready"
 
-// programs that make up a lab that is up.
-var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "node", "forwarder"}
+// programs make up a lab that is up, together with its nodes.
+var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "forwarder"}
 
 // Status tells what there is of a lab.
 type Status struct {
 	Name string
 	// Ready says that Up came to its end.
 	Ready bool
-	// Processes maps the names of the programs that run to process ids.
+	// Processes maps the names of the programs that run to process ids. The
+	// virtual machine of a node has the node's name.
 	Processes map[string]int
+	// Nodes are those that the lab was made with, in order.
+	Nodes []NodeStatus
 	// Namespace is the lab's network namespace, empty if there is none.
 	Namespace string
-	// Dir is the state directory, empty if there is none.
-	Dir string
+	// Dir is the state directory and Memory that of the nodes' persistent
+	// memory, empty if there is none.
+	Dir, Memory string
+
+	// trouble is why the nodes cannot be known.
+	trouble error
 }
 
-func (s Status) present() bool { return len(s.Processes) > 0 || s.Namespace != "" || s.Dir != "" }
+// NodeStatus tells what a node has.
+type NodeStatus struct {
+	Name, Address string
+	// PMEM is the size of its persistent memory in MiB.
+	PMEM  int
+	Power Power
+}
 
-func (s Status) up() bool { return s.Ready && len(s.missing()) == 0 && s.Namespace != "" }
+func (s Status) present() bool {
+	return len(s.Processes) > 0 || s.Namespace != "" || s.Dir != "" || s.Memory != ""
+}
+
+func (s Status) up() bool { return s.Err() == nil }
 
 func (s Status) missing() []string {
 	var names []string
 	for _, name := range programs {
 		if _, ok := s.Processes[name]; !ok {
 			names = append(names, name)
+		}
+	}
+	for _, n := range s.Nodes {
+		if n.Power == Lost {
+			names = append(names, n.Name)
 		}
 	}
 	return names
@@ -51,12 +74,24 @@ func (s Status) Err() error {
 		return fmt.Errorf("lab %s is not there: bring it up with make lab-up", s.Name)
 	case !s.Ready:
 		return fmt.Errorf("lab %s was not brought up to the end: make lab-up starts it afresh, make lab-down removes it", s.Name)
+	case s.trouble != nil:
+		return s.trouble
 	case len(s.missing()) > 0:
-		return fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, strings.Join(s.missing(), ", "))
+		return s.lost()
 	case s.Namespace == "":
 		return fmt.Errorf("lab %s lost its network namespace: make lab-up starts it afresh, make lab-down removes it", s.Name)
 	}
 	return nil
+}
+
+// lost tells what ended that should not have, and how.
+func (s Status) lost() error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "lab %s lost %s: make lab-up starts it afresh, make lab-down removes it; a node alone is started by lab power NODE on", s.Name, strings.Join(s.missing(), ", "))
+	for _, name := range s.missing() {
+		fmt.Fprintf(&b, "\nthe end of the log of %s:\n%s", name, logTail(filepath.Join(s.Dir, "logs", name+logSuffix), 8))
+	}
+	return errors.New(b.String())
 }
 
 // String describes the lab in a few lines.
@@ -65,6 +100,9 @@ func (s Status) String() string {
 	fmt.Fprintf(&b, "lab        %s\n", s.Name)
 	fmt.Fprintf(&b, "state      %s\n", orNone(s.Dir))
 	fmt.Fprintf(&b, "namespace  %s\n", orNone(s.Namespace))
+	for _, n := range s.Nodes {
+		fmt.Fprintf(&b, "node       %-24s %s, %s, %d MiB of persistent memory\n", n.Name, n.Power, n.Address, n.PMEM)
+	}
 	names := make([]string, 0, len(s.Processes))
 	for name := range s.Processes {
 		names = append(names, name)
@@ -84,8 +122,17 @@ func orNone(s string) string {
 }
 
 // Status tells what there is of the lab.
-func (l *Lab) Status() Status { return l.inspect() }
+func (l *Lab) Status(ctx context.Context) Status {
+	s := l.inspect()
+	for i, n := range s.Nodes {
+		if n.Power == Running {
+			s.Nodes[i].Power = l.power(ctx, node(i+1))
+		}
+	}
+	return s
+}
 
+// inspect is Status, but takes nodes that are paused for running ones.
 func (l *Lab) inspect() Status {
 	s := Status{Name: l.opts.Name, Processes: map[string]int{}}
 	for _, p := range l.processes() {
@@ -97,8 +144,26 @@ func (l *Lab) inspect() Status {
 	if _, err := os.Stat(l.dir); err == nil {
 		s.Dir = l.dir
 	}
+	if _, err := os.Stat(l.memory); err == nil {
+		s.Memory = l.memory
+	}
 	if _, err := os.Stat(l.path(readyMark)); err == nil {
 		s.Ready = true
+	}
+	var p plan
+	p, s.trouble = l.readPlan()
+	if s.Ready && s.trouble == nil && p.Nodes == 0 {
+		s.trouble = fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, l.path(planFile))
+	}
+	for _, n := range p.nodes() {
+		state := NodeStatus{Name: n.name(), Address: n.address(), PMEM: p.PMEM, Power: Running}
+		if _, runs := s.Processes[n.name()]; !runs {
+			state.Power = Lost
+			if r, err := l.readRecord(n); err == nil && r.Off {
+				state.Power = Down
+			}
+		}
+		s.Nodes = append(s.Nodes, state)
 	}
 	return s
 }

@@ -40,6 +40,10 @@ const (
 	LabDriver  Name = "lab-driver"
 	LabDNS     Name = "lab-dns"
 	LabBuilder Name = "lab-builder"
+
+	LabStart    Name = "lab-start"
+	LabShutdown Name = "lab-shutdown"
+	LabLock     Name = "lab-lock"
 )
 
 type limit struct {
@@ -76,6 +80,10 @@ var limits = map[Name]limit{
 	LabDriver:  {5 * time.Minute, "PMEM-CSI to offer the node's persistent memory"},
 	LabDNS:     {2 * time.Minute, "the lab's DNS to be ready"},
 	LabBuilder: {30 * time.Second, "containerd to answer while images are imported"},
+
+	LabStart:    {5 * time.Second, "a program of the lab that was just started to be there"},
+	LabShutdown: {time.Minute, "a node of the lab to shut down"},
+	LabLock:     {10 * time.Second, "another command to finish with the lab"},
 }
 
 // Names lists the names of all waits, sorted.

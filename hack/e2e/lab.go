@@ -50,8 +50,8 @@ func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Rec
 		return run.Target{}, fmt.Errorf("remove the earlier logs of the lab: %w", err)
 	}
 	// Who brought the lab up before wants to find it afterwards.
-	p.keep = p.keep || p.lab.Status().Err() == nil
-	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) {
+	p.keep = p.keep || p.lab.Status(ctx).Err() == nil
+	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) || errors.Is(err, lab.ErrDiffers) {
 		return run.Target{}, &run.UsageError{Err: err}
 	} else if err != nil {
 		return run.Target{}, err

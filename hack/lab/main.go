@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	"pmem-memcached-e2e/framework/lab"
 )
@@ -18,10 +20,18 @@ const usage = `usage: lab COMMAND
   up        build what is missing, start the lab
   down      remove the lab; what was built stays
   status    tell what there is; exit 1 if the lab is not up
+  power NODE off|cut|on|reboot|pause|resume
+            shut a node down, take its power away at once, start it (and wait
+            until its persistent memory can be used again), stop its processors
+            and let them go on
+  logs [NAME]
+            tell which logs there are, or print one of them
+  qemu NODE print the command line of a node's virtual machine
   kubectl   run kubectl against the lab, with the arguments that follow
 
-LAB_NAME tells several labs apart, LAB_PORT sets the port of the API server on
-127.0.0.1, LAB_ACCEL is kvm, tcg or auto, CACHE_DIR keeps what was built.
+LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
+LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
+server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
 `
 
 // Exit codes, the same as those of the suite.
@@ -53,6 +63,12 @@ func run(ctx context.Context, args []string) int {
 	switch command := args[0]; {
 	case command == "kubectl":
 		return kubectl(ctx, l, args[1:])
+	case command == "power":
+		return report(ctx, power(ctx, l, args[1:]))
+	case command == "logs":
+		return report(ctx, logs(l, args[1:]))
+	case command == "qemu":
+		return report(ctx, qemu(l, args[1:]))
 	case len(args) > 1:
 		fmt.Fprintf(os.Stderr, "lab %s: takes no arguments, got %q\n", command, args[1:])
 		return exitUsage
@@ -61,7 +77,7 @@ func run(ctx context.Context, args []string) int {
 	case command == "down":
 		return report(ctx, l.Down(ctx))
 	case command == "status":
-		status := l.Status()
+		status := l.Status(ctx)
 		fmt.Print(status)
 		if err := status.Err(); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
@@ -73,6 +89,52 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "lab: unknown command %q\n%s", command, usage)
 		return exitUsage
 	}
+}
+
+func power(ctx context.Context, l *lab.Lab, args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("power: %w: want a node and one of %q, got %q", errArguments, lab.Actions, args)
+	}
+	start := time.Now()
+	if err := l.Power(ctx, args[0], lab.Action(args[1])); err != nil {
+		return err
+	}
+	fmt.Printf("lab %-14s %5.1fs\n", args[0]+" "+args[1], time.Since(start).Seconds())
+	return nil
+}
+
+// errArguments says that a command was not called as it wants to be.
+var errArguments = errors.New("wrong arguments")
+
+func logs(l *lab.Lab, args []string) error {
+	switch len(args) {
+	case 0:
+		names, err := l.Logs()
+		for _, name := range names {
+			fmt.Println(name)
+		}
+		return err
+	case 1:
+		return l.WriteLog(os.Stdout, args[0])
+	}
+	return fmt.Errorf("logs: %w: want the name of one log or none, got %q", errArguments, args)
+}
+
+func qemu(l *lab.Lab, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("qemu: %w: want a node, got %q", errArguments, args)
+	}
+	line, err := l.QEMU(args[0])
+	if err != nil {
+		return err
+	}
+	for i, arg := range line {
+		if strings.ContainsAny(arg, " !") {
+			line[i] = "'" + arg + "'"
+		}
+	}
+	fmt.Println(strings.Join(line, " "))
+	return nil
 }
 
 func open() (*lab.Lab, error) {
@@ -91,7 +153,8 @@ func report(ctx context.Context, err error) int {
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitInterrupted
-	case errors.Is(err, lab.ErrHost):
+	case errors.Is(err, errArguments), errors.Is(err, lab.ErrHost), errors.Is(err, lab.ErrDiffers),
+		errors.Is(err, lab.ErrPower), errors.Is(err, lab.ErrUnknown):
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitUsage
 	default:
@@ -102,7 +165,7 @@ func report(ctx context.Context, err error) int {
 
 // kubectl becomes kubectl of the lab's own Kubernetes release.
 func kubectl(ctx context.Context, l *lab.Lab, args []string) int {
-	if err := l.Status().Err(); err != nil {
+	if err := l.Status(ctx).Err(); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitLab
 	}

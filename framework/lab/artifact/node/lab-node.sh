@@ -28,4 +28,7 @@ ip link set lo up
 ip addr add "$NODE_IP/$NODE_PREFIX" dev eth0
 ip link set eth0 up
 ip route add default via "$GATEWAY"
+for peer in $PEERS; do
+	ip route add "${peer%%=*}" via "${peer#*=}"
+done
 echo 1 >/proc/sys/net/ipv4/ip_forward

@@ -1,0 +1,76 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// accelVariable lets a user do without the probe.
+const accelVariable = "LAB_ACCEL"
+
+// kvmLimit is how long a kernel gets to boot with KVM before emulation is
+// preferred: with hardware that works it needs less than a second.
+const kvmLimit = 15 * time.Second
+
+// chooseAccelerator takes KVM if a kernel really boots with it: /dev/kvm can
+// be there and be of no use.
+func (l *Lab) chooseAccelerator(ctx context.Context) error {
+	switch want := os.Getenv(accelVariable); want {
+	case "kvm", "tcg":
+		l.plan.Accel = want
+		return nil
+	case "", "auto":
+	default:
+		return fmt.Errorf("%s=%s: want kvm, tcg or auto", accelVariable, want)
+	}
+	l.plan.Accel = "tcg"
+	why := l.probeKVM(ctx)
+	if why == nil {
+		l.plan.Accel = "kvm"
+	} else {
+		fmt.Fprintf(l.progress, "lab emulates the processors of its nodes: %v\n", why)
+	}
+	return ctx.Err()
+}
+
+// bootMark is what a kernel without a root filesystem says when all of it has
+// come up.
+const bootMark = "Unable to mount root fs"
+
+func (l *Lab) probeKVM(ctx context.Context) error {
+	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("no KVM: %w", err)
+	}
+	kvm.Close()
+	ctx, cancel := context.WithTimeout(ctx, kvmLimit)
+	defer cancel()
+	args := append([]string{"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-m", "256", "-no-reboot",
+		"-kernel", l.parts.Kernel, "-append", "console=ttyS0 panic=-1", "-serial", "stdio"}, accelArguments("kvm")...)
+	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", args...).CombinedOutput()
+	if bytes.Contains(out, []byte(bootMark)) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("KVM is there, but a kernel did not boot with it in %s", kvmLimit)
+	}
+	return fmt.Errorf("KVM is there, but a kernel did not boot with it: %v: %s", err, lastLine(out))
+}
+
+func lastLine(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
+}
+
+func accelArguments(accel string) []string {
+	if accel == "kvm" {
+		return []string{"-accel", "kvm", "-cpu", "host"}
+	}
+	// A fifth level of page tables would only make the emulation slower.
+	return []string{"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"}
+}

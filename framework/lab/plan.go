@@ -1,0 +1,93 @@
+package lab
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// plan is what a lab consists of. It is written down before the first node
+// starts, so that later commands treat the lab as the one that made it did.
+type plan struct {
+	Nodes int `json:"nodes"`
+	// PMEM is the persistent memory of each node in MiB.
+	PMEM  int    `json:"pmem"`
+	Accel string `json:"accelerator"`
+	// What every node boots.
+	Kernel string `json:"kernel"`
+	InitRD string `json:"initrd"`
+	Disk   string `json:"disk"`
+	// Memory is the directory of the files that are the persistent memory.
+	Memory string `json:"memory"`
+}
+
+const planFile = "plan.json"
+
+// planned is what Up makes if nothing is there.
+func (o Options) planned() plan {
+	return plan{Nodes: cmp.Or(o.Nodes, defaultNodes), PMEM: cmp.Or(o.PMEM, defaultPMEM)}
+}
+
+// differs tells what of the options a lab with this plan does not have.
+func (o Options) differs(p plan) error {
+	var errs []error
+	if o.Nodes != 0 && o.Nodes != p.Nodes {
+		errs = append(errs, fmt.Errorf("LAB_NODES=%d, but it has %d", o.Nodes, p.Nodes))
+	}
+	if o.PMEM != 0 && o.PMEM != p.PMEM {
+		errs = append(errs, fmt.Errorf("LAB_PMEM=%d, but its nodes have %d MiB", o.PMEM, p.PMEM))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: lab %s: %w; make lab-down removes it, LAB_NAME names another", ErrDiffers, o.Name, err)
+	}
+	return nil
+}
+
+// needs is the memory in MiB that a lab takes of its host, and what it is for.
+func (p plan) needs() (mib int, what string) {
+	mib = headroom + p.Nodes*(nodeDRAM+qemuOverhead+p.PMEM)
+	return mib, fmt.Sprintf("%d MiB for the control plane and the suite, and for each of %d nodes %d MiB of main memory, %d MiB of persistent memory and %d MiB for QEMU",
+		headroom, p.Nodes, nodeDRAM, p.PMEM, qemuOverhead)
+}
+
+func (p plan) nodes() []node {
+	nodes := make([]node, p.Nodes)
+	for i := range nodes {
+		nodes[i] = node(i + 1)
+	}
+	return nodes
+}
+
+func (l *Lab) writePlan() error {
+	text, err := json.MarshalIndent(l.plan, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := writeFile(l.path(planFile), append(text, '\n')); err != nil {
+		return fmt.Errorf("write down what the lab consists of: %w", err)
+	}
+	return nil
+}
+
+// readPlan returns the zero plan if there is none: the lab is not there, or
+// was not brought up that far.
+func (l *Lab) readPlan() (plan, error) {
+	var p plan
+	text, err := os.ReadFile(l.path(planFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err == nil && (p.Nodes < 1 || p.Nodes > maxNodes) {
+		err = fmt.Errorf("it has %d nodes", p.Nodes)
+	}
+	if err != nil {
+		return plan{}, fmt.Errorf("what lab %s consists of: %s: %w; make lab-down removes the lab", l.opts.Name, l.path(planFile), err)
+	}
+	return p, nil
+}

@@ -1,0 +1,186 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		set  map[string]string
+		want Options
+		errs []string
+	}{
+		{nil, Options{}, nil},
+		{map[string]string{"LAB_NODES": "4", "LAB_PMEM": "512", "LAB_PORT": "6443"}, Options{Nodes: 4, PMEM: 512, Port: 6443}, nil},
+		{map[string]string{"LAB_PMEM": "32768"}, Options{PMEM: 32768}, nil},
+		{map[string]string{"LAB_NODES": "0"}, Options{}, []string{`LAB_NODES="0": give 1 to 4`}},
+		{map[string]string{"LAB_NODES": "5"}, Options{}, []string{`LAB_NODES="5": give 1 to 4`}},
+		{map[string]string{"LAB_NODES": "two"}, Options{}, []string{`LAB_NODES="two": give 1 to 4`}},
+		{map[string]string{"LAB_PMEM": "2G"}, Options{}, []string{`LAB_PMEM="2G": give the persistent memory of a node in MiB`}},
+		{map[string]string{"LAB_PMEM": "600"}, Options{}, []string{`LAB_PMEM="600"`, "a multiple of 128 from 512 to 32768"}},
+		{map[string]string{"LAB_PMEM": "0"}, Options{}, []string{`LAB_PMEM="0"`}},
+		{map[string]string{"LAB_PORT": "x", "LAB_NODES": "-1"}, Options{}, []string{`LAB_PORT="x": give a port`, `LAB_NODES="-1"`}},
+		{map[string]string{"LAB_PORT": "65536"}, Options{}, []string{`LAB_PORT="65536"`}},
+	} {
+		got, err := Environment(func(name string) string { return c.set[name] })
+		if (err == nil) != (c.errs == nil) {
+			t.Errorf("%v: %v", c.set, err)
+		}
+		for _, want := range c.errs {
+			if err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %v, want %q in it", c.set, err, want)
+			}
+		}
+		if err == nil && (got.Nodes != c.want.Nodes || got.PMEM != c.want.PMEM || got.Port != c.want.Port) {
+			t.Errorf("%v: got %+v, want %+v", c.set, got, c.want)
+		}
+	}
+}
+
+func TestEnough(t *testing.T) {
+	for _, c := range []struct {
+		plan      plan
+		available int
+		want      string
+	}{
+		{plan{Nodes: 1, PMEM: 2048}, 7488, ""},
+		{plan{Nodes: 1, PMEM: 2048}, 7487, "it has 7487 MiB of memory available, and LAB_NODES=1 LAB_PMEM=2048 need 7488 MiB"},
+		{plan{Nodes: 4, PMEM: 2048}, 20000, "need 23808 MiB: 2048 MiB for the control plane and the suite, and for each of 4 nodes 3072 MiB of main memory, 2048 MiB of persistent memory"},
+	} {
+		err := enough(c.plan, c.available)
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, ErrHost) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v with %d MiB: %v, want %q", c.plan, c.available, err, c.want)
+		}
+	}
+}
+
+func TestDiffers(t *testing.T) {
+	two := plan{Nodes: 2, PMEM: 1024}
+	for _, c := range []struct {
+		opts Options
+		want []string
+	}{
+		{Options{}, nil},
+		{Options{Nodes: 2, PMEM: 1024}, nil},
+		{Options{Nodes: 1}, []string{"LAB_NODES=1, but it has 2", "make lab-down", "LAB_NAME"}},
+		{Options{Nodes: 3, PMEM: 2048}, []string{"LAB_NODES=3, but it has 2", "LAB_PMEM=2048, but its nodes have 1024 MiB"}},
+	} {
+		err := c.opts.differs(two)
+		if (err == nil) != (c.want == nil) || err != nil && !errors.Is(err, ErrDiffers) {
+			t.Errorf("%+v: %v", c.opts, err)
+		}
+		for _, want := range c.want {
+			if err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: %v, want %q in it", c.opts, err, want)
+			}
+		}
+	}
+}
+
+func TestPlanIsReadAsWritten(t *testing.T) {
+	l := testLab(t)
+	if p, err := l.readPlan(); err != nil || p != (plan{}) {
+		t.Errorf("without a plan: %+v, %v", p, err)
+	}
+	l.plan = plan{Nodes: 3, PMEM: 512, Accel: "tcg", Kernel: "/k", InitRD: "/i", Disk: "/d"}
+	if err := l.writePlan(); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := l.readPlan(); err != nil || p != l.plan {
+		t.Errorf("got %+v, %v, want %+v", p, err, l.plan)
+	}
+	for _, torn := range []string{"", `{"nodes": 2`, `{"nodes": 9}`} {
+		if err := os.WriteFile(l.path(planFile), []byte(torn), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.readPlan(); err == nil || !strings.Contains(err.Error(), "make lab-down") {
+			t.Errorf("plan %q: %v", torn, err)
+		}
+	}
+}
+
+// What nodes must not share, they do not share.
+func TestNodesDiffer(t *testing.T) {
+	l := testLab(t)
+	l.plan.Nodes = maxNodes
+	seen := map[string]string{}
+	for _, n := range l.plan.nodes() {
+		for _, own := range []string{n.name(), n.address(), n.podRange(), n.tap(), n.mac(), l.nodePath(n)} {
+			if other, taken := seen[own]; taken {
+				t.Errorf("%s and %s both have %s", other, n.name(), own)
+			}
+			seen[own] = n.name()
+		}
+		// IFNAMSIZ of Linux.
+		if len(n.tap()) > 15 {
+			t.Errorf("%s is too long for an interface", n.tap())
+		}
+	}
+}
+
+func TestNodeFiles(t *testing.T) {
+	l := testLab(t)
+	l.plan.Nodes = 3
+	if err := l.makeKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := l.nodeFiles(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"node.env":                               "NODE_NAME=node2\nNODE_IP=172.30.0.12\nNODE_PREFIX=24\nGATEWAY=172.30.0.1\nPEERS=\"10.244.1.0/24=172.30.0.11 10.244.3.0/24=172.30.0.13 \"\n",
+		"root/etc/cni/net.d/10-lab.conflist":     `"10.244.2.0/24"`,
+		"root/etc/kubernetes/kubelet.kubeconfig": apiAddress,
+		"root/etc/kubernetes/kubelet.key":        "PRIVATE KEY",
+	} {
+		if !strings.Contains(string(files[path]), want) {
+			t.Errorf("%s has not %q:\n%s", path, want, files[path])
+		}
+	}
+	l.plan.Nodes = 1
+	if files, err = l.nodeFiles(1); err != nil || !strings.HasSuffix(string(files["node.env"]), "PEERS=\"\"\n") {
+		t.Errorf("a single node has peers: %s, %v", files["node.env"], err)
+	}
+}
+
+func TestQEMU(t *testing.T) {
+	l := testLab(t)
+	l.plan = plan{Nodes: 2, PMEM: 1024, Accel: "tcg", Kernel: "/k", InitRD: "/i", Disk: "/d"}
+	args := strings.Join(l.qemu(2).Args, " ")
+	for _, want := range []string{
+		"-name pmem-lab-test-node2", "-m 4096", "memmap=1024M!5G", "ifname=tap-node2", "mac=52:54:00:1a:b0:02",
+		"file=" + filepath.Join(l.dir, "nodes/node2/disk.qcow2"), "logfile=" + filepath.Join(l.dir, "logs/node2/console.log"),
+	} {
+		if !strings.Contains(args, want) {
+			t.Errorf("%q is missing in %s", want, args)
+		}
+	}
+	for _, socket := range []string{consoleFile, monitorFile} {
+		l.dir = filepath.Join(stateDir(), "123456789012")
+		// sun_path of unix(7).
+		if path := l.nodePath(maxNodes, socket); len(path) > 107 {
+			t.Errorf("%s is too long for a socket: %d bytes", path, len(path))
+		}
+	}
+}
+
+func TestEachNode(t *testing.T) {
+	l := testLab(t)
+	l.plan.Nodes = 4
+	err := l.eachNode(t.Context(), func(_ context.Context, n node) error {
+		if n == 3 {
+			return errors.New("no power")
+		}
+		return nil
+	})
+	if got := fmt.Sprint(err); got != "node3: no power" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,79 @@
+package lab
+
+import (
+	"fmt"
+	"os/exec"
+)
+
+// What each node has, memory in MiB. On this machine type all memory beyond
+// the first 2 GiB lies above the address of 4 GiB. Main memory comes first, so
+// that what is left of it ends at pmemAddress, in GiB, where the persistent
+// memory lies in one piece.
+const (
+	nodeCPUs    = 2
+	nodeDRAM    = 3072
+	pmemAddress = 5
+	// qemuOverhead is what QEMU takes for itself, the code that it has
+	// translated above all.
+	qemuOverhead = 320
+)
+
+// Files of a node.
+const (
+	diskFile    = "disk.qcow2"
+	configFile  = "config.raw"
+	consoleFile = "console.sock"
+	monitorFile = "qmp.sock"
+)
+
+// nodePrograms each have a port of the virtual machine that leads to a log
+// file of the host.
+var nodePrograms = []string{"containerd", "kubelet", "kube-proxy"}
+
+// QEMU returns the command line of the virtual machine of a node.
+func (l *Lab) QEMU(name string) ([]string, error) {
+	n, l, err := l.powered(name)
+	if err != nil {
+		return nil, err
+	}
+	return l.qemu(n).Args, nil
+}
+
+// qemu returns the command of a node's virtual machine.
+func (l *Lab) qemu(n node) *exec.Cmd {
+	p := l.plan
+	// Rarely, a kernel trips over code that it changes while the emulation of
+	// another processor runs it; then it starts again.
+	kernelArguments := fmt.Sprintf("root=/dev/vda rw panic=-1 console=ttyS0 net.ifnames=0 mitigations=off nokaslr loglevel=5 systemd.unit=lab.target systemd.show_status=false memmap=%dM!%dG", p.PMEM, pmemAddress)
+	cmd := exec.Command("qemu-system-x86_64",
+		"-name", l.namespace()+"-"+n.name(),
+		"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none",
+		"-smp", fmt.Sprint(nodeCPUs), "-m", fmt.Sprint(nodeDRAM+p.PMEM),
+		// Two nodes of memory, because each can have its own backing.
+		"-object", fmt.Sprintf("memory-backend-ram,id=dram,size=%dM", nodeDRAM),
+		"-numa", fmt.Sprintf("node,nodeid=0,memdev=dram,cpus=0-%d", nodeCPUs-1),
+		"-object", fmt.Sprintf("memory-backend-file,id=pmem,size=%dM,share=on,mem-path=%s", p.PMEM, l.pmemFile(n)),
+		"-numa", "node,nodeid=1,memdev=pmem",
+		"-kernel", p.Kernel, "-initrd", p.InitRD, "-append", kernelArguments,
+		// What the guest flushes reaches the host's files in its order, if not
+		// the host's disk: it survives the end of QEMU, and no more is asked.
+		"-drive", "if=none,id=root,format=qcow2,cache=unsafe,file="+l.nodePath(n, diskFile),
+		"-device", "virtio-blk-pci,drive=root",
+		"-drive", "if=none,id=config,format=raw,readonly=on,file="+l.nodePath(n, configFile),
+		"-device", "virtio-blk-pci,drive=config",
+		"-netdev", "tap,id=net,script=no,downscript=no,ifname="+n.tap(),
+		"-device", "virtio-net-pci,netdev=net,mac="+n.mac(),
+		"-device", "virtio-rng-pci",
+		"-chardev", "socket,id=console,server=on,wait=off,path="+l.nodePath(n, consoleFile)+",logappend=on,logfile="+l.path("logs", n.name(), "console.log"),
+		"-serial", "chardev:console",
+		"-device", "virtio-serial-pci",
+		"-qmp", "unix:"+l.nodePath(n, monitorFile)+",server=on,wait=off",
+	)
+	for _, program := range nodePrograms {
+		cmd.Args = append(cmd.Args,
+			"-chardev", "file,append=on,id="+program+",path="+l.path("logs", n.name(), program+".log"),
+			"-device", "virtserialport,name="+program+",chardev="+program)
+	}
+	cmd.Args = append(cmd.Args, accelArguments(p.Accel)...)
+	return cmd
+}

@@ -23,7 +23,7 @@ const headroom = 2048
 var ErrHost = errors.New("this host cannot run a lab")
 
 // Check finds what would make a lab fail later, before anything starts. Its
-// errors wrap ErrHost.
+// errors wrap ErrHost or ErrDiffers.
 func (l *Lab) Check() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: making its network namespace needs root; run as root, or give the KUBECONFIG of a cluster that has PMEM-CSI", ErrHost)
@@ -38,6 +38,9 @@ func (l *Lab) Check() error {
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return fmt.Errorf("%w: %w; load the kernel module tun", ErrHost, err)
+	}
+	if err := l.checkVersions(); err != nil {
+		return err
 	}
 	available, err := availableMemory()
 	if err != nil {
@@ -86,8 +89,11 @@ func hostError(err error) error {
 
 func (l *Lab) makeParts(ctx context.Context) error {
 	parts, err := l.build(ctx)
+	if err != nil {
+		return hostError(err)
+	}
 	l.parts = parts
-	return hostError(err)
+	return l.writeMade(made{l.opts.Versions.Or(artifact.DefaultVersions()), parts.Directories})
 }
 
 func (l *Lab) build(ctx context.Context) (*artifact.Parts, error) {
@@ -95,7 +101,11 @@ func (l *Lab) build(ctx context.Context) (*artifact.Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	builder, err := artifact.NewBuilder(store, l.opts.SourceDir)
+	has, err := l.versions()
+	if err != nil {
+		return nil, err
+	}
+	builder, err := artifact.NewBuilder(store, l.opts.SourceDir, l.opts.Versions.Or(has))
 	if err != nil {
 		return nil, err
 	}

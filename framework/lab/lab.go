@@ -31,14 +31,17 @@ type Options struct {
 	SourceDir string
 	// Port is where the API server is reached on 127.0.0.1; 0 means any.
 	Port int
+	// Versions are those of a lab that is not up yet. Of what they do not
+	// choose the lab gets the default.
+	Versions artifact.Versions
 	// Progress gets a line for each phase.
 	Progress io.Writer
 	// Waiter scales the limits of all waits.
 	Waiter wait.Waiter
 }
 
-// Environment returns the options that the variables LAB_NAME, LAB_PORT and
-// CACHE_DIR give.
+// Environment returns the options that the variables LAB_NAME, LAB_PORT,
+// LAB_KUBERNETES, LAB_MEMCACHED and CACHE_DIR give.
 func Environment(getenv func(string) string) (Options, error) {
 	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
 	if port := getenv("LAB_PORT"); port != "" {
@@ -48,7 +51,9 @@ func Environment(getenv func(string) string) (Options, error) {
 		}
 		opts.Port = n
 	}
-	return opts, nil
+	var err error
+	opts.Versions, err = artifact.ParseVersions(getenv("LAB_KUBERNETES"), getenv("LAB_MEMCACHED"))
+	return opts, err
 }
 
 // Lab is a cluster that may or may not be up.
@@ -131,9 +136,6 @@ func checkout() (string, error) {
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
 // while the lab is up.
 func (l *Lab) Kubeconfig() string { return l.path("kubeconfig") }
-
-// MemcachedImage returns the name of the memcached image on the lab's node.
-func (l *Lab) MemcachedImage() string { return artifact.MemcachedImage.Reference() }
 
 // Kubectl returns the path of the Kubernetes executable, which acts as kubectl
 // when it is started by that name.

@@ -22,6 +22,8 @@ const usage = `usage: lab COMMAND
 
 LAB_NAME tells several labs apart, LAB_PORT sets the port of the API server on
 127.0.0.1, LAB_ACCEL is kvm, tcg or auto, CACHE_DIR keeps what was built.
+LAB_KUBERNETES and LAB_MEMCACHED choose versions; a name that there is none of,
+such as "?", gets the list.
 `
 
 // Exit codes, the same as those of the suite.
@@ -91,7 +93,7 @@ func report(ctx context.Context, err error) int {
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitInterrupted
-	case errors.Is(err, lab.ErrHost):
+	case errors.Is(err, lab.ErrHost), errors.Is(err, lab.ErrDiffers):
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitUsage
 	default:

@@ -42,6 +42,9 @@ func (c Config) Command(focus string) string {
 		path("KUBECONFIG", c.Cluster.Kubeconfig, "")
 		add("KUBE_CONTEXT", c.Cluster.Context, "")
 		add("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "")
+	} else {
+		add("LAB_KUBERNETES", c.Cluster.LabKubernetes, "")
+		add("LAB_MEMCACHED", c.Cluster.LabMemcached, "")
 	}
 	path("EPHEMERAL", c.Deploy.Ephemeral, std.Deploy.Ephemeral)
 	path("PERSISTENT", c.Deploy.Persistent, std.Deploy.Persistent)

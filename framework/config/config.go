@@ -73,6 +73,9 @@ type Cluster struct {
 	Kubeconfig string // absolute; of Existing as given, of Lab filled in once it is up
 	Context    string // empty: the kubeconfig's current one
 	KeepLab    bool   // leave the lab running at the end
+
+	// Of the lab, as given; what they may be is the lab's to say.
+	LabKubernetes, LabMemcached string
 }
 
 // Providers of a cluster.
@@ -143,6 +146,13 @@ func (c Config) Validate() error {
 		}
 		if c.Cluster.KeepLab {
 			refuse("KEEP_LAB", "1", "there is no lab with PROVIDER=existing; leave KEEP_LAB unset")
+		}
+		for _, given := range []struct{ field, value string }{
+			{"LAB_KUBERNETES", c.Cluster.LabKubernetes}, {"LAB_MEMCACHED", c.Cluster.LabMemcached},
+		} {
+			if given.value != "" {
+				refuse(given.field, given.value, "the versions of a cluster that is there already cannot be chosen; leave it unset, or PROVIDER and KUBECONFIG")
+			}
 		}
 	case Lab:
 		if c.Cluster.Context != "" {

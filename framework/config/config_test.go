@@ -163,6 +163,10 @@ func TestValidate(t *testing.T) {
 		{"no lab to keep", func(c *Config) {
 			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file, KeepLab: true}
 		}, []string{"KEEP_LAB"}},
+		{"versions of an existing cluster", func(c *Config) {
+			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file, LabKubernetes: "1.36", LabMemcached: "sid"}
+		}, []string{`LAB_KUBERNETES="1.36"`, `LAB_MEMCACHED="sid"`, "KUBECONFIG"}},
+		{"versions of the lab", func(c *Config) { c.Cluster.LabKubernetes, c.Cluster.LabMemcached = "1.36", "sid" }, nil},
 		{"context of the lab", func(c *Config) { c.Cluster.Context = "other" }, []string{"KUBE_CONTEXT", "other"}},
 		{"image on the lab", func(c *Config) { c.Deploy.MemcachedImage = "memcached:1" }, []string{"MEMCACHED_IMAGE", "memcached:1"}},
 		{"provider", func(c *Config) { c.Cluster.Provider = "kind" }, []string{"PROVIDER", "kind"}},
@@ -251,6 +255,9 @@ func TestCommand(t *testing.T) {
 	lab.Deploy.MemcachedImage = "the lab's own"
 	lab.ReportDir, lab.Verbose = "/tmp/out", true
 
+	chosen := Default("/src")
+	chosen.Cluster = Cluster{Provider: Lab, LabKubernetes: "1.36", LabMemcached: "bookworm,trixie"}
+
 	existing := Default("/src")
 	existing.Cluster = Cluster{Provider: Existing, Kubeconfig: "/home/me/my config"}
 	existing.Deploy.Persistent = "/src/mine"
@@ -284,6 +291,8 @@ func TestCommand(t *testing.T) {
 	}{
 		{"lab", lab, "", "make e2e"},
 		{"lab, focused", lab, "RST-01", "make e2e FOCUS=RST-01"},
+		{"versions", chosen, "", "make e2e LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie"},
+		{"versions, focused", chosen, "RST-01", "make e2e FOCUS=RST-01 LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie"},
 		{"existing", existing, "RST-01", "make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5"},
 		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
 			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +

@@ -37,6 +37,14 @@ var settings = []setting{
 		c.Cluster.KeepLab, err = yesOrNo(v)
 		return err
 	}},
+	{"LAB_KUBERNETES", "lab-kubernetes", "Kubernetes of the lab, such as 1.37 (default: the newest that it has)", func(c *Config, _, v string) error {
+		c.Cluster.LabKubernetes = v
+		return nil
+	}},
+	{"LAB_MEMCACHED", "lab-memcached", "memcached of the lab, by its version or its suite of Debian; further ones after commas are images of the node, too (default: trixie)", func(c *Config, _, v string) error {
+		c.Cluster.LabMemcached = v
+		return nil
+	}},
 	{"LABELS", "labels", "Ginkgo label filter, such as 'ephemeral && MUST' or RST-01 (default: all specs)", func(c *Config, _, v string) error {
 		c.Select.Labels = v
 		return nil

@@ -43,6 +43,9 @@ func (l *Lab) Check() error {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return fmt.Errorf("%w: %w; load the kernel module tun", ErrHost, err)
 	}
+	if err := l.checkVersions(); err != nil {
+		return err
+	}
 	if l.inspect().up() {
 		p, err := l.readPlan()
 		if err != nil {
@@ -104,8 +107,11 @@ func hostError(err error) error {
 
 func (l *Lab) makeParts(ctx context.Context) error {
 	parts, err := l.build(ctx)
+	if err != nil {
+		return hostError(err)
+	}
 	l.parts = parts
-	return hostError(err)
+	return l.writeMade(made{l.opts.Versions.Or(artifact.DefaultVersions()), parts.Directories})
 }
 
 func (l *Lab) build(ctx context.Context) (*artifact.Parts, error) {
@@ -113,7 +119,11 @@ func (l *Lab) build(ctx context.Context) (*artifact.Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	builder, err := artifact.NewBuilder(store, l.opts.SourceDir)
+	has, err := l.versions()
+	if err != nil {
+		return nil, err
+	}
+	builder, err := artifact.NewBuilder(store, l.opts.SourceDir, l.opts.Versions.Or(has))
 	if err != nil {
 		return nil, err
 	}

@@ -11,16 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
 // while the lab is up.
 func (l *Lab) Kubeconfig() string { return l.path("kubeconfig") }
-
-// MemcachedImage returns the name of the memcached image on the lab's nodes.
-func (l *Lab) MemcachedImage() string { return artifact.MemcachedImage.Reference() }
 
 // Kubectl returns the path of the Kubernetes executable, which acts as kubectl
 // when it is started by that name.

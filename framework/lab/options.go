@@ -31,6 +31,9 @@ type Options struct {
 	SourceDir string
 	// Port is where the API server is reached on 127.0.0.1; 0 means any.
 	Port int
+	// Versions are those of a lab that is not up yet. Of what they do not
+	// choose the lab gets the default.
+	Versions artifact.Versions
 	// Progress gets a line for each phase.
 	Progress io.Writer
 	// Waiter scales the limits of all waits.
@@ -50,10 +53,12 @@ const (
 )
 
 // Environment returns the options that the variables LAB_NAME, LAB_NODES,
-// LAB_PMEM, LAB_PORT and CACHE_DIR give.
+// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED and CACHE_DIR give.
 func Environment(getenv func(string) string) (Options, error) {
 	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
-	return opts, errors.Join(
+	var unknown error
+	opts.Versions, unknown = artifact.ParseVersions(getenv("LAB_KUBERNETES"), getenv("LAB_MEMCACHED"))
+	return opts, errors.Join(unknown,
 		number(getenv, "LAB_NODES", 1, maxNodes, 1, fmt.Sprintf("give 1 to %d nodes, or leave it unset for %d", maxNodes, defaultNodes), &opts.Nodes),
 		number(getenv, "LAB_PMEM", minPMEM, maxPMEM, pmemStep, fmt.Sprintf("give the persistent memory of a node in MiB, a multiple of %d from %d to %d, or leave it unset for %d", pmemStep, minPMEM, maxPMEM, defaultPMEM), &opts.PMEM),
 		number(getenv, "LAB_PORT", 0, 65535, 1, "give a port number, or leave it unset for any", &opts.Port),

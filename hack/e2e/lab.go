@@ -10,6 +10,7 @@ import (
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/run"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -26,6 +27,9 @@ type labProvider struct {
 func newLab(c config.Config, root string) (*labProvider, error) {
 	opts, err := lab.Environment(os.Getenv)
 	if err != nil {
+		return nil, err
+	}
+	if opts.Versions, err = artifact.ParseVersions(c.Cluster.LabKubernetes, c.Cluster.LabMemcached); err != nil {
 		return nil, err
 	}
 	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: io.Discard, observe: func(wait.Record) {}}
@@ -56,7 +60,8 @@ func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Rec
 	} else if err != nil {
 		return run.Target{}, err
 	}
-	return run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: p.lab.MemcachedImage()}, nil
+	image, err := p.lab.MemcachedImage()
+	return run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: image}, err
 }
 
 // Down implements run.Provider.

@@ -32,6 +32,8 @@ const usage = `usage: lab COMMAND
 LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
 LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
 server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
+LAB_KUBERNETES and LAB_MEMCACHED choose versions; a name that there is none of,
+such as "?", gets the list.
 `
 
 // Exit codes, the same as those of the suite.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,17 +16,53 @@ const minFree = 8 << 30
 
 // Builder makes the lab's parts from a checkout of this project.
 type Builder struct {
-	store *Store
-	root  string
+	store      *Store
+	root       string
+	kubernetes Program
+	memcached  []memcachedRelease
 }
 
 // NewBuilder returns a builder that reads the modules below root/hack and
-// keeps what it makes in store.
-func NewBuilder(store *Store, root string) (*Builder, error) {
-	if _, err := os.Stat(filepath.Join(root, "hack", kubernetes.Module, "go.mod")); err != nil {
+// keeps what it makes, in the versions that are asked for, in store.
+func NewBuilder(store *Store, root string, versions Versions) (*Builder, error) {
+	b := &Builder{store: store, root: root}
+	for _, r := range kubernetesReleases {
+		if r.Version == versions.Kubernetes {
+			b.kubernetes = r.program()
+		}
+	}
+	if b.kubernetes.Module == "" {
+		return nil, fmt.Errorf("there is no Kubernetes %q, but %s", versions.Kubernetes, kubernetesChoice())
+	}
+	for _, version := range versions.Memcached {
+		i := slices.IndexFunc(memcachedReleases, func(r memcachedRelease) bool { return r.MemcachedVersion == version })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no memcached %q, but %s", version, memcachedChoice())
+		}
+		b.memcached = append(b.memcached, memcachedReleases[i])
+	}
+	if _, err := os.Stat(filepath.Join(root, "hack", b.kubernetes.Module, "go.mod")); err != nil {
 		return nil, fmt.Errorf("%s is not a checkout of this project: %w", root, err)
 	}
-	return &Builder{store: store, root: root}, nil
+	return b, nil
+}
+
+// roots returns the root filesystems that the disk is made from.
+func (b *Builder) roots() []RootFS {
+	roots := []RootFS{nodeRoot, driverRoot}
+	for _, r := range b.memcached {
+		roots = append(roots, r.root())
+	}
+	return roots
+}
+
+// images returns what the node has, so that it need not pull anything.
+func (b *Builder) images() []Image {
+	images := slices.Clone(Images)
+	for _, r := range b.memcached {
+		images = append(images, r.image())
+	}
+	return images
 }
 
 // Parts are the directories and files that a lab starts from.
@@ -38,6 +75,8 @@ type Parts struct {
 	Kernel, InitRD, Disk string
 	// Driver is the directory with the YAML of PMEM-CSI's release.
 	Driver string
+	// Directories of the store that hold all of these.
+	Directories []string
 }
 
 // Parts makes what is missing, and returns all of it. Programs and root
@@ -59,7 +98,7 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 		file    string
 		path    *string
 	}{
-		{kubernetes, "kubernetes", &p.Kubernetes},
+		{b.kubernetes, "kubernetes", &p.Kubernetes},
 		{etcd, "etcd", &p.Etcd},
 		{driver, "", &p.Driver},
 	} {
@@ -68,12 +107,14 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 			return nil, err
 		}
 		*want.path = filepath.Join(dir, want.file)
+		p.Directories = append(p.Directories, dir)
 	}
 	dir, err := b.store.Get(ctx, disk)
 	if err != nil {
 		return nil, err
 	}
 	p.Kernel, p.InitRD, p.Disk = filepath.Join(dir, kernelFile), filepath.Join(dir, initrdFile), filepath.Join(dir, diskFile)
+	p.Directories = append(p.Directories, dir)
 	return &p, nil
 }
 
@@ -87,7 +128,7 @@ func (b *Builder) prepare(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		for _, p := range []Program{pause, registrar, etcd, containerd, driver, provisioner, coredns, kubernetes} {
+		for _, p := range []Program{pause, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes} {
 			if _, err := b.program(ctx, p); err != nil {
 				return err
 			}
@@ -95,7 +136,7 @@ func (b *Builder) prepare(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
-		for _, r := range []RootFS{nodeRoot, driverRoot, memcachedRoot} {
+		for _, r := range b.roots() {
 			if _, err := b.store.Get(ctx, r.artifact()); err != nil {
 				return err
 			}
@@ -115,7 +156,7 @@ func (b *Builder) program(ctx context.Context, p Program) (string, error) {
 
 // image returns the file of an image, which is made when it is missing.
 func (b *Builder) image(ctx context.Context, i Image) (string, error) {
-	a, err := i.artifact(ctx, b)
+	a, err := i.artifact(b)
 	if err != nil {
 		return "", err
 	}

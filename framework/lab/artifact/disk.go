@@ -33,18 +33,18 @@ const (
 // much faster here than on an emulated processor.
 func (b *Builder) diskArtifact() (Artifact, error) {
 	a := Artifact{Name: "disk", Make: b.makeDisk}
-	for _, p := range []Program{kubernetes, containerd, driver, provisioner, registrar, coredns, pause} {
+	for _, p := range []Program{b.kubernetes, containerd, driver, provisioner, registrar, coredns, pause} {
 		pa, err := p.artifact(b.root)
 		if err != nil {
 			return a, err
 		}
 		a.Key.Add("program", pa.Name, pa.Key.digest())
 	}
-	for _, r := range []RootFS{nodeRoot, driverRoot, memcachedRoot} {
+	for _, r := range b.roots() {
 		ra := r.artifact()
 		a.Key.Add("root", ra.Name, ra.Key.digest())
 	}
-	for _, i := range Images {
+	for _, i := range b.images() {
 		a.Key.Add("image", i.Reference(), fmt.Sprint(i.Config), i.Path)
 	}
 	entries, err := nodeFiles.ReadDir("node")
@@ -101,7 +101,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 
 func (b *Builder) installPrograms(ctx context.Context, root string) error {
 	bin := filepath.Join(root, "usr/local/bin")
-	for _, p := range []Program{kubernetes, containerd} {
+	for _, p := range []Program{b.kubernetes, containerd} {
 		dir, err := b.program(ctx, p)
 		if err != nil {
 			return err
@@ -193,7 +193,7 @@ func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) 
 	}); err != nil {
 		return err
 	}
-	for _, i := range Images {
+	for _, i := range b.images() {
 		tar, err := b.image(ctx, i)
 		if err != nil {
 			return err

@@ -43,24 +43,36 @@ func (i Image) Reference() string {
 // imageTar is the file of the artifact that holds the image.
 const imageTar = "image.tar"
 
-func (i Image) artifact(ctx context.Context, b *Builder) (Artifact, error) {
+func (i Image) artifact(b *Builder) (Artifact, error) {
 	a := Artifact{Name: "image-" + i.Name}
-	var basePath, programPath string
-	var err error
+	var base, program *Artifact
+	from := []string{".", "."}
 	if i.Base != nil {
-		if basePath, err = b.store.Get(ctx, i.Base.artifact()); err != nil {
-			return a, err
-		}
+		made := i.Base.artifact()
+		base, from[0] = &made, filepath.Base(b.store.Path(made))
 	}
 	if i.Program != nil {
-		if programPath, err = b.program(ctx, *i.Program); err != nil {
+		made, err := i.Program.artifact(b.root)
+		if err != nil {
 			return a, err
 		}
+		program, from[1] = &made, filepath.Base(b.store.Path(made))
 	}
 	a.Key.Add("reference", i.Reference())
 	a.Key.Add("config", fmt.Sprint(i.Config))
-	a.Key.Add("from", filepath.Base(basePath), filepath.Base(programPath), i.Executable, i.Path)
-	a.Make = func(_ context.Context, out string, _ io.Writer) error {
+	a.Key.Add("from", append(from, i.Executable, i.Path)...)
+	a.Make = func(ctx context.Context, out string, _ io.Writer) (err error) {
+		var basePath, programPath string
+		if base != nil {
+			if basePath, err = b.store.Get(ctx, *base); err != nil {
+				return err
+			}
+		}
+		if program != nil {
+			if programPath, err = b.store.Get(ctx, *program); err != nil {
+				return err
+			}
+		}
 		return i.write(out, basePath, programPath)
 	}
 	return a, nil

@@ -2,21 +2,25 @@ package artifact
 
 import v1 "github.com/google/go-containerregistry/pkg/v1"
 
-// The programs of the lab. Versions stand here for what the programs say of
-// themselves; what is built is what the modules below hack/ pin.
-var (
-	kubernetes = Program{
-		Module:   "kubernetes",
-		Version:  "v1.37.2",
+// program returns the release's programs. What it says of the version is what
+// they say of themselves; what is built is what the module pins.
+func (r kubernetesRelease) program() Program {
+	return Program{
+		Module:   r.Module,
+		Version:  r.Version,
 		Packages: map[string]string{"kubernetes": "."},
 		LDFlags: []string{
 			"-X k8s.io/component-base/version.gitVersion=%s",
 			"-X k8s.io/component-base/version.gitMajor=1",
-			"-X k8s.io/component-base/version.gitMinor=37",
+			"-X k8s.io/component-base/version.gitMinor=" + r.minor(),
 			"-X k8s.io/component-base/version.gitTreeState=clean",
 			"-X k8s.io/client-go/pkg/version.gitVersion=%s",
 		},
 	}
+}
+
+// The programs of the lab of which there is one version each.
+var (
 	etcd = Program{
 		Module:   "etcd",
 		Version:  "v3.7.3",
@@ -71,7 +75,8 @@ var (
 )
 
 var nodeRoot = RootFS{
-	Name: "root-node",
+	Name:  "root-node",
+	Suite: Suite,
 	Packages: []string{
 		"systemd", "systemd-sysv", "udev", "kmod", "iproute2", "nftables", "conntrack", "ethtool",
 		"e2fsprogs", "xfsprogs", "lvm2", "ndctl", "containernetworking-plugins", "ca-certificates",
@@ -93,25 +98,35 @@ var nodeRoot = RootFS{
 // nodes itself.
 var driverRoot = RootFS{
 	Name:     "root-pmem-csi",
+	Suite:    Suite,
 	Packages: []string{"file", "xfsprogs", "e2fsprogs", "lvm2", "ndctl", "libndctl6", "libdaxctl1", "parted", "util-linux", "mount"},
 	Late: []string{
 		`printf 'activation { udev_sync=0 udev_rules=0 }\ndevices { obtain_device_list_from_udev=0 multipath_component_detection=0 md_component_detection=0 use_devicesfile=0 }\nglobal { notify_dbus=0 }\nbackup { backup=0 archive=0 }\n' > "$1"/etc/lvm/lvmlocal.conf`,
 	},
 }
 
-// MemcachedVersion is the release that Suite has.
-const MemcachedVersion = "1.6.38"
+// root has memcached under the user and group that the image of the memcached
+// project uses, so that manifests written for that one fit.
+func (r memcachedRelease) root() RootFS {
+	return RootFS{
+		Name:     "root-memcached",
+		Suite:    r.Suite,
+		Packages: []string{"memcached", "coreutils", "util-linux", "bash", "dash", "grep"},
+		Early: []string{
+			`echo 'memcache:x:11211:' >> "$1"/etc/group`,
+			`echo 'memcache:x:11211:11211::/nonexistent:/usr/sbin/nologin' >> "$1"/etc/passwd`,
+		},
+		Late: []string{`v=$(chroot "$1" dpkg-query -W -f '${source:Upstream-Version}' memcached); test "$v" = ` + r.MemcachedVersion + ` || { echo "the suite has memcached $v, not ` + r.MemcachedVersion + `: set MemcachedVersion" >&2; exit 1; }`},
+	}
+}
 
-// memcachedRoot has memcached under the user and group that the image of the
-// memcached project uses, so that manifests written for that one fit.
-var memcachedRoot = RootFS{
-	Name:     "root-memcached",
-	Packages: []string{"memcached", "coreutils", "util-linux", "bash", "dash", "grep"},
-	Early: []string{
-		`echo 'memcache:x:11211:' >> "$1"/etc/group`,
-		`echo 'memcache:x:11211:11211::/nonexistent:/usr/sbin/nologin' >> "$1"/etc/passwd`,
-	},
-	Late: []string{`v=$(chroot "$1" dpkg-query -W -f '${source:Upstream-Version}' memcached); test "$v" = ` + MemcachedVersion + ` || { echo "the suite has memcached $v, not ` + MemcachedVersion + `: set MemcachedVersion" >&2; exit 1; }`},
+const memcachedName = "memcached"
+
+// image is Debian's memcached.
+func (r memcachedRelease) image() Image {
+	root := r.root()
+	return Image{Name: memcachedName, Tag: r.MemcachedVersion, Base: &root,
+		Config: v1.Config{Cmd: []string{"memcached"}, User: "memcache", Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}}
 }
 
 var (
@@ -130,10 +145,7 @@ var (
 	// RegistrarImage stands in for the CSI node-driver-registrar.
 	RegistrarImage = Image{Name: "csi-node-driver-registrar", Tag: "1", Program: &registrar, Executable: "csi-node-driver-registrar", Path: "/csi-node-driver-registrar",
 		Config: v1.Config{Entrypoint: []string{"/csi-node-driver-registrar"}}}
-	// MemcachedImage is Debian's memcached.
-	MemcachedImage = Image{Name: "memcached", Tag: MemcachedVersion, Base: &memcachedRoot,
-		Config: v1.Config{Cmd: []string{"memcached"}, User: "memcache", Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}}
 )
 
-// Images are all images of the node.
-var Images = []Image{PauseImage, CoreDNSImage, DriverImage, ProvisionerImage, RegistrarImage, MemcachedImage}
+// Images are the images of the lab's own pods.
+var Images = []Image{PauseImage, CoreDNSImage, DriverImage, ProvisionerImage, RegistrarImage}

@@ -3,6 +3,7 @@ package artifact
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,17 +14,21 @@ const checkout = "../../.."
 
 // What parts.go says of a program must be what its module pins.
 func TestVersionsAreThoseOfTheModules(t *testing.T) {
-	for _, p := range []struct {
+	type pin struct {
 		Program
 		pinned string
-	}{
-		{kubernetes, "k8s.io/kubernetes"},
+	}
+	pins := []pin{
 		{etcd, "go.etcd.io/etcd/server/v3"},
 		{containerd, "github.com/containerd/containerd/v2"},
 		{driver, "github.com/intel/pmem-csi"},
 		{provisioner, "github.com/kubernetes-csi/external-provisioner/v5"},
 		{coredns, "github.com/coredns/coredns"},
-	} {
+	}
+	for _, r := range kubernetesReleases {
+		pins = append(pins, pin{r.program(), "k8s.io/kubernetes"})
+	}
+	for _, p := range pins {
 		path := filepath.Join(checkout, "hack", p.Module, "go.mod")
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -46,7 +51,7 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 }
 
 func TestArtifactsOfThisCheckout(t *testing.T) {
-	b, err := NewBuilder(openStore(t), checkout)
+	b, err := NewBuilder(openStore(t), checkout, DefaultVersions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +70,18 @@ func TestArtifactsOfThisCheckout(t *testing.T) {
 
 func TestNewBuilderRefusesAnotherDirectory(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := NewBuilder(openStore(t), dir); err == nil || !strings.Contains(err.Error(), dir) {
+	if _, err := NewBuilder(openStore(t), dir, DefaultVersions()); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("err = %v, want one that names %s", err, dir)
 	}
 }
 
 func TestImageReferences(t *testing.T) {
 	seen := map[string]bool{}
-	for _, i := range Images {
+	images := slices.Clone(Images)
+	for _, r := range memcachedReleases {
+		images = append(images, r.image())
+	}
+	for _, i := range images {
 		ref := i.Reference()
 		if seen[ref] {
 			t.Errorf("%s is there twice", ref)

@@ -8,13 +8,15 @@ import (
 	"strings"
 )
 
-// Suite is the Debian release of the node and of the images.
+// Suite is the Debian release of the node, and of images that choose no other.
 const Suite = "trixie"
 
 // RootFS is a Debian root filesystem.
 type RootFS struct {
 	// Name names it in the store.
 	Name string
+	// Suite is the Debian release.
+	Suite string
 	// Packages are installed with what they depend on.
 	Packages []string
 	// Early are shell commands that run before the packages are installed,
@@ -28,9 +30,9 @@ const rootTar = "root.tar"
 func (r RootFS) artifact() Artifact {
 	args := r.arguments()
 	a := Artifact{Name: r.Name, Make: func(ctx context.Context, out string, log io.Writer) error {
-		return runMounting(ctx, out, filepath.Join(out, scratchDir), systemPath(), log, "mmdebstrap", append(args, Suite, filepath.Join(out, rootTar))...)
+		return runMounting(ctx, out, filepath.Join(out, scratchDir), systemPath(), log, "mmdebstrap", append(args, r.Suite, filepath.Join(out, rootTar))...)
 	}}
-	a.Key.Add("suite", Suite)
+	a.Key.Add("suite", r.Suite)
 	a.Key.Add("arguments", args...)
 	return a
 }

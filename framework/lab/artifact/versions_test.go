@@ -1,0 +1,104 @@
+package artifact
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestParseVersions(t *testing.T) {
+	std := DefaultVersions()
+	for _, tt := range []struct {
+		kubernetes, memcached string
+		want                  Versions
+	}{
+		{"", "", Versions{}},
+		{"v1.37.2", "1.6.38", std},
+		{"1.37.2", "trixie", std},
+		{"1.37", "", Versions{Kubernetes: std.Kubernetes}},
+		{"v1.37", "", Versions{Kubernetes: std.Kubernetes}},
+		{"", "bookworm", Versions{Memcached: []string{"1.6.18"}}},
+		{"", "1.6.18", Versions{Memcached: []string{"1.6.18"}}},
+		{"", "sid", Versions{Memcached: []string{"1.6.45"}}},
+		{"", "1.6.18, trixie", Versions{Memcached: []string{"1.6.18", "1.6.38"}}},
+	} {
+		got, err := ParseVersions(tt.kubernetes, tt.memcached)
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("ParseVersions(%q, %q) = %v, %v; want %v", tt.kubernetes, tt.memcached, got, err, tt.want)
+		}
+	}
+}
+
+func TestParseVersionsRefuses(t *testing.T) {
+	const suites = "1.6.38 (trixie), 1.6.18 (bookworm), 1.6.45 (sid), each from Debian's suite of that name"
+	for _, tt := range []struct {
+		kubernetes, memcached string
+		want                  []string
+	}{
+		{"", "1.4.0", []string{`LAB_MEMCACHED="1.4.0"`, suites}},
+		{"", "1.6", []string{`LAB_MEMCACHED="1.6"`, suites}},
+		{"", "bookworm,", []string{`LAB_MEMCACHED="bookworm,"`, `memcached ""`, suites}},
+		{"", "bookworm sid", []string{`"bookworm sid"`, suites}},
+		{"", "sid,bookworm,1.6.45", []string{"1.6.45 is there twice", "once"}},
+		{"1.12", "", []string{`LAB_KUBERNETES="1.12"`, "v1.37.2 (hack/kubernetes)"}},
+		{"v1.37.99", "", []string{`LAB_KUBERNETES="v1.37.99"`, "v1.37.2 (hack/kubernetes)"}},
+		{"latest", "oldest", []string{`LAB_KUBERNETES="latest"`, `LAB_MEMCACHED="oldest"`}},
+	} {
+		_, err := ParseVersions(tt.kubernetes, tt.memcached)
+		for _, want := range tt.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("ParseVersions(%q, %q): %v, want an error with %q", tt.kubernetes, tt.memcached, err, want)
+			}
+		}
+	}
+}
+
+func TestVersionsHas(t *testing.T) {
+	both := Versions{"v1.37.2", []string{"1.6.38", "1.6.18"}}
+	for _, tt := range []struct {
+		wanted Versions
+		want   bool
+	}{
+		{both, true},
+		{Versions{"v1.37.2", []string{"1.6.18"}}, true},
+		{Versions{"v1.37.2", []string{"1.6.18", "1.6.45"}}, false},
+		{Versions{"v1.36.3", []string{"1.6.38"}}, false},
+		{Versions{Kubernetes: "v1.36.3"}, false},
+		{Versions{Kubernetes: "v1.37.2"}, true},
+		{Versions{}, true},
+	} {
+		if got := both.Has(tt.wanted); got != tt.want {
+			t.Errorf("%v has %v: %v, want %v", both, tt.wanted, got, tt.want)
+		}
+	}
+}
+
+// Each choice of versions has a disk of its own, and what is not chosen is no
+// part of it.
+func TestDisksOfVersionsLieSideBySide(t *testing.T) {
+	store := openStore(t)
+	seen := map[string]string{}
+	for _, memcached := range []string{"", "bookworm", "sid", "bookworm,trixie"} {
+		v, err := ParseVersions("", memcached)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v = v.Or(DefaultVersions())
+		b, err := NewBuilder(store, checkout, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk, err := b.diskArtifact()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := store.Path(disk)
+		if other, ok := seen[path]; ok {
+			t.Errorf("LAB_MEMCACHED=%q and %q have the same disk", memcached, other)
+		}
+		seen[path] = memcached
+		if got, want := len(b.images()), len(Images)+len(v.Memcached); got != want {
+			t.Errorf("LAB_MEMCACHED=%q: %d images, want %d", memcached, got, want)
+		}
+	}
+}

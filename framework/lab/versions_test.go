@@ -1,0 +1,69 @@
+package lab
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pmem-memcached-e2e/framework/lab/artifact"
+)
+
+func TestEnvironmentChoosesVersions(t *testing.T) {
+	given := map[string]string{"LAB_MEMCACHED": "bookworm,trixie"}
+	opts, err := Environment(func(name string) string { return given[name] })
+	if want := (artifact.Versions{Memcached: []string{"1.6.18", "1.6.38"}}); err != nil || !reflect.DeepEqual(opts.Versions, want) {
+		t.Errorf("versions = %v, %v; want %v", opts.Versions, err, want)
+	}
+	given["LAB_MEMCACHED"] = "newest"
+	if _, err := Environment(func(name string) string { return given[name] }); err == nil || !strings.Contains(err.Error(), `LAB_MEMCACHED="newest"`) {
+		t.Errorf("err = %v, want one that names LAB_MEMCACHED", err)
+	}
+}
+
+func TestMade(t *testing.T) {
+	l := testLab(t)
+	if m, err := readMade(l.dir); m != nil || err != nil {
+		t.Errorf("no lab was made of %v, %v", m, err)
+	}
+	want := made{artifact.Versions{Kubernetes: "v1.36.3", Memcached: []string{"1.6.18", "1.6.38"}}, []string{"/cache/disk-1"}}
+	if err := l.writeMade(want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readMade(l.dir); err != nil || !reflect.DeepEqual(*got, want) {
+		t.Errorf("made = %v, %v; want %v", got, err, want)
+	}
+	for _, text := range []string{"", "{}", "null", `{"kubernetes":"v1.36.3"}`} {
+		if err := os.WriteFile(l.path(madeFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readMade(l.dir); err == nil || !strings.Contains(err.Error(), madeFile) || !strings.Contains(err.Error(), "lab-down") {
+			t.Errorf("%q: %v, want an error with the file and the remedy", text, err)
+		}
+	}
+}
+
+func TestMemcachedImage(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		made   *artifact.Versions
+		chosen artifact.Versions
+		want   string
+	}{
+		{"by default", nil, artifact.Versions{}, "lab.invalid/memcached:1.6.38"},
+		{"chosen", nil, artifact.Versions{Memcached: []string{"1.6.18", "1.6.38"}}, "lab.invalid/memcached:1.6.18"},
+		{"as the lab was made", &artifact.Versions{Kubernetes: "v1", Memcached: []string{"1.6.45"}}, artifact.Versions{}, "lab.invalid/memcached:1.6.45"},
+		{"the second of the lab", &artifact.Versions{Kubernetes: "v1", Memcached: []string{"1.6.45", "1.6.18"}}, artifact.Versions{Memcached: []string{"1.6.18"}}, "lab.invalid/memcached:1.6.18"},
+	} {
+		l := testLab(t)
+		l.opts.Versions = tt.chosen
+		if tt.made != nil {
+			if err := l.writeMade(made{Versions: *tt.made}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := l.MemcachedImage(); err != nil || got != tt.want {
+			t.Errorf("%s: %s, %v; want %s", tt.name, got, err, tt.want)
+		}
+	}
+}

@@ -65,7 +65,7 @@ func TestAgainst(t *testing.T) {
 		"all connections": {func(o *Options) { o.Connections = 89 }, nil},
 		"one too many":    {func(o *Options) { o.Connections = 90 }, []string{`Connections="90": give up to 89`}},
 		"full":            {func(o *Options) { o.Keys = 64 * 5461 }, nil},
-		"more than full":  {func(o *Options) { o.Keys = 67 * 5461 }, []string{`Keys="365887": give about 349472`}},
+		"more than full":  {func(o *Options) { o.Keys = 67 * 5461 }, []string{`Keys="365887": give about 349440`}},
 		"may miss":        {func(o *Options) { o.Keys, o.MayMiss = 1e9, true }, nil},
 		"all at once": {func(o *Options) { o.Values, o.Connections, o.Keys = Fixed(2<<20), 200, 1e6 },
 			[]string{"Values", "Connections", "Keys"}},

@@ -220,31 +220,38 @@ func TestRunThatCannotTakePlace(t *testing.T) {
 	}
 }
 
-// TestServerThatDoesNotTakeConnections restarts a server behind a listener
-// whose queue is full, where the kernel drops attempts to connect.
+// TestServerThatDoesNotTakeConnections connects to a listener whose queue is
+// full, where the kernel drops attempts to connect and repeats them ever later.
 func TestServerThatDoesNotTakeConnections(t *testing.T) {
-	addr, command := free(t)
-	first := start(t, addr, command...)
-	o := short(addr)
-	o.MayMiss, o.Connections, o.WarmUp, o.Duration = true, 2, 0, 3*time.Second
-	go func() {
-		<-time.After(300 * time.Millisecond)
-		_ = first.Process.Kill()
-		_ = first.Wait()
-		full, err := fullListener(addr)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		<-time.After(1500 * time.Millisecond)
-		full()
-	}()
-	r, err := Run(t.Context(), o)
+	addr, _ := free(t)
+	closeAll, err := fullListener(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(strings.Join(r.Complaints, "\n"), "connect: no answer") {
-		t.Errorf("attempts to connect were not given up: %s", r)
+	defer closeAll()
+	loops, err := newLoops(short(addr), newBeginning())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := loops[0]
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	l.phase = running
+	c := l.conns[0]
+	if err := l.connect(c); err != nil {
+		t.Fatal(err)
+	}
+	began := l.now()
+	for c.state == connecting && l.now()-began < int64(20*time.Second) {
+		if err := l.step(patrolEvery); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waited := l.now() - began
+	if c.state == connecting || waited < connectIn || !strings.Contains(strings.Join(l.stats.complaints, "\n"), "connect: no answer") {
+		t.Errorf("after %s the attempt was not given up: %q", time.Duration(waited), l.stats.complaints)
 	}
 }
 

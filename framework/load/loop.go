@@ -128,7 +128,8 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 				return fmt.Errorf("processor time: %w", err)
 			}
 		}
-		if l.phase == running && now >= l.finish {
+		// A loop that is late still owes the requests that were due before the end.
+		if l.phase == running && now >= l.finish && (o.Rate == 0 || int64(l.nextAt) >= l.finish) {
 			l.phase = draining
 			if err := unix.Getrusage(unix.RUSAGE_THREAD, &after); err != nil {
 				return fmt.Errorf("processor time: %w", err)
@@ -146,7 +147,7 @@ func (l *loop) run(start int64, stop <-chan struct{}) error {
 		wait := patrolEvery
 		if l.phase == running {
 			if o.Rate > 0 {
-				wait = min(wait, l.arrive(now))
+				wait = min(wait, l.arrive(min(now, l.finish-1), now))
 			}
 			wait = min(wait, l.finish-now)
 		}
@@ -172,10 +173,10 @@ func (l *loop) gap() float64 {
 	return -math.Log(1-unit(l.rng)) * l.meanGap
 }
 
-// arrive sends the requests of an open loop that are due, and returns the time
-// until the next.
-func (l *loop) arrive(now int64) int64 {
-	for burst := 0; int64(l.nextAt) <= now && burst < 512; burst++ {
+// arrive sends the requests of an open loop that are due by a time, and returns
+// how long it is until the next.
+func (l *loop) arrive(due, now int64) int64 {
+	for burst := 0; int64(l.nextAt) <= due && burst < 512; burst++ {
 		intended := int64(l.nextAt)
 		l.nextAt += l.gap()
 		if c := l.nextConn(); c != nil {

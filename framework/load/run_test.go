@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -120,6 +121,9 @@ func TestRun(t *testing.T) {
 			}
 			if r.ServerCPUUnknown != "" || r.ServerCPU <= 0 || r.ServerCPU > 2*r.Elapsed {
 				t.Errorf("the server used %s in %s: %v", r.ServerCPU, r.Elapsed, r.ServerCPUUnknown)
+			}
+			if want := o.Rate * o.Duration.Seconds(); o.Arrivals == Constant && o.Rate > 0 && math.Abs(float64(r.Answered())-want) > 1 {
+				t.Errorf("%d requests, want %.0f, however late: %s", r.Answered(), want, r)
 			}
 			var ticks int64
 			for _, n := range r.Ticks {

@@ -13,7 +13,7 @@ SHELL := /bin/sh
 SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
 	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
 LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED CACHE_DIR
-VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT
+VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT CUTS
 # ARGS is for power and kubectl, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
@@ -37,6 +37,7 @@ help:
 	@echo 'make lab-status   tell what there is of the lab'
 	@echo 'make lab-power    ARGS="node1 cut", or off, on, reboot, pause, resume'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
+	@echo 'make lab-test     CUTS=3: test a lab of two nodes, cutting the power of one that often'
 	@echo 'make packages     install the Debian packages that the lab needs'
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
@@ -69,6 +70,12 @@ lab-up lab-down lab-status: lab-%:
 lab-power lab-kubectl: lab-%:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab $* $(ARGS)
+
+# The lab itself: nodes, network, power. It takes minutes and a lab of its own.
+.PHONY: lab-test
+CUTS ?= 3
+lab-test: packages
+	go test -tags vm -count=1 -timeout 0 -v ./framework/lab/vmtest -cuts '$(CUTS)'
 
 .PHONY: packages test-packages bench-packages e2e-packages
 packages:

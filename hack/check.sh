@@ -13,10 +13,11 @@ if [ -n "$unformatted" ]; then
 fi
 say gofmt ok
 
-go vet ./...
+# The tag adds the tests that need virtual machines.
+go vet -tags vm ./...
 say vet ok
 
-go tool -modfile=hack/tools/go.mod staticcheck ./...
+go tool -modfile=hack/tools/go.mod staticcheck -tags vm ./...
 say staticcheck ok
 
 git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 -r shellcheck

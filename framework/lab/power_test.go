@@ -39,7 +39,7 @@ func poweredLab(t *testing.T) (*Lab, *machine) {
 	l := testLab(t)
 	l.plan = plan{Nodes: 2, PMEM: 512}
 	l.wait.Interval = time.Millisecond
-	l.wait.Limits = map[wait.Name]time.Duration{wait.LabShutdown: 100 * time.Millisecond, wait.LabLock: 100 * time.Millisecond, wait.LabNode: 100 * time.Millisecond}
+	l.wait.Limits = map[wait.Name]time.Duration{wait.LabLock: 100 * time.Millisecond, wait.LabNode: 100 * time.Millisecond}
 	if err := errors.Join(l.writePlan(), writeFile(l.path(readyMark), nil), writeFile(l.nodePath(1, "x"), nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +149,7 @@ func TestPowerOfAPausedNode(t *testing.T) {
 func TestANodeThatDoesNotShutDown(t *testing.T) {
 	l, m := poweredLab(t)
 	m.deaf = true
+	l.wait.Limits[wait.LabShutdown] = 100 * time.Millisecond
 	if err := appendFile(l.path("logs/node1/console.log"), []byte("stopping something\n")); err != nil {
 		t.Fatal(err)
 	}

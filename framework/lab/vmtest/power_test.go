@@ -1,0 +1,70 @@
+//go:build vm
+
+package vmtest
+
+import (
+	"context"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// A node goes through all states in an orderly way, while the other one
+// notices nothing.
+func (s *suite) testPower(t *testing.T) {
+	const node, other = "node2", "node1"
+	before := s.node(t, node)
+	untouched := s.node(t, other)
+
+	t.Logf("pause %.1fs", s.power(t, node, lab.Pause).Seconds())
+	s.expectPower(t, node, lab.Paused)
+	t.Logf("resume %.1fs", s.power(t, node, lab.Resume).Seconds())
+	s.expectPower(t, node, lab.Running)
+
+	t.Logf("off %.1fs", s.power(t, node, lab.Off).Seconds())
+	s.expectPower(t, node, lab.Down)
+	if err := s.lab.Status(t.Context()).Err(); err != nil {
+		t.Errorf("with a node that is off: %v", err)
+	}
+	t.Logf("on %.1fs", s.power(t, node, lab.On).Seconds())
+	s.expectPower(t, node, lab.Running)
+	after := s.node(t, node)
+	if before.Status.NodeInfo.BootID == after.Status.NodeInfo.BootID {
+		t.Error("the node has not booted")
+	}
+	t.Logf("reboot %.1fs", s.power(t, node, lab.Reboot).Seconds())
+
+	s.power(t, node, lab.Off)
+	if err := s.lab.Up(t.Context()); err != nil {
+		t.Errorf("up with a node that is off: %v", err)
+	}
+	s.expectPower(t, node, lab.Running)
+	if untouched.Status.NodeInfo.BootID != s.node(t, other).Status.NodeInfo.BootID {
+		t.Errorf("%s has booted as well", other)
+	}
+}
+
+// node returns a node that is Ready.
+func (s *suite) node(t *testing.T, name string) *corev1.Node {
+	t.Helper()
+	var node *corev1.Node
+	if err := s.wait.Until(t.Context(), wait.LabNode, name+" to be Ready", func(ctx context.Context) (bool, string, error) {
+		var err error
+		if node, err = s.cluster.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{}); err != nil {
+			return false, "", err
+		}
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeReady {
+				return c.Status == corev1.ConditionTrue, c.Message, nil
+			}
+		}
+		return false, "no condition", nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return node
+}

@@ -14,7 +14,7 @@ SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR
 	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
 LAB_VARIABLES := LAB_NAME LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED CACHE_DIR
 VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT
-# ARGS is for kubectl, and only on the command line: a shell may well export
+# ARGS is for kubectl and lab-prune, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
 PACKAGES ?= yes
@@ -36,6 +36,8 @@ help:
 	@echo 'make lab-down     remove the lab'
 	@echo 'make lab-status   tell what there is of the lab'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
+	@echo 'make lab-cache    list what was built for labs, and who needs it'
+	@echo 'make lab-prune    remove what nothing needs, ARGS="-keep 20Gi", "-unused 168h", "-dry-run"'
 	@echo 'make packages     install the Debian packages that the lab needs'
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
@@ -68,6 +70,15 @@ lab-up lab-down lab-status: lab-%:
 lab-kubectl:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab kubectl $(ARGS)
+
+.PHONY: lab-cache lab-prune
+lab-cache:
+	@go build -buildvcs=auto -o .bin/lab ./hack/lab
+	@exec .bin/lab cache
+
+lab-prune:
+	@go build -buildvcs=auto -o .bin/lab ./hack/lab
+	@exec .bin/lab cache prune $(ARGS)
 
 .PHONY: packages test-packages bench-packages e2e-packages
 packages:

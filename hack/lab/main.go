@@ -18,12 +18,13 @@ const usage = `usage: lab COMMAND
   up        build what is missing, start the lab
   down      remove the lab; what was built stays
   status    tell what there is; exit 1 if the lab is not up
+  cache     list what was built; cache prune removes what nothing needs
   kubectl   run kubectl against the lab, with the arguments that follow
 
 LAB_NAME tells several labs apart, LAB_PORT sets the port of the API server on
 127.0.0.1, LAB_ACCEL is kvm, tcg or auto, CACHE_DIR keeps what was built.
-LAB_KUBERNETES and LAB_MEMCACHED choose versions; a name that there is none of,
-such as "?", gets the list.
+LAB_KUBERNETES and LAB_MEMCACHED choose versions; one that there is none of gets
+the list.
 `
 
 // Exit codes, the same as those of the suite.
@@ -55,6 +56,8 @@ func run(ctx context.Context, args []string) int {
 	switch command := args[0]; {
 	case command == "kubectl":
 		return kubectl(ctx, l, args[1:])
+	case command == "cache":
+		return onCache(l, args[1:])
 	case len(args) > 1:
 		fmt.Fprintf(os.Stderr, "lab %s: takes no arguments, got %q\n", command, args[1:])
 		return exitUsage

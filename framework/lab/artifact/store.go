@@ -83,10 +83,11 @@ func (k *Key) Add(name string, values ...string) {
 	k.parts = append(k.parts, fmt.Sprintf("%s=%q", name, values))
 }
 
-// AddTree adds the names and contents of all regular files below dir.
+// AddTree adds the names and contents of all files below dir, also of those
+// that are links.
 func (k *Key) AddTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || d.Type()&^fs.ModeSymlink != 0 {
 			return err
 		}
 		content, err := os.ReadFile(path)

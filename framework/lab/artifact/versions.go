@@ -90,6 +90,7 @@ type kubernetesRelease struct {
 // kubernetesReleases has the default first.
 var kubernetesReleases = []kubernetesRelease{
 	{"kubernetes", "v1.37.2"},
+	{"kubernetes-1.36", "v1.36.3"},
 }
 
 // minor returns the 37 of v1.37.2.

@@ -36,6 +36,7 @@ help:
 	@echo 'make lab-down     remove the lab'
 	@echo 'make lab-status   tell what there is of the lab'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
+	@echo 'make lab-versions compare what is pinned with what there is'
 	@echo 'make lab-cache    list what was built for labs, and who needs it'
 	@echo 'make lab-prune    remove what nothing needs, ARGS="-keep 20Gi", "-unused 168h", "-dry-run"'
 	@echo 'make packages     install the Debian packages that the lab needs'
@@ -61,20 +62,15 @@ bench: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@BENCH=1 exec .bin/e2e
 
-.PHONY: lab-up lab-down lab-status lab-kubectl
+.PHONY: lab-up lab-down lab-status lab-kubectl lab-cache lab-versions lab-prune
 lab-up: packages
-lab-up lab-down lab-status: lab-%:
+lab-up lab-down lab-status lab-cache lab-versions: lab-%:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab $*
 
 lab-kubectl:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab kubectl $(ARGS)
-
-.PHONY: lab-cache lab-prune
-lab-cache:
-	@go build -buildvcs=auto -o .bin/lab ./hack/lab
-	@exec .bin/lab cache
 
 lab-prune:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab

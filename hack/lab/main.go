@@ -19,12 +19,12 @@ const usage = `usage: lab COMMAND
   down      remove the lab; what was built stays
   status    tell what there is; exit 1 if the lab is not up
   cache     list what was built; cache prune removes what nothing needs
+  versions  compare what is pinned with what there is
   kubectl   run kubectl against the lab, with the arguments that follow
 
 LAB_NAME tells several labs apart, LAB_PORT sets the port of the API server on
 127.0.0.1, LAB_ACCEL is kvm, tcg or auto, CACHE_DIR keeps what was built.
-LAB_KUBERNETES and LAB_MEMCACHED choose versions; one that there is none of gets
-the list.
+LAB_KUBERNETES and LAB_MEMCACHED choose among the pinned versions.
 `
 
 // Exit codes, the same as those of the suite.
@@ -65,6 +65,8 @@ func run(ctx context.Context, args []string) int {
 		return report(ctx, l.Up(ctx))
 	case command == "down":
 		return report(ctx, l.Down(ctx))
+	case command == "versions":
+		return versions(ctx, l)
 	case command == "status":
 		status := l.Status()
 		fmt.Print(status)

@@ -48,21 +48,23 @@ func (l *Lab) Cache() ([]CacheEntry, error) {
 }
 
 // Prune removes the artifacts that policy wants removed and nothing needs, and
-// returns them. removed is called for each; with dryRun it is called, and
-// nothing is removed. What others begin to use meanwhile stays.
-func (l *Lab) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.Entry)) error {
+// returns the bytes that the others take. removed is called for each; with
+// dryRun it is called, and nothing is removed. What others begin to use
+// meanwhile stays.
+func (l *Lab) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.Entry)) (left int64, err error) {
 	all, err := l.Cache()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	needed := map[string]bool{}
 	entries := make([]artifact.Entry, len(all))
 	for i, e := range all {
 		entries[i], needed[e.Path] = e.Entry, len(e.NeededBy) > 0
+		left += e.Size
 	}
 	store, err := artifact.Open(l.opts.CacheDir, l.progress)
 	if err != nil {
-		return err
+		return left, err
 	}
 	defer store.Close()
 	for _, e := range policy.Choose(entries, func(e artifact.Entry) bool { return needed[e.Path] }, time.Now()) {
@@ -73,15 +75,16 @@ func (l *Lab) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.E
 				continue
 			}
 			if err != nil {
-				return err
+				return left, err
 			}
 		}
+		left -= e.Size
 		removed(e)
 	}
 	if dryRun {
-		return nil
+		return left, nil
 	}
-	return store.Tidy()
+	return left, store.Tidy()
 }
 
 // allowRemoval finds labs that have come to need e since the cache was listed.

@@ -106,8 +106,8 @@ func TestPrune(t *testing.T) {
 	var names []string
 	note := func(e artifact.Entry) { names = append(names, e.Path) }
 
-	if err := l.Prune(artifact.Policy{}, true, note); err != nil || len(names) != 2 {
-		t.Errorf("dry run: %v, %v; want the two that no lab needs", names, err)
+	if left, err := l.Prune(artifact.Policy{}, true, note); err != nil || len(names) != 2 || left <= 0 {
+		t.Errorf("dry run: %v, %d bytes left, %v; want the two that no lab needs", names, left, err)
 	}
 	for _, path := range []string{used, unused, held} {
 		if _, err := os.Stat(path); err != nil {
@@ -115,7 +115,7 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	names = nil
-	if err := l.Prune(artifact.Policy{}, false, note); err != nil || !slices.Equal(names, []string{unused}) {
+	if _, err := l.Prune(artifact.Policy{}, false, note); err != nil || !slices.Equal(names, []string{unused}) {
 		t.Errorf("removed %v, %v; want %s", names, err, unused)
 	}
 	if _, err := os.Stat(unused); !errors.Is(err, os.ErrNotExist) {
@@ -156,7 +156,7 @@ func TestPruneRefusesWhileALabSaysNothing(t *testing.T) {
 	if entries, err := l.Cache(); len(entries) != 1 || !errors.Is(err, ErrUnknownNeeds) {
 		t.Errorf("entries = %v, %v; want the list and %v", entries, err, ErrUnknownNeeds)
 	}
-	err := l.Prune(artifact.Policy{}, false, func(artifact.Entry) {})
+	_, err := l.Prune(artifact.Policy{}, false, func(artifact.Entry) {})
 	if !errors.Is(err, ErrUnknownNeeds) || !strings.Contains(err.Error(), "lab-down LAB_NAME=test") {
 		t.Errorf("err = %v, want %v and the remedy", err, ErrUnknownNeeds)
 	}

@@ -116,15 +116,20 @@ func prune(l *lab.Lab, policy artifact.Policy, dryRun bool) int {
 	}
 	var count int
 	var freed int64
-	err := l.Prune(policy, dryRun, func(e artifact.Entry) {
+	left, err := l.Prune(policy, dryRun, func(e artifact.Entry) {
 		count++
 		freed += e.Size
 		fmt.Printf("%s %s, %s, last used %s ago\n", verb, e.Name, size(e.Size), span(time.Since(e.Used)))
 	})
-	fmt.Printf("%s %d artifacts, %s\n", verb, count, size(freed))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab cache prune:", err)
+	}
+	fmt.Printf("%s %d artifacts, %s\n", verb, count, size(freed))
+	if err != nil {
 		return exitFailed
+	}
+	if policy.Keep > 0 && left > policy.Keep {
+		fmt.Printf("%s are more than -keep, and needed or in use\n", size(left))
 	}
 	return 0
 }

@@ -14,7 +14,7 @@ SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR
 	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
 LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED CACHE_DIR
 VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT CUTS
-# ARGS is for power and kubectl, and only on the command line: a shell may well export
+# ARGS is for power, kubectl and lab-prune, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
 PACKAGES ?= yes
@@ -38,6 +38,9 @@ help:
 	@echo 'make lab-power    ARGS="node1 cut", or off, on, reboot, pause, resume'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
 	@echo 'make lab-test     CUTS=3: test a lab of two nodes, cutting the power of one that often'
+	@echo 'make lab-versions compare what is pinned with what there is'
+	@echo 'make lab-cache    list what was built for labs, and who needs it'
+	@echo 'make lab-prune    remove what nothing needs, ARGS="-keep 20Gi", "-unused 168h", "-dry-run"'
 	@echo 'make packages     install the Debian packages that the lab needs'
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
@@ -61,9 +64,9 @@ bench: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@BENCH=1 exec .bin/e2e
 
-.PHONY: lab-up lab-down lab-status lab-power lab-kubectl
+.PHONY: lab-up lab-down lab-status lab-power lab-kubectl lab-cache lab-versions lab-prune
 lab-up: packages
-lab-up lab-down lab-status: lab-%:
+lab-up lab-down lab-status lab-cache lab-versions: lab-%:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab $*
 
@@ -76,6 +79,10 @@ lab-power lab-kubectl: lab-%:
 CUTS ?= 3
 lab-test: packages
 	go test -tags vm -count=1 -timeout 0 -v ./framework/lab/vmtest -cuts '$(CUTS)'
+
+lab-prune:
+	@go build -buildvcs=auto -o .bin/lab ./hack/lab
+	@exec .bin/lab cache prune $(ARGS)
 
 .PHONY: packages test-packages bench-packages e2e-packages
 packages:

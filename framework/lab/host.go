@@ -91,10 +91,11 @@ func availableMemory() (int, error) {
 
 // checkCache finds out whether parts can be kept where they shall be.
 func (l *Lab) checkCache() error {
-	if _, err := artifact.Open(l.opts.CacheDir, l.progress); err != nil {
+	store, err := artifact.Open(l.opts.CacheDir, l.progress)
+	if err != nil {
 		return hostError(err)
 	}
-	return nil
+	return store.Close()
 }
 
 // hostError says of an error that this host is the reason for it, if it is.
@@ -106,26 +107,32 @@ func hostError(err error) error {
 }
 
 func (l *Lab) makeParts(ctx context.Context) error {
-	parts, err := l.build(ctx)
-	if err != nil {
-		return hostError(err)
-	}
-	l.parts = parts
-	return l.writeMade(made{l.opts.Versions.Or(artifact.DefaultVersions()), parts.Directories})
+	return hostError(l.withParts(ctx, func(parts *artifact.Parts, v artifact.Versions) error {
+		l.parts = parts
+		return l.writeMade(made{v, parts.Directories})
+	}))
 }
 
-func (l *Lab) build(ctx context.Context) (*artifact.Parts, error) {
+// withParts makes what is missing and calls use, before whose end nobody
+// removes the parts from the cache.
+func (l *Lab) withParts(ctx context.Context, use func(*artifact.Parts, artifact.Versions) error) (err error) {
 	store, err := artifact.Open(l.opts.CacheDir, l.progress)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer func() { err = errors.Join(err, store.Close()) }()
 	has, err := l.versions()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	builder, err := artifact.NewBuilder(store, l.opts.SourceDir, l.opts.Versions.Or(has))
+	versions := l.opts.Versions.Or(has)
+	builder, err := artifact.NewBuilder(store, l.opts.SourceDir, versions)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return builder.Parts(ctx)
+	parts, err := builder.Parts(ctx)
+	if err != nil {
+		return err
+	}
+	return use(parts, versions)
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
@@ -19,12 +21,12 @@ func (l *Lab) Kubeconfig() string { return l.path("kubeconfig") }
 
 // Kubectl returns the path of the Kubernetes executable, which acts as kubectl
 // when it is started by that name.
-func (l *Lab) Kubectl(ctx context.Context) (string, error) {
-	parts, err := l.build(ctx)
-	if err != nil {
-		return "", err
-	}
-	return parts.Kubernetes, nil
+func (l *Lab) Kubectl(ctx context.Context) (path string, err error) {
+	err = l.withParts(ctx, func(parts *artifact.Parts, _ artifact.Versions) error {
+		path = parts.Kubernetes
+		return nil
+	})
+	return path, err
 }
 
 func (l *Lab) path(elem ...string) string {

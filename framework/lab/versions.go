@@ -90,3 +90,6 @@ func (l *Lab) MemcachedImage() (string, error) {
 	}
 	return artifact.MemcachedReference(l.opts.Versions.Or(has).Memcached[0]), nil
 }
+
+// SourceDir returns the checkout whose hack/ directory pins the programs.
+func (l *Lab) SourceDir() string { return l.opts.SourceDir }

@@ -27,13 +27,14 @@ const usage = `usage: lab COMMAND
   logs [NAME]
             tell which logs there are, or print one of them
   qemu NODE print the command line of a node's virtual machine
+  cache     list what was built; cache prune removes what nothing needs
+  versions  compare what is pinned with what there is
   kubectl   run kubectl against the lab, with the arguments that follow
 
 LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
 LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
 server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
-LAB_KUBERNETES and LAB_MEMCACHED choose versions; a name that there is none of,
-such as "?", gets the list.
+LAB_KUBERNETES and LAB_MEMCACHED choose among the pinned versions.
 `
 
 // Exit codes, the same as those of the suite.
@@ -71,6 +72,8 @@ func run(ctx context.Context, args []string) int {
 		return report(ctx, logs(l, args[1:]))
 	case command == "qemu":
 		return report(ctx, qemu(l, args[1:]))
+	case command == "cache":
+		return onCache(l, args[1:])
 	case len(args) > 1:
 		fmt.Fprintf(os.Stderr, "lab %s: takes no arguments, got %q\n", command, args[1:])
 		return exitUsage
@@ -78,6 +81,8 @@ func run(ctx context.Context, args []string) int {
 		return report(ctx, l.Up(ctx))
 	case command == "down":
 		return report(ctx, l.Down(ctx))
+	case command == "versions":
+		return versions(ctx, l)
 	case command == "status":
 		status := l.Status(ctx)
 		fmt.Print(status)

@@ -118,6 +118,39 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 	return &p, nil
 }
 
+// programs returns the programs that a lab consists of, the quickest to build
+// first.
+func (b *Builder) programs() []Program {
+	return []Program{pause, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
+}
+
+// Paths returns where all artifacts are, or will be, that a lab is made from.
+func (b *Builder) Paths() ([]string, error) {
+	disk, err := b.diskArtifact()
+	if err != nil {
+		return nil, err
+	}
+	paths := []string{b.store.Path(disk)}
+	for _, p := range b.programs() {
+		a, err := p.artifact(b.root)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, b.store.Path(a))
+	}
+	for _, r := range b.roots() {
+		paths = append(paths, b.store.Path(r.artifact()))
+	}
+	for _, i := range b.images() {
+		a, err := i.artifact(b)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, b.store.Path(a))
+	}
+	return paths, nil
+}
+
 func (b *Builder) prepare(ctx context.Context) error {
 	free, err := b.store.Free()
 	if err != nil {
@@ -128,7 +161,7 @@ func (b *Builder) prepare(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		for _, p := range []Program{pause, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes} {
+		for _, p := range b.programs() {
 			if _, err := b.program(ctx, p); err != nil {
 				return err
 			}

@@ -111,6 +111,7 @@ func (r memcachedRelease) root() RootFS {
 	return RootFS{
 		Name:     "root-memcached",
 		Suite:    r.Suite,
+		Options:  r.options(),
 		Packages: []string{"memcached", "coreutils", "util-linux", "bash", "dash", "grep"},
 		Early: []string{
 			`echo 'memcache:x:11211:' >> "$1"/etc/group`,

@@ -14,21 +14,19 @@ const checkout = "../../.."
 
 // What parts.go says of a program must be what its module pins.
 func TestVersionsAreThoseOfTheModules(t *testing.T) {
-	type pin struct {
-		Program
-		pinned string
-	}
-	pins := []pin{
-		{etcd, "go.etcd.io/etcd/server/v3"},
-		{containerd, "github.com/containerd/containerd/v2"},
-		{driver, "github.com/intel/pmem-csi"},
-		{provisioner, "github.com/kubernetes-csi/external-provisioner/v5"},
-		{coredns, "github.com/coredns/coredns"},
+	byModule := map[string]Program{}
+	for _, p := range []Program{etcd, containerd, driver, provisioner, coredns} {
+		byModule[p.Module] = p
 	}
 	for _, r := range kubernetesReleases {
-		pins = append(pins, pin{r.program(), "k8s.io/kubernetes"})
+		byModule[r.Module] = r.program()
 	}
-	for _, p := range pins {
+	for _, pin := range Pins() {
+		p, ok := byModule[pin.Dir]
+		if !ok {
+			continue // a tool, of which parts.go says nothing
+		}
+		delete(byModule, pin.Dir)
 		path := filepath.Join(checkout, "hack", p.Module, "go.mod")
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -40,13 +38,16 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		}
 		found := ""
 		for _, r := range mod.Require {
-			if r.Mod.Path == p.pinned {
+			if r.Mod.Path == pin.Module {
 				found = r.Mod.Version
 			}
 		}
 		if want := "v" + strings.TrimPrefix(p.Version, "v"); found != want {
-			t.Errorf("%s: parts.go says %s, hack/%s/go.mod pins %q", p.pinned, p.Version, p.Module, found)
+			t.Errorf("%s: parts.go says %s, hack/%s/go.mod pins %q", pin.Module, p.Version, p.Module, found)
 		}
+	}
+	for dir := range byModule {
+		t.Errorf("Pins lacks hack/%s", dir)
 	}
 }
 

@@ -17,6 +17,8 @@ type RootFS struct {
 	Name string
 	// Suite is the Debian release.
 	Suite string
+	// Options are further ones of apt.
+	Options []string
 	// Packages are installed with what they depend on.
 	Packages []string
 	// Early are shell commands that run before the packages are installed,
@@ -42,6 +44,9 @@ func (r RootFS) arguments() []string {
 		"--variant=apt", "--components=main", "--format=tar",
 		"--include=" + strings.Join(r.Packages, ","),
 		"--aptopt=Apt::Install-Recommends false",
+	}
+	for _, o := range r.Options {
+		args = append(args, "--aptopt="+o)
 	}
 	for _, h := range r.Early {
 		args = append(args, "--essential-hook="+h)

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,10 +26,14 @@ import (
 // ErrCache is wrapped by errors that say that the cache directory is of no use.
 var ErrCache = errors.New("the cache cannot be used")
 
-// Store is a directory of artifacts.
+// Store is a directory of artifacts. What it has handed out stays there until
+// it is closed.
 type Store struct {
 	dir      string
 	progress io.Writer
+
+	mu   sync.Mutex
+	held map[string]*os.File // locked directories of artifacts, by path
 }
 
 // Open returns the store in dir, which is created when it is missing. What an
@@ -45,8 +50,20 @@ func Open(dir string, progress io.Writer) (*Store, error) {
 	if err := os.Remove(probe.Name()); err != nil {
 		return nil, fmt.Errorf("cache directory %s: %w", dir, err)
 	}
-	s := &Store{dir: dir, progress: progress}
+	s := &Store{dir: dir, progress: progress, held: map[string]*os.File{}}
 	return s, s.sweep()
+}
+
+// Close lets go of all artifacts.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for path, f := range s.held {
+		errs = append(errs, f.Close())
+		delete(s.held, path)
+	}
+	return errors.Join(errs...)
 }
 
 // Free returns the number of bytes that the user may still write to the store.
@@ -66,10 +83,11 @@ func (k *Key) Add(name string, values ...string) {
 	k.parts = append(k.parts, fmt.Sprintf("%s=%q", name, values))
 }
 
-// AddTree adds the names and contents of all regular files below dir.
+// AddTree adds the names and contents of all files below dir, also of those
+// that are links.
 func (k *Key) AddTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || d.Type()&^fs.ModeSymlink != 0 {
 			return err
 		}
 		content, err := os.ReadFile(path)
@@ -112,16 +130,13 @@ func (s *Store) Path(a Artifact) string {
 // processes that want the same artifact one waits for the other.
 func (s *Store) Get(ctx context.Context, a Artifact) (string, error) {
 	path := s.Path(a)
-	if exists(path) {
-		return path, nil
-	}
-	unlock, err := s.lock(ctx, path+".lock")
+	lock, err := lockFile(ctx, path+lockSuffix)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", a.Name, err)
 	}
-	defer unlock()
-	if exists(path) {
-		return path, nil
+	defer lock.Close()
+	if held, err := s.hold(lock, path); held || err != nil {
+		return path, err
 	}
 	start := time.Now()
 	fmt.Fprintf(s.progress, "  %-24s making\n", a.Name)
@@ -129,12 +144,13 @@ func (s *Store) Get(ctx context.Context, a Artifact) (string, error) {
 		return "", err
 	}
 	fmt.Fprintf(s.progress, "  %-24s made in %.0fs\n", a.Name, time.Since(start).Seconds())
-	return path, nil
+	_, err = s.hold(lock, path)
+	return path, err
 }
 
 func (s *Store) make(ctx context.Context, a Artifact, path string) (err error) {
-	aside := fmt.Sprintf("%s.making-%d", path, os.Getpid())
-	logPath := path + ".log"
+	aside := asidePath(path)
+	logPath := path + logSuffix
 	if err := os.MkdirAll(aside, 0o755); err != nil {
 		return fmt.Errorf("make %s: %w", a.Name, err)
 	}
@@ -153,25 +169,11 @@ func (s *Store) make(ctx context.Context, a Artifact, path string) (err error) {
 	return nil
 }
 
-func (s *Store) lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	locked := make(chan error, 1)
-	go func() { locked <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
-	select {
-	case err := <-locked:
-		if err != nil {
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		return func() { f.Close() }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for the process that holds %s: %w", path, context.Cause(ctx))
-	}
-}
+// asidePath is where this process makes what will be at path, and where it
+// puts that to remove it.
+func asidePath(path string) string { return fmt.Sprintf("%s.making-%d", path, os.Getpid()) }
 
-// sweep removes what processes that are no longer alive were making.
+// sweep removes what processes that are no longer alive had aside.
 func (s *Store) sweep() error {
 	asides, err := filepath.Glob(filepath.Join(s.dir, "*.making-*"))
 	if err != nil {

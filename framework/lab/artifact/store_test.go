@@ -156,6 +156,20 @@ func TestKeyTellsApart(t *testing.T) {
 	if same == digest(func(*Key) {}) {
 		t.Error("a changed file has the same digest")
 	}
+	elsewhere := filepath.Join(t.TempDir(), "main.go")
+	if err := os.Symlink(elsewhere, filepath.Join(tree, "main.go")); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, text := range []string{"package a", "package b"} {
+		if err := os.WriteFile(elsewhere, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		seen[digest(func(*Key) {})] = true
+	}
+	if len(seen) != 2 {
+		t.Error("a changed file behind a link has the same digest")
+	}
 }
 
 func TestRunTellsWhichCommandFailedAndIsInterrupted(t *testing.T) {

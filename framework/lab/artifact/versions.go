@@ -90,6 +90,7 @@ type kubernetesRelease struct {
 // kubernetesReleases has the default first.
 var kubernetesReleases = []kubernetesRelease{
 	{"kubernetes", "v1.37.2"},
+	{"kubernetes-1.36", "v1.36.3"},
 }
 
 // minor returns the 37 of v1.37.2.
@@ -131,6 +132,17 @@ var memcachedReleases = []memcachedRelease{
 
 // is reports whether name is the release's or that of its suite.
 func (r memcachedRelease) is(name string) bool { return name == r.MemcachedVersion || name == r.Suite }
+
+// options are those that apt needs for the suite. What sid says of itself is
+// good for a week, which mirrors that lag and archives of a day long past
+// exceed; that the version is the wanted one is found out anyway, and the
+// signature is checked all the same.
+func (r memcachedRelease) options() []string {
+	if r.Suite == "sid" {
+		return []string{`Acquire::Check-Valid-Until "false"`}
+	}
+	return nil
+}
 
 func memcachedChoice() string {
 	var names []string

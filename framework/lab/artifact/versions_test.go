@@ -17,6 +17,8 @@ func TestParseVersions(t *testing.T) {
 		{"1.37.2", "trixie", std},
 		{"1.37", "", Versions{Kubernetes: std.Kubernetes}},
 		{"v1.37", "", Versions{Kubernetes: std.Kubernetes}},
+		{"1.36", "", Versions{Kubernetes: "v1.36.3"}},
+		{"v1.36.3", "sid", Versions{"v1.36.3", []string{"1.6.45"}}},
 		{"", "bookworm", Versions{Memcached: []string{"1.6.18"}}},
 		{"", "1.6.18", Versions{Memcached: []string{"1.6.18"}}},
 		{"", "sid", Versions{Memcached: []string{"1.6.45"}}},
@@ -40,7 +42,7 @@ func TestParseVersionsRefuses(t *testing.T) {
 		{"", "bookworm,", []string{`LAB_MEMCACHED="bookworm,"`, `memcached ""`, suites}},
 		{"", "bookworm sid", []string{`"bookworm sid"`, suites}},
 		{"", "sid,bookworm,1.6.45", []string{"1.6.45 is there twice", "once"}},
-		{"1.12", "", []string{`LAB_KUBERNETES="1.12"`, "v1.37.2 (hack/kubernetes)"}},
+		{"1.12", "", []string{`LAB_KUBERNETES="1.12"`, "v1.37.2 (hack/kubernetes), v1.36.3 (hack/kubernetes-1.36), each pinned by the module in that directory"}},
 		{"v1.37.99", "", []string{`LAB_KUBERNETES="v1.37.99"`, "v1.37.2 (hack/kubernetes)"}},
 		{"latest", "oldest", []string{`LAB_KUBERNETES="latest"`, `LAB_MEMCACHED="oldest"`}},
 	} {
@@ -77,9 +79,10 @@ func TestVersionsHas(t *testing.T) {
 // part of it.
 func TestDisksOfVersionsLieSideBySide(t *testing.T) {
 	store := openStore(t)
-	seen := map[string]string{}
-	for _, memcached := range []string{"", "bookworm", "sid", "bookworm,trixie"} {
-		v, err := ParseVersions("", memcached)
+	seen := map[string][2]string{}
+	for _, names := range [][2]string{{"", ""}, {"1.36", ""}, {"", "bookworm"}, {"1.36", "bookworm"}, {"", "sid"}, {"", "bookworm,trixie"}} {
+		kubernetes, memcached := names[0], names[1]
+		v, err := ParseVersions(kubernetes, memcached)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,11 +97,11 @@ func TestDisksOfVersionsLieSideBySide(t *testing.T) {
 		}
 		path := store.Path(disk)
 		if other, ok := seen[path]; ok {
-			t.Errorf("LAB_MEMCACHED=%q and %q have the same disk", memcached, other)
+			t.Errorf("%q and %q have the same disk", names, other)
 		}
-		seen[path] = memcached
+		seen[path] = names
 		if got, want := len(b.images()), len(Images)+len(v.Memcached); got != want {
-			t.Errorf("LAB_MEMCACHED=%q: %d images, want %d", memcached, got, want)
+			t.Errorf("%q: %d images, want %d", names, got, want)
 		}
 	}
 }

@@ -124,7 +124,11 @@ func (s *suite) run(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	pod.Namespace = namespace
 	pod.Spec.Containers[0].Name = "main"
-	pod.Spec.Containers[0].Image = s.lab.MemcachedImage()
+	image, err := s.lab.MemcachedImage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod.Spec.Containers[0].Image = image
 	if err := s.cluster.Resources.Create(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}

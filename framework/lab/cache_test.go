@@ -1,0 +1,166 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pmem-memcached-e2e/framework/lab/artifact"
+)
+
+// fill puts an artifact into the cache of l and returns its directory.
+func fill(t *testing.T, l *Lab, name string) string {
+	t.Helper()
+	store, err := artifact.Open(l.opts.CacheDir, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	path, err := store.Get(t.Context(), artifact.Artifact{Name: name, Make: func(_ context.Context, dir string, _ io.Writer) error {
+		return os.WriteFile(filepath.Join(dir, "content"), []byte(name), 0o644)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCacheTellsWhoNeedsWhat(t *testing.T) {
+	l := testLab(t)
+	used, unused := fill(t, l, "used"), fill(t, l, "unused")
+	if err := l.writeMade(made{artifact.DefaultVersions(), []string{used}}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := l.Cache()
+	if err != nil || len(entries) != 2 {
+		t.Fatalf("entries = %v, %v; want two", entries, err)
+	}
+	for _, e := range entries {
+		var want []string
+		if e.Path == used {
+			want = []string{"lab test"}
+		} else if e.Path != unused {
+			t.Errorf("unexpected %s", e.Path)
+		}
+		if !slices.Equal(e.NeededBy, want) {
+			t.Errorf("%s is needed by %q, want %q", e.Name, e.NeededBy, want)
+		}
+	}
+}
+
+// What the default and the chosen versions consist of is needed, and nothing
+// of the others.
+func TestCacheKeepsWhatTheVersionsNeed(t *testing.T) {
+	l := testLab(t)
+	store, err := artifact.Open(l.opts.CacheDir, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	std, err := l.currentPaths(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.opts.Versions.Memcached = []string{"1.6.18"}
+	both, err := l.currentPaths(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := 0
+	for _, path := range both {
+		if !slices.Contains(std, path) {
+			more++
+		}
+	}
+	if more != 3 { // disk, image and root filesystem
+		t.Errorf("another memcached needs %d artifacts of its own, want 3", more)
+	}
+	for _, path := range std {
+		if !slices.Contains(both, path) {
+			t.Errorf("%s is no longer needed", path)
+		}
+	}
+}
+
+func TestPrune(t *testing.T) {
+	l := testLab(t)
+	used, unused, held := fill(t, l, "used"), fill(t, l, "unused"), fill(t, l, "held")
+	if err := l.writeMade(made{artifact.DefaultVersions(), []string{used}}); err != nil {
+		t.Fatal(err)
+	}
+	builder, err := artifact.Open(l.opts.CacheDir, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer builder.Close()
+	if _, err := builder.Get(t.Context(), artifact.Artifact{Name: "held"}); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	l.progress = &said
+	var names []string
+	note := func(e artifact.Entry) { names = append(names, e.Path) }
+
+	if left, err := l.Prune(artifact.Policy{}, true, note); err != nil || len(names) != 2 || left <= 0 {
+		t.Errorf("dry run: %v, %d bytes left, %v; want the two that no lab needs", names, left, err)
+	}
+	for _, path := range []string{used, unused, held} {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("after the dry run: %v", err)
+		}
+	}
+	names = nil
+	if _, err := l.Prune(artifact.Policy{}, false, note); err != nil || !slices.Equal(names, []string{unused}) {
+		t.Errorf("removed %v, %v; want %s", names, err, unused)
+	}
+	if _, err := os.Stat(unused); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what nothing needs is still there: %v", err)
+	}
+	for _, path := range []string{used, held} {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("what is needed is gone: %v", err)
+		}
+	}
+	if !strings.Contains(said.String(), filepath.Base(held)) {
+		t.Errorf("said %q, want why %s was left", said.String(), held)
+	}
+}
+
+// A lab that came up between the listing and the removal keeps its parts.
+func TestPruneAsksTheLabsAgain(t *testing.T) {
+	l := testLab(t)
+	path := fill(t, l, "thing")
+	e := artifact.Entry{Name: "thing", Path: path}
+	if err := l.allowRemoval(e); err != nil {
+		t.Errorf("without a lab: %v", err)
+	}
+	if err := l.writeMade(made{artifact.DefaultVersions(), []string{path}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.allowRemoval(e); !errors.Is(err, artifact.ErrHeld) || !strings.Contains(err.Error(), "lab test") {
+		t.Errorf("with one: %v, want an error that names it", err)
+	}
+}
+
+func TestPruneRefusesWhileALabSaysNothing(t *testing.T) {
+	l := testLab(t)
+	path := fill(t, l, "thing")
+	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := l.Cache(); len(entries) != 1 || !errors.Is(err, ErrUnknownNeeds) {
+		t.Errorf("entries = %v, %v; want the list and %v", entries, err, ErrUnknownNeeds)
+	}
+	_, err := l.Prune(artifact.Policy{}, false, func(artifact.Entry) {})
+	if !errors.Is(err, ErrUnknownNeeds) || !strings.Contains(err.Error(), "lab-down LAB_NAME=test") {
+		t.Errorf("err = %v, want %v and the remedy", err, ErrUnknownNeeds)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,6 +2,7 @@ package render
 
 import (
 	_ "embed"
+	"fmt"
 	"html/template"
 	"strings"
 
@@ -28,6 +29,7 @@ type benchmarkView struct {
 // benchmarksView is the part of the page about benchmarks.
 type benchmarksView struct {
 	Memory   []string
+	Chance   string // what the number of comparisons means
 	Rates    []figure
 	Ratios   []figure // by metric
 	List     []benchmarkView
@@ -39,7 +41,7 @@ func benchmarks(doc report.Document) (*benchmarksView, error) {
 	if len(doc.Benchmarks) == 0 && len(doc.Baseline) == 0 {
 		return nil, nil
 	}
-	v := &benchmarksView{Memory: doc.MemoryStatement(), Baseline: doc.Baseline}
+	v := &benchmarksView{Memory: doc.MemoryStatement(), Chance: chance(doc.Benchmarks), Baseline: doc.Baseline}
 	if len(doc.Benchmarks) == 0 {
 		return v, nil
 	}
@@ -70,6 +72,24 @@ func benchmarks(doc report.Document) (*benchmarksView, error) {
 		v.List = append(v.List, view)
 	}
 	return v, err
+}
+
+// chance says how many of the comparisons show a difference when there is none;
+// empty when that is not worth a word.
+func chance(benchmarks []report.Benchmark) string {
+	comparisons, expected := 0, 0.0
+	for _, b := range benchmarks {
+		for _, c := range b.Comparisons {
+			if c.Confidence > 0 {
+				comparisons++
+				expected += 1 - c.Confidence
+			}
+		}
+	}
+	if expected < 0.5 {
+		return ""
+	}
+	return fmt.Sprintf("Of %d comparisons about %.0f would show a difference by chance alone.", comparisons, expected)
 }
 
 // figures tells in one line what was measured.

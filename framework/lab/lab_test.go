@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // TestMain lets the test's executable serve as the forwarder.
@@ -126,8 +128,14 @@ func TestProcessesAreFoundByTheirMark(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	if got := l.inspect().Processes; len(got) != 1 || got["sleeper"] != cmd.Process.Pid {
-		t.Errorf("processes = %v, want sleeper %d", got, cmd.Process.Pid)
+	// The kernel shows the environment a moment after the program has started.
+	err := wait.Waiter{Interval: time.Millisecond}.Until(t.Context(), wait.LabStart, fmt.Sprintf("sleeper %d among the processes", cmd.Process.Pid),
+		func(context.Context) (bool, string, error) {
+			got := l.inspect().Processes
+			return len(got) == 1 && got["sleeper"] == cmd.Process.Pid, fmt.Sprint(got), nil
+		})
+	if err != nil {
+		t.Error(err)
 	}
 	other := testLab(t)
 	if got := other.processes(); len(got) != 0 {

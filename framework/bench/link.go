@@ -23,7 +23,6 @@ type link struct {
 	orders  *json.Encoder
 	stdin   *io.PipeWriter
 	answers chan load.Answer // closed when there will be no more
-	cancel  context.CancelFunc
 
 	mu    sync.Mutex
 	ended error // why there will be no more answers
@@ -32,10 +31,9 @@ type link struct {
 
 // newLink attaches, writes program to the client and then listens to it.
 func newLink(ctx context.Context, name string, program []byte, to attach) *link {
-	ctx, cancel := context.WithCancel(ctx)
 	stdinReader, stdin := io.Pipe()
 	stdoutReader, stdout := io.Pipe()
-	l := &link{name: name, orders: json.NewEncoder(stdin), stdin: stdin, answers: make(chan load.Answer, 1), cancel: cancel}
+	l := &link{name: name, orders: json.NewEncoder(stdin), stdin: stdin, answers: make(chan load.Answer, 1)}
 	go func() {
 		err := to(ctx, stdinReader, stdout, &l.said)
 		_ = stdinReader.CloseWithError(io.ErrClosedPipe) // nobody reads what is written from now on

@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/qmp"
 )
 
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
@@ -41,6 +43,42 @@ type phase struct {
 	hint string
 }
 
+// preparing are the phases that leave nothing running.
+func (l *Lab) preparing() []phase {
+	return []phase{
+		{"memory", l.chooseMemory, "the files need room in " + sharedMemory + " or in the state directory"},
+		{"parts", l.makeParts, "the builds need Go's module proxy and Debian's packages; finished parts are kept, so just try again"},
+		{"accelerator", l.chooseAccelerator, "set LAB_ACCEL=tcg to do without KVM"},
+	}
+}
+
+// booting are the phases of a lab that starts from nothing.
+func (l *Lab) booting() []phase {
+	return []phase{
+		{"network", l.makeNetwork, networkHint},
+		{"keys", l.makeKeys, "the state directory must be writable and have a few MiB"},
+		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
+		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
+		{"addons", l.applyAddons, "see logs/kube-apiserver.log"},
+		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, beside the logs of its programs"},
+		{"pmem-csi", l.awaitDriver, driverHint},
+	}
+}
+
+const (
+	networkHint = "the lab needs network namespaces, bridges and /dev/net/tun"
+	driverHint  = "look at the pods of namespace pmem-csi, and at the consoles of the nodes in logs/NODE/console.log"
+)
+
+func (l *Lab) carryOut(ctx context.Context, p phase) error {
+	began := time.Now()
+	if err := p.do(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, time.Since(began).Seconds())
+	return nil
+}
+
 // Up brings the lab up and returns when PMEM-CSI offers the persistent memory
 // of every node. A lab that is up is left as it is. If Up fails or is interrupted,
 // what it started is removed again, but for what it built.
@@ -63,23 +101,14 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	}
 	start := time.Now()
 	l.plan = l.opts.planned()
-	for _, p := range []phase{
-		{"memory", l.choosePMEM, "the files need room in " + sharedMemory + " or in the state directory"},
-		{"parts", l.makeParts, "the builds need Go's module proxy and Debian's packages; finished parts are kept, so just try again"},
-		{"accelerator", l.chooseAccelerator, "set LAB_ACCEL=tcg to do without KVM"},
-		{"network", l.makeNetwork, "the lab needs network namespaces, bridges and /dev/net/tun"},
-		{"keys", l.makeKeys, "the state directory must be writable and have a few MiB"},
-		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
-		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
-		{"addons", l.applyAddons, "see logs/kube-apiserver.log"},
-		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, beside the logs of its programs"},
-		{"pmem-csi", l.awaitDriver, "look at the pods of namespace pmem-csi, and at the consoles of the nodes in logs/NODE/console.log"},
-	} {
-		began := time.Now()
-		if err := p.do(ctx); err != nil {
+	phases := slices.Concat(l.preparing(), l.booting())
+	if l.opts.Snapshot {
+		phases = slices.Concat(l.preparing(), l.restoring())
+	}
+	for _, p := range phases {
+		if err := l.carryOut(ctx, p); err != nil {
 			return l.rollBack(ctx, p, err)
 		}
-		fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, time.Since(began).Seconds())
 	}
 	if err := os.WriteFile(l.path(readyMark), nil, 0o600); err != nil {
 		return errors.Join(err, l.remove())
@@ -106,7 +135,7 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 			}
 		case Paused:
 			fmt.Fprintf(l.progress, "lab %s: %s is paused and goes on\n", l.opts.Name, n.name())
-			return l.ask(ctx, n, "cont", nil)
+			return l.ask(ctx, n, qmp.Command{Execute: "cont"}, nil)
 		}
 		return l.awaitRestart(ctx, client, n)
 	}); err != nil {

@@ -34,6 +34,9 @@ type Options struct {
 	// Versions are those of a lab that is not up yet. Of what they do not
 	// choose the lab gets the default.
 	Versions artifact.Versions
+	// Snapshot has the lab start from a snapshot of one that had come up,
+	// which is taken first if there is none.
+	Snapshot bool
 	// Progress gets a line for each phase.
 	Progress io.Writer
 	// Waiter scales the limits of all waits.
@@ -53,7 +56,7 @@ const (
 )
 
 // Environment returns the options that the variables LAB_NAME, LAB_NODES,
-// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED and CACHE_DIR give.
+// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED, LAB_SNAPSHOT and CACHE_DIR give.
 func Environment(getenv func(string) string) (Options, error) {
 	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
 	var unknown error
@@ -62,7 +65,22 @@ func Environment(getenv func(string) string) (Options, error) {
 		number(getenv, "LAB_NODES", 1, maxNodes, 1, fmt.Sprintf("give 1 to %d nodes, or leave it unset for %d", maxNodes, defaultNodes), &opts.Nodes),
 		number(getenv, "LAB_PMEM", minPMEM, maxPMEM, pmemStep, fmt.Sprintf("give the persistent memory of a node in MiB, a multiple of %d from %d to %d, or leave it unset for %d", pmemStep, minPMEM, maxPMEM, defaultPMEM), &opts.PMEM),
 		number(getenv, "LAB_PORT", 0, 65535, 1, "give a port number, or leave it unset for any", &opts.Port),
+		yesOrNo(getenv, "LAB_SNAPSHOT", &opts.Snapshot),
 	)
+}
+
+// yesOrNo reads a variable that may be unset.
+func yesOrNo(getenv func(string) string, name string, to *bool) error {
+	text := getenv(name)
+	if text == "" {
+		return nil
+	}
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		return fmt.Errorf("%s=%q: give 1 or 0, or leave it unset for 0", name, text)
+	}
+	*to = is
+	return nil
 }
 
 // number reads a variable that may be unset.
@@ -104,6 +122,7 @@ type Lab struct {
 	wait     wait.Waiter
 	parts    *artifact.Parts
 	plan     plan
+	main     mainMemory
 }
 
 // New returns the lab that opts name. It changes nothing.

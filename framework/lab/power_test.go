@@ -263,7 +263,7 @@ func TestOldStateIsNoNews(t *testing.T) {
 func TestPMEMFiles(t *testing.T) {
 	l := testLab(t)
 	l.plan = plan{Nodes: 2, PMEM: 512}
-	if err := l.choosePMEM(t.Context()); err != nil {
+	if err := errors.Join(l.chooseMemory(t.Context()), l.makeMemory()); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range l.plan.nodes() {
@@ -276,7 +276,7 @@ func TestPMEMFiles(t *testing.T) {
 		}
 	}
 	l.plan.PMEM = 1 << 40
-	if err := l.choosePMEM(t.Context()); !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "LAB_PMEM") {
+	if err := l.chooseMemory(t.Context()); !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "LAB_PMEM") {
 		t.Errorf("more than any host has: %v", err)
 	}
 }

@@ -30,6 +30,9 @@ type Status struct {
 	Nodes []NodeStatus
 	// Namespace is the lab's network namespace, empty if there is none.
 	Namespace string
+	// Snapshot is the directory of the snapshot that the lab came from, empty
+	// if it started from nothing.
+	Snapshot string
 	// Dir is the state directory and Memory that of the nodes' persistent
 	// memory, empty if there is none.
 	Dir, Memory string
@@ -100,6 +103,9 @@ func (s Status) String() string {
 	fmt.Fprintf(&b, "lab        %s\n", s.Name)
 	fmt.Fprintf(&b, "state      %s\n", orNone(s.Dir))
 	fmt.Fprintf(&b, "namespace  %s\n", orNone(s.Namespace))
+	if s.Snapshot != "" {
+		fmt.Fprintf(&b, "snapshot   %s\n", s.Snapshot)
+	}
 	for _, n := range s.Nodes {
 		fmt.Fprintf(&b, "node       %-24s %s, %s, %d MiB of persistent memory\n", n.Name, n.Power, n.Address, n.PMEM)
 	}
@@ -152,6 +158,7 @@ func (l *Lab) inspect() Status {
 	}
 	var p plan
 	p, s.trouble = l.readPlan()
+	s.Snapshot = p.Snapshot
 	if s.Ready && s.trouble == nil && p.Nodes == 0 {
 		s.trouble = fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, l.path(planFile))
 	}

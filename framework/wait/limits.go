@@ -44,6 +44,9 @@ const (
 	LabStart    Name = "lab-start"
 	LabShutdown Name = "lab-shutdown"
 	LabLock     Name = "lab-lock"
+
+	LabFrozen Name = "lab-frozen"
+	LabAwake  Name = "lab-awake"
 )
 
 type limit struct {
@@ -84,6 +87,9 @@ var limits = map[Name]limit{
 	LabStart:    {5 * time.Second, "a program of the lab that was just started to be there"},
 	LabShutdown: {time.Minute, "a node of the lab to shut down"},
 	LabLock:     {10 * time.Second, "another command to finish with the lab"},
+
+	LabFrozen: {time.Minute, "a node of the lab to be written into a snapshot, or read from one"},
+	LabAwake:  {2 * time.Minute, "the programs of a node that came from a snapshot to answer"},
 }
 
 // Names lists the names of all waits, sorted.

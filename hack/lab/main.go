@@ -34,7 +34,8 @@ const usage = `usage: lab COMMAND
 LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
 LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
 server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
-LAB_KUBERNETES and LAB_MEMCACHED choose among the pinned versions.
+LAB_KUBERNETES and LAB_MEMCACHED choose among the pinned versions. LAB_SNAPSHOT=1
+has up go on from a snapshot, which is taken first if there is none.
 `
 
 // Exit codes, the same as those of the suite.

@@ -127,11 +127,13 @@ func installFiles(root string) error {
 		mode       os.FileMode
 	}{
 		{"lab-node.sh", "usr/local/lib/lab/lab-node.sh", 0o755},
+		{"lab-clock.sh", "usr/local/lib/lab/lab-clock.sh", 0o755},
 		{"power-button.sh", "usr/local/lib/lab/power-button.sh", 0o755},
 		{"shutdown.conf", "etc/systemd/system.conf.d/lab.conf", 0o644},
 		{"containerd.toml", "etc/containerd/config.toml", 0o644},
 		{"lab.target", units + "/lab.target", 0o644},
 		{"lab-node.service", units + "/lab-node.service", 0o644},
+		{"lab-clock.service", units + "/lab-clock.service", 0o644},
 		{"containerd.service", units + "/containerd.service", 0o644},
 		{"kubelet.service", units + "/kubelet.service", 0o644},
 		{"kube-proxy.service", units + "/kube-proxy.service", 0o644},

@@ -53,7 +53,9 @@ func TestLab(t *testing.T) {
 }
 
 // up brings a lab of its own up, and has it removed at the end.
-func up(t *testing.T) *suite {
+func up(t *testing.T) *suite { return upWith(t, func(*lab.Options) {}) }
+
+func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	t.Helper()
 	opts, err := lab.Environment(os.Getenv)
 	if err != nil {
@@ -77,6 +79,7 @@ func up(t *testing.T) *suite {
 			t.Fatalf("WAIT_SCALE=%q: %v", scale, err)
 		}
 	}
+	change(&opts)
 	l, err := lab.New(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -91,20 +91,32 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return err
 	}
 	defer unlock()
-	if s := l.inspect(); s.up() {
+	s := l.inspect()
+	if s.up() {
 		return l.complete(ctx, s)
-	} else if s.present() {
-		fmt.Fprintf(l.progress, "lab %s: removing what an earlier, unfinished run left\n", l.opts.Name)
-		if err := l.remove(); err != nil {
-			return err
-		}
 	}
-	start := time.Now()
+	if err := l.recover(s); err != nil {
+		return err
+	}
 	l.plan = l.opts.planned()
-	phases := slices.Concat(l.preparing(), l.booting())
 	if l.opts.Snapshot {
-		phases = slices.Concat(l.preparing(), l.restoring())
+		return l.bringUp(ctx, slices.Concat(l.preparing(), l.restoring()))
 	}
+	return l.bringUp(ctx, slices.Concat(l.preparing(), l.booting()))
+}
+
+// recover removes what an Up that was killed left.
+func (l *Lab) recover(s Status) error {
+	if !s.present() {
+		return nil
+	}
+	fmt.Fprintf(l.progress, "lab %s: removing what an earlier, unfinished run left\n", l.opts.Name)
+	return l.remove()
+}
+
+// bringUp carries out all phases, or takes back those that it did.
+func (l *Lab) bringUp(ctx context.Context, phases []phase) error {
+	start := time.Now()
 	for _, p := range phases {
 		if err := l.carryOut(ctx, p); err != nil {
 			return l.rollBack(ctx, p, err)

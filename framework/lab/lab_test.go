@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
-	"pmem-memcached-e2e/framework/wait"
 )
 
 // TestMain lets the test's executable serve as the forwarder.
@@ -121,22 +119,9 @@ func TestLockIsExclusive(t *testing.T) {
 // A process of the lab is found and ended by its mark alone.
 func TestProcessesAreFoundByTheirMark(t *testing.T) {
 	l := testLab(t)
-	cmd := exec.Command("sleep", "600")
-	cmd.Env = append(os.Environ(), markDir+"="+l.dir, markName+"=sleeper")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := sleeper(t, l, "sleeper")
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	// The kernel shows the environment a moment after the program has started.
-	err := wait.Waiter{Interval: time.Millisecond}.Until(t.Context(), wait.LabStart, fmt.Sprintf("sleeper %d among the processes", cmd.Process.Pid),
-		func(context.Context) (bool, string, error) {
-			got := l.inspect().Processes
-			return len(got) == 1 && got["sleeper"] == cmd.Process.Pid, fmt.Sprint(got), nil
-		})
-	if err != nil {
-		t.Error(err)
-	}
 	other := testLab(t)
 	if got := other.processes(); len(got) != 0 {
 		t.Errorf("another lab has processes %v", got)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -43,11 +42,7 @@ func poweredLab(t *testing.T) (*Lab, *machine) {
 	if err := errors.Join(l.writePlan(), writeFile(l.path(readyMark), nil), writeFile(l.nodePath(1, "x"), nil)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sleep", "600")
-	cmd.Env = append(os.Environ(), markDir+"="+l.dir, markName+"=node1")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := sleeper(t, l, "node1")
 	m := &machine{process: cmd.Process, running: true, ended: make(chan struct{})}
 	go func() {
 		cmd.Wait()

@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 
 // suite is a lab that is up, and what the tests need of it.
 type suite struct {
+	options lab.Options
 	lab     *lab.Lab
 	cluster *cluster.Cluster
 	wait    wait.Waiter
@@ -109,7 +110,7 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{lab: l, cluster: c, wait: opts.Waiter}
+	s := &suite{options: opts, lab: l, cluster: c, wait: opts.Waiter}
 	if err := c.Resources.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
 		t.Fatal(err)
 	}

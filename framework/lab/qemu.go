@@ -74,6 +74,7 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 			"-chardev", "file,append=on,id="+program+",path="+l.path("logs", n.name(), program+".log"),
 			"-device", "virtserialport,name="+program+",chardev="+program)
 	}
+	cmd.Args = append(cmd.Args, l.shellArguments(n)...)
 	cmd.Args = append(cmd.Args, accelArguments(p.Accel)...)
 	return cmd
 }

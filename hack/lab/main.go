@@ -26,6 +26,9 @@ const usage = `usage: lab COMMAND
             and let them go on
   logs [NAME]
             tell which logs there are, or print one of them
+  shell NODE [COMMAND...]
+            a root shell on a node, or the output and the exit code of a command
+            there; a single argument is a line for the shell
   qemu NODE print the command line of a node's virtual machine
   cache     list what was built; cache prune removes what nothing needs
   versions  compare what is pinned with what there is
@@ -68,6 +71,8 @@ func run(ctx context.Context, args []string) int {
 		return kubectl(ctx, l, args[1:])
 	case command == "power":
 		return report(ctx, power(ctx, l, args[1:]))
+	case command == "shell":
+		return shell(ctx, l, args[1:])
 	case command == "logs":
 		return report(ctx, logs(l, args[1:]))
 	case command == "qemu":

@@ -121,7 +121,7 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 // programs returns the programs that a lab consists of, the quickest to build
 // first.
 func (b *Builder) programs() []Program {
-	return []Program{pause, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
+	return []Program{pause, nodeShell, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
 }
 
 // Paths returns where all artifacts are, or will be, that a lab is made from.

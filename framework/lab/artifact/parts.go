@@ -68,6 +68,11 @@ var (
 		Version:  "v1.15.0",
 		Packages: map[string]string{"coredns": "."},
 	}
+	nodeShell = Program{
+		Module:   "node-shell",
+		Sources:  []string{"framework/lab/nodeshell"},
+		Packages: map[string]string{"node-shell": "."},
+	}
 	pause = Program{
 		Module:   "pause",
 		Packages: map[string]string{"pause": "."},

@@ -84,10 +84,10 @@ func (k *Key) Add(name string, values ...string) {
 }
 
 // AddTree adds the names and contents of all files below dir, also of those
-// that are links.
+// that are links, but not of Go's tests.
 func (k *Key) AddTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Type()&^fs.ModeSymlink != 0 {
+		if err != nil || d.Type()&^fs.ModeSymlink != 0 || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		content, err := os.ReadFile(path)

@@ -79,7 +79,11 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		if err := p.do(ctx); err != nil {
 			return l.rollBack(ctx, p, err)
 		}
-		fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, time.Since(began).Seconds())
+		took := time.Since(began)
+		fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, took.Seconds())
+		if err := l.recordPhase(p.name, took); err != nil {
+			return l.rollBack(ctx, p, err)
+		}
 	}
 	if err := os.WriteFile(l.path(readyMark), nil, 0o600); err != nil {
 		return errors.Join(err, l.remove())

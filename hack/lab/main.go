@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string) int {
 		return versions(ctx, l)
 	case command == "status":
 		status := l.Status(ctx)
-		fmt.Print(status)
+		fmt.Print(status.String() + l.Details(ctx, status).String())
 		if err := status.Err(); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
 			return exitFailed

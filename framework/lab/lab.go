@@ -62,6 +62,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		}
 	}
 	start := time.Now()
+	defer l.doing("")
 	l.plan = l.opts.planned()
 	for _, p := range []phase{
 		{"memory", l.choosePMEM, "the files need room in " + sharedMemory + " or in the state directory"},
@@ -76,6 +77,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		{"pmem-csi", l.awaitDriver, "look at the pods of namespace pmem-csi, and at the consoles of the nodes in logs/NODE/console.log"},
 	} {
 		began := time.Now()
+		l.doing("lab " + p.name)
 		if err := p.do(ctx); err != nil {
 			return l.rollBack(ctx, p, err)
 		}
@@ -101,6 +103,8 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 	if err != nil {
 		return err
 	}
+	l.doing("lab nodes")
+	defer l.doing("")
 	if err := l.eachNode(ctx, func(ctx context.Context, n node) error {
 		switch l.power(ctx, n) {
 		case Down:

@@ -102,6 +102,7 @@ type Lab struct {
 	memory   string // directory for its nodes' persistent memory
 	progress io.Writer
 	wait     wait.Waiter
+	waits    *waits
 	parts    *artifact.Parts
 	plan     plan
 }
@@ -138,8 +139,9 @@ func New(opts Options) (*Lab, error) {
 		opts:     opts,
 		dir:      filepath.Join(stateDir(), opts.Name),
 		progress: opts.Progress,
-		wait:     opts.Waiter,
+		waits:    &waits{},
 	}
+	l.wait = l.waits.watch(opts.Waiter)
 	l.memory = filepath.Join(sharedMemory, l.namespace())
 	return l, nil
 }

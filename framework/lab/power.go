@@ -74,6 +74,8 @@ func (l *Lab) Power(ctx context.Context, name string, action Action) error {
 	if err != nil {
 		return err
 	}
+	l.doing(name + " " + string(action))
+	defer l.doing("")
 	switch action {
 	case Off:
 		err = l.switchOff(ctx, n)

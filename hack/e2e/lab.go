@@ -47,6 +47,13 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 // Write passes the lab's progress on to whoever asked for it last.
 func (p *labProvider) Write(line []byte) (int, error) { return p.out.Write(line) }
 
+// Doing passes on what the lab does at the moment, likewise.
+func (p *labProvider) Doing(what func() string) {
+	if shower, ok := p.out.(artifact.Shower); ok {
+		shower.Doing(what)
+	}
+}
+
 // Up implements run.Provider.
 func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Record)) (run.Target, error) {
 	p.out, p.observe = w, observe

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/live"
 )
 
 const usage = `usage: lab COMMAND
@@ -61,7 +63,9 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprint(os.Stderr, usage)
 		return exitUsage
 	}
-	l, err := open()
+	printer := live.New(os.Stdout, os.Getenv)
+	defer printer.Close()
+	l, err := open(printer.Writer())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitUsage
@@ -149,12 +153,12 @@ func qemu(l *lab.Lab, args []string) error {
 	return nil
 }
 
-func open() (*lab.Lab, error) {
+func open(progress io.Writer) (*lab.Lab, error) {
 	opts, err := lab.Environment(os.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	opts.Progress = os.Stdout
+	opts.Progress = progress
 	return lab.New(opts)
 }
 

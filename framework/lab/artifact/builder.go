@@ -87,6 +87,13 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.expect(disk); err != nil {
+		return nil, err
+	}
+	if shower, ok := b.store.progress.(Shower); ok {
+		shower.Doing(b.store.work.String)
+		defer shower.Doing(nil)
+	}
 	if !exists(b.store.Path(disk)) {
 		if err := b.prepare(ctx); err != nil {
 			return nil, err
@@ -124,20 +131,29 @@ func (b *Builder) programs() []Program {
 	return []Program{pause, nodeShell, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
 }
 
-// Paths returns where all artifacts are, or will be, that a lab is made from.
-func (b *Builder) Paths() ([]string, error) {
-	disk, err := b.diskArtifact()
-	if err != nil {
-		return nil, err
-	}
-	paths := []string{b.store.Path(disk)}
-	for _, p := range b.programs() {
+func (b *Builder) programPaths(programs ...Program) ([]string, error) {
+	var paths []string
+	for _, p := range programs {
 		a, err := p.artifact(b.root)
 		if err != nil {
 			return nil, err
 		}
 		paths = append(paths, b.store.Path(a))
 	}
+	return paths, nil
+}
+
+// Paths returns where all artifacts are, or will be, that a lab is made from.
+func (b *Builder) Paths() ([]string, error) {
+	disk, err := b.diskArtifact()
+	if err != nil {
+		return nil, err
+	}
+	paths, err := b.programPaths(b.programs()...)
+	if err != nil {
+		return nil, err
+	}
+	paths = append(paths, b.store.Path(disk))
 	for _, r := range b.roots() {
 		paths = append(paths, b.store.Path(r.artifact()))
 	}
@@ -149,6 +165,23 @@ func (b *Builder) Paths() ([]string, error) {
 		paths = append(paths, b.store.Path(a))
 	}
 	return paths, nil
+}
+
+// expect counts what is missing. A disk that is there does without what it was
+// made from.
+func (b *Builder) expect(disk Artifact) error {
+	var paths []string
+	var err error
+	if exists(b.store.Path(disk)) {
+		paths, err = b.programPaths(b.kubernetes, etcd, driver)
+	} else {
+		paths, err = b.Paths()
+	}
+	if err != nil {
+		return err
+	}
+	b.store.work.expect(len(slices.DeleteFunc(paths, exists)))
+	return nil
 }
 
 func (b *Builder) prepare(ctx context.Context) error {

@@ -73,7 +73,7 @@ func (p Program) build(ctx context.Context, dir, out string, log io.Writer) erro
 		ldflags += " " + strings.ReplaceAll(f, "%s", p.Version)
 	}
 	for name, pkg := range p.Packages {
-		args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", filepath.Join(out, name)}
+		args := []string{"build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", filepath.Join(out, name)}
 		if p.Tags != "" {
 			args = append(args, "-tags", p.Tags)
 		}

@@ -55,7 +55,7 @@ func (l *Lab) Details(ctx context.Context, s Status) Details {
 		d.Made = append(d.Made, Fact{"kubernetes", m.Kubernetes}, Fact{"memcached", strings.Join(m.Memcached, ", ")})
 	}
 	if planErr == nil && p.Accel != "" {
-		d.Made = append(d.Made, Fact{"accelerator", p.Accel})
+		d.Made = append(d.Made, Fact{"mode of the driver", string(cmp.Or(p.Driver, LVM))}, Fact{"accelerator", p.Accel})
 	}
 	var err error
 	if d.Phases, err = l.readPhases(); err != nil {

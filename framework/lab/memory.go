@@ -20,7 +20,7 @@ func (l *Lab) pmemFile(n node) string { return filepath.Join(l.plan.Memory, n.na
 // memory, or its disk where that file system is too small, as it is in many
 // containers.
 func (l *Lab) choosePMEM(context.Context) error {
-	need := int64(l.plan.Nodes) * int64(l.plan.PMEM) << 20
+	need := int64(l.plan.Nodes) * int64(l.plan.memoryFile()) << 20
 	onDisk := l.path("memory")
 	var found []error
 	for _, dir := range []string{l.memory, onDisk} {
@@ -48,7 +48,7 @@ func (l *Lab) makePMEM() error {
 		if err := writeFile(path, nil); err != nil {
 			return fmt.Errorf("persistent memory of %s: %w", n.name(), err)
 		}
-		if err := os.Truncate(path, int64(l.plan.PMEM)<<20); err != nil {
+		if err := os.Truncate(path, int64(l.plan.memoryFile())<<20); err != nil {
 			return fmt.Errorf("persistent memory of %s: %w", n.name(), err)
 		}
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -79,6 +80,7 @@ const nodeEnvironment = `NODE_NAME={{.NodeName}}
 NODE_IP={{.NodeIP}}
 NODE_PREFIX={{.Prefix}}
 GATEWAY={{.Gateway}}
+DRIVER={{.Driver}}
 PEERS="{{range .Peers}}{{.}} {{end}}"
 `
 
@@ -114,6 +116,7 @@ func (l *Lab) nodeFiles(n node) (map[string][]byte, error) {
 	values := map[string]any{
 		"NodeName": n.name(), "NodeIP": n.address(), "Prefix": networkPrefix, "Gateway": hostAddress,
 		"DNS": dnsService, "PodRange": podRange, "NodePodRange": n.podRange(), "Peers": peers,
+		"Driver": string(cmp.Or(l.plan.Driver, LVM)),
 	}
 	files := map[string][]byte{}
 	for path, text := range map[string]string{

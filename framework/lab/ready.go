@@ -30,9 +30,10 @@ func (l *Lab) awaitNodes(ctx context.Context) error {
 		if err := l.awaitNode(ctx, client, n); err != nil {
 			return l.console(n, err)
 		}
-		patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"force"}}}`, convertLabel)
+		label, value := l.plan.Driver.label()
+		patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, label, value)
 		if _, err := client.CoreV1().Nodes().Patch(ctx, n.name(), types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("ask the driver to convert raw persistent memory: %w", err)
+			return fmt.Errorf("give the node to the driver: %w", err)
 		}
 		return nil
 	})

@@ -29,7 +29,10 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Versions, err = artifact.ParseVersions(c.Cluster.LabKubernetes, c.Cluster.LabMemcached); err != nil {
+	if opts.Versions, err = artifact.ParseVersions(c.Cluster.LabKubernetes, c.Cluster.LabMemcached, c.Cluster.LabKernel); err != nil {
+		return nil, err
+	}
+	if opts.Driver, err = lab.ParseDriver(c.Cluster.LabDriver); err != nil {
 		return nil, err
 	}
 	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: io.Discard, observe: func(wait.Record) {}}

@@ -39,7 +39,8 @@ const usage = `usage: lab COMMAND
 LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
 LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
 server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
-LAB_KUBERNETES and LAB_MEMCACHED choose among the pinned versions.
+LAB_KUBERNETES, LAB_MEMCACHED and LAB_KERNEL choose among the versions that there
+are, and LAB_DRIVER the mode of PMEM-CSI, lvm or direct.
 `
 
 // Exit codes, the same as those of the suite.

@@ -20,6 +20,7 @@ type Builder struct {
 	root       string
 	kubernetes Program
 	memcached  []memcachedRelease
+	kernel     kernelRelease
 }
 
 // NewBuilder returns a builder that reads the modules below root/hack and
@@ -41,6 +42,11 @@ func NewBuilder(store *Store, root string, versions Versions) (*Builder, error) 
 		}
 		b.memcached = append(b.memcached, memcachedReleases[i])
 	}
+	i := slices.IndexFunc(kernelReleases, func(r kernelRelease) bool { return r.Version == versions.Kernel })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no kernel %q, but %s", versions.Kernel, kernelChoice())
+	}
+	b.kernel = kernelReleases[i]
 	if _, err := os.Stat(filepath.Join(root, "hack", b.kubernetes.Module, "go.mod")); err != nil {
 		return nil, fmt.Errorf("%s is not a checkout of this project: %w", root, err)
 	}
@@ -49,7 +55,7 @@ func NewBuilder(store *Store, root string, versions Versions) (*Builder, error) 
 
 // roots returns the root filesystems that the disk is made from.
 func (b *Builder) roots() []RootFS {
-	roots := []RootFS{nodeRoot, driverRoot}
+	roots := []RootFS{b.kernel.root(), driverRoot}
 	for _, r := range b.memcached {
 		roots = append(roots, r.root())
 	}

@@ -68,7 +68,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	base, err := b.store.Get(ctx, nodeRoot.artifact())
+	base, err := b.store.Get(ctx, b.kernel.root().artifact())
 	if err != nil {
 		return err
 	}

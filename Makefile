@@ -12,9 +12,9 @@ SHELL := /bin/sh
 # What may be set, on the command line or in the environment.
 SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
 	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
-LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_SNAPSHOT CACHE_DIR
+LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER LAB_SNAPSHOT CACHE_DIR
 VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT CUTS ROUNDS
-# ARGS is for power, kubectl and lab-prune, and only on the command line: a shell may well export
+# ARGS is for power, shell, kubectl and lab-prune, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
 PACKAGES ?= yes
@@ -36,6 +36,7 @@ help:
 	@echo 'make lab-down     remove the lab'
 	@echo 'make lab-status   tell what there is of the lab'
 	@echo 'make lab-power    ARGS="node1 cut", or off, on, reboot, pause, resume'
+	@echo 'make lab-shell    ARGS="node1", or a command after that: a root shell on a node'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
 	@echo 'make lab-test     CUTS=3: test a lab of two nodes, cutting the power of one that often'
 	@echo 'make lab-bench    ROUNDS=3: time how long a lab of one node and of two takes, with and without a snapshot'
@@ -65,13 +66,13 @@ bench: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@BENCH=1 exec .bin/e2e
 
-.PHONY: lab-up lab-down lab-status lab-power lab-kubectl lab-cache lab-versions lab-prune
+.PHONY: lab-up lab-down lab-status lab-power lab-shell lab-kubectl lab-cache lab-versions lab-prune
 lab-up: packages
 lab-up lab-down lab-status lab-cache lab-versions: lab-%:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab $*
 
-lab-power lab-kubectl: lab-%:
+lab-power lab-shell lab-kubectl: lab-%:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab
 	@exec .bin/lab $* $(ARGS)
 

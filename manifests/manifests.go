@@ -4,8 +4,8 @@ package manifests
 
 import "embed"
 
-// FS has the bases ephemeral and persistent and the components that they use,
+// FS has the bases ephemeral and persistent, the components, and the bases with xfs,
 // with the paths that they have in this directory.
 //
-//go:embed ephemeral persistent components
+//go:embed ephemeral persistent components xfs
 var FS embed.FS

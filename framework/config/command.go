@@ -45,6 +45,8 @@ func (c Config) Command(focus string) string {
 	} else {
 		add("LAB_KUBERNETES", c.Cluster.LabKubernetes, "")
 		add("LAB_MEMCACHED", c.Cluster.LabMemcached, "")
+		add("LAB_KERNEL", c.Cluster.LabKernel, "")
+		add("LAB_DRIVER", c.Cluster.LabDriver, "")
 	}
 	path("EPHEMERAL", c.Deploy.Ephemeral, std.Deploy.Ephemeral)
 	path("PERSISTENT", c.Deploy.Persistent, std.Deploy.Persistent)

@@ -75,7 +75,7 @@ type Cluster struct {
 	KeepLab    bool   // leave the lab running at the end
 
 	// Of the lab, as given; what they may be is the lab's to say.
-	LabKubernetes, LabMemcached string
+	LabKubernetes, LabMemcached, LabKernel, LabDriver string
 }
 
 // Providers of a cluster.
@@ -149,9 +149,10 @@ func (c Config) Validate() error {
 		}
 		for _, given := range []struct{ field, value string }{
 			{"LAB_KUBERNETES", c.Cluster.LabKubernetes}, {"LAB_MEMCACHED", c.Cluster.LabMemcached},
+			{"LAB_KERNEL", c.Cluster.LabKernel}, {"LAB_DRIVER", c.Cluster.LabDriver},
 		} {
 			if given.value != "" {
-				refuse(given.field, given.value, "the versions of a cluster that is there already cannot be chosen; leave it unset, or PROVIDER and KUBECONFIG")
+				refuse(given.field, given.value, "what a cluster consists of that is there already cannot be chosen; leave it unset, or PROVIDER and KUBECONFIG")
 			}
 		}
 	case Lab:

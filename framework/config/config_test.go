@@ -164,8 +164,8 @@ func TestValidate(t *testing.T) {
 			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file, KeepLab: true}
 		}, []string{"KEEP_LAB"}},
 		{"versions of an existing cluster", func(c *Config) {
-			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file, LabKubernetes: "1.36", LabMemcached: "sid"}
-		}, []string{`LAB_KUBERNETES="1.36"`, `LAB_MEMCACHED="sid"`, "KUBECONFIG"}},
+			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file, LabKubernetes: "1.36", LabMemcached: "sid", LabKernel: "6.1", LabDriver: "direct"}
+		}, []string{`LAB_KUBERNETES="1.36"`, `LAB_MEMCACHED="sid"`, `LAB_KERNEL="6.1"`, `LAB_DRIVER="direct"`, "KUBECONFIG"}},
 		{"versions of the lab", func(c *Config) { c.Cluster.LabKubernetes, c.Cluster.LabMemcached = "1.36", "sid" }, nil},
 		{"context of the lab", func(c *Config) { c.Cluster.Context = "other" }, []string{"KUBE_CONTEXT", "other"}},
 		{"image on the lab", func(c *Config) { c.Deploy.MemcachedImage = "memcached:1" }, []string{"MEMCACHED_IMAGE", "memcached:1"}},
@@ -256,7 +256,7 @@ func TestCommand(t *testing.T) {
 	lab.ReportDir, lab.Verbose = "/tmp/out", true
 
 	chosen := Default("/src")
-	chosen.Cluster = Cluster{Provider: Lab, LabKubernetes: "1.36", LabMemcached: "bookworm,trixie"}
+	chosen.Cluster = Cluster{Provider: Lab, LabKubernetes: "1.36", LabMemcached: "bookworm,trixie", LabKernel: "6.1", LabDriver: "direct"}
 
 	existing := Default("/src")
 	existing.Cluster = Cluster{Provider: Existing, Kubeconfig: "/home/me/my config"}
@@ -291,8 +291,8 @@ func TestCommand(t *testing.T) {
 	}{
 		{"lab", lab, "", "make e2e"},
 		{"lab, focused", lab, "RST-01", "make e2e FOCUS=RST-01"},
-		{"versions", chosen, "", "make e2e LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie"},
-		{"versions, focused", chosen, "RST-01", "make e2e FOCUS=RST-01 LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie"},
+		{"versions", chosen, "", "make e2e LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie LAB_KERNEL=6.1 LAB_DRIVER=direct"},
+		{"versions, focused", chosen, "RST-01", "make e2e FOCUS=RST-01 LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie LAB_KERNEL=6.1 LAB_DRIVER=direct"},
 		{"existing", existing, "RST-01", "make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5"},
 		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
 			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +

@@ -45,6 +45,14 @@ var settings = []setting{
 		c.Cluster.LabMemcached = v
 		return nil
 	}},
+	{"LAB_KERNEL", "lab-kernel", "kernel of the lab's nodes, by its version or its suite of Debian, such as 6.1 (default: trixie's)", func(c *Config, _, v string) error {
+		c.Cluster.LabKernel = v
+		return nil
+	}},
+	{"LAB_DRIVER", "lab-driver", "mode of the lab's PMEM-CSI: lvm or direct (default: lvm)", func(c *Config, _, v string) error {
+		c.Cluster.LabDriver = v
+		return nil
+	}},
 	{"LABELS", "labels", "Ginkgo label filter, such as 'ephemeral && MUST' or RST-01 (default: all specs)", func(c *Config, _, v string) error {
 		c.Select.Labels = v
 		return nil

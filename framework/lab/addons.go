@@ -33,16 +33,6 @@ const (
 //go:embed files/coredns.yaml
 var corednsYAML string
 
-// driverFiles are applied as the driver's release has them, but for the names
-// of images.
-var driverFiles = []string{
-	"pmem-csi-lvm.yaml",
-	"pmem-storageclass-ext4.yaml",
-	"pmem-storageclass-ext4-fileio.yaml",
-	"pmem-storageclass-xfs.yaml",
-	"pmem-storageclass-late-binding.yaml",
-}
-
 // applyAddons creates what does not need the node to be there.
 func (l *Lab) applyAddons(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig())
@@ -71,7 +61,7 @@ func (l *Lab) applyAddons(ctx context.Context) error {
 		}
 	}
 	texts := map[string]string{"coredns.yaml": corednsYAML}
-	for _, name := range driverFiles {
+	for _, name := range l.plan.Driver.files() {
 		content, err := os.ReadFile(filepath.Join(l.parts.Driver, name))
 		if err != nil {
 			return err

@@ -72,11 +72,13 @@ const (
 
 func (l *Lab) carryOut(ctx context.Context, p phase) error {
 	began := time.Now()
+	l.doing("lab " + p.name)
 	if err := p.do(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, time.Since(began).Seconds())
-	return nil
+	took := time.Since(began)
+	fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, took.Seconds())
+	return l.recordPhase(p.name, took)
 }
 
 // Up brings the lab up and returns when PMEM-CSI offers the persistent memory
@@ -117,6 +119,7 @@ func (l *Lab) recover(s Status) error {
 // bringUp carries out all phases, or takes back those that it did.
 func (l *Lab) bringUp(ctx context.Context, phases []phase) error {
 	start := time.Now()
+	defer l.doing("")
 	for _, p := range phases {
 		if err := l.carryOut(ctx, p); err != nil {
 			return l.rollBack(ctx, p, err)
@@ -138,6 +141,8 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 	if err != nil {
 		return err
 	}
+	l.doing("lab nodes")
+	defer l.doing("")
 	if err := l.eachNode(ctx, func(ctx context.Context, n node) error {
 		switch l.power(ctx, n) {
 		case Down:

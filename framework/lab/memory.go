@@ -22,7 +22,7 @@ func pmemFile(dir string, n node) string { return filepath.Join(dir, n.name()+".
 // memory, or its disk where that file system is too small, as it is in many
 // containers. While a snapshot is taken, main memory is in files, too.
 func (l *Lab) chooseMemory(context.Context) error {
-	each := l.plan.PMEM
+	each := l.plan.memoryFile()
 	if l.opts.Snapshot {
 		each += nodeDRAM
 	}
@@ -50,7 +50,7 @@ func (l *Lab) chooseMemory(context.Context) error {
 // makeMemory makes the files, which take no room until they are written to.
 func (l *Lab) makeMemory() error {
 	for _, n := range l.plan.nodes() {
-		if err := makeSparse(l.pmemFile(n), l.plan.PMEM); err != nil {
+		if err := makeSparse(l.pmemFile(n), l.plan.memoryFile()); err != nil {
 			return fmt.Errorf("persistent memory of %s: %w", n.name(), err)
 		}
 		if l.main.dir == "" {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -91,6 +92,7 @@ NODE_IP={{.NodeIP}}
 NODE_PREFIX={{.Prefix}}
 GATEWAY={{.Gateway}}
 NODE_LABELS={{.Labels}}
+DRIVER={{.Driver}}
 PEERS="{{range .Peers}}{{.}} {{end}}"
 `
 
@@ -125,9 +127,9 @@ func (l *Lab) nodeFiles(n node) (map[string][]byte, error) {
 	}
 	values := map[string]any{
 		"NodeName": n.name(), "NodeIP": n.address(), "Prefix": networkPrefix, "Gateway": hostAddress,
-		// The node joins with the label that has the driver convert its memory.
-		"Labels": convertLabel + "=force",
-		"DNS":    dnsService, "PodRange": podRange, "NodePodRange": n.podRange(), "Peers": peers,
+		// The node joins with the label that makes it one of the driver's.
+		"Labels": l.plan.Driver.label(), "Driver": string(cmp.Or(l.plan.Driver, LVM)),
+		"DNS": dnsService, "PodRange": podRange, "NodePodRange": n.podRange(), "Peers": peers,
 	}
 	files := map[string][]byte{}
 	for path, text := range map[string]string{

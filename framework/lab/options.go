@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
@@ -37,6 +38,9 @@ type Options struct {
 	// Snapshot has the lab start from a snapshot of one that had come up,
 	// which is taken first if there is none.
 	Snapshot bool
+	// Driver is the mode of PMEM-CSI; empty means that which the lab has if
+	// it is up, and otherwise LVM.
+	Driver Driver
 	// Progress gets a line for each phase.
 	Progress io.Writer
 	// Waiter scales the limits of all waits.
@@ -56,12 +60,14 @@ const (
 )
 
 // Environment returns the options that the variables LAB_NAME, LAB_NODES,
-// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED, LAB_SNAPSHOT and CACHE_DIR give.
+// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED, LAB_KERNEL, LAB_DRIVER,
+// LAB_SNAPSHOT and CACHE_DIR give.
 func Environment(getenv func(string) string) (Options, error) {
 	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
-	var unknown error
-	opts.Versions, unknown = artifact.ParseVersions(getenv("LAB_KUBERNETES"), getenv("LAB_MEMCACHED"))
-	return opts, errors.Join(unknown,
+	var unknown, noDriver error
+	opts.Versions, unknown = artifact.ParseVersions(getenv("LAB_KUBERNETES"), getenv("LAB_MEMCACHED"), getenv("LAB_KERNEL"))
+	opts.Driver, noDriver = ParseDriver(getenv("LAB_DRIVER"))
+	return opts, errors.Join(unknown, noDriver,
 		number(getenv, "LAB_NODES", 1, maxNodes, 1, fmt.Sprintf("give 1 to %d nodes, or leave it unset for %d", maxNodes, defaultNodes), &opts.Nodes),
 		number(getenv, "LAB_PMEM", minPMEM, maxPMEM, pmemStep, fmt.Sprintf("give the persistent memory of a node in MiB, a multiple of %d from %d to %d, or leave it unset for %d", pmemStep, minPMEM, maxPMEM, defaultPMEM), &opts.PMEM),
 		number(getenv, "LAB_PORT", 0, 65535, 1, "give a port number, or leave it unset for any", &opts.Port),
@@ -107,6 +113,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("lab of %d nodes: want 1 to %d, or 0 for the default (LAB_NODES)", o.Nodes, maxNodes)
 	case o.PMEM != 0 && (o.PMEM < minPMEM || o.PMEM > maxPMEM || o.PMEM%pmemStep != 0):
 		return fmt.Errorf("lab with %d MiB of persistent memory on a node: want a multiple of %d from %d to %d, or 0 for the default (LAB_PMEM)", o.PMEM, pmemStep, minPMEM, maxPMEM)
+	case o.Driver != "" && !slices.Contains(Drivers, o.Driver):
+		return fmt.Errorf("mode %q of the driver: want one of %s (LAB_DRIVER)", o.Driver, Drivers)
 	case o.Port < 0 || o.Port > 65535:
 		return fmt.Errorf("lab port %d: want 0 for any, or 1 to 65535 (LAB_PORT)", o.Port)
 	}
@@ -120,6 +128,7 @@ type Lab struct {
 	memory   string // directory for its nodes' persistent memory
 	progress io.Writer
 	wait     wait.Waiter
+	waits    *waits
 	parts    *artifact.Parts
 	plan     plan
 	main     mainMemory
@@ -157,8 +166,9 @@ func New(opts Options) (*Lab, error) {
 		opts:     opts,
 		dir:      filepath.Join(stateDir(), opts.Name),
 		progress: opts.Progress,
-		wait:     opts.Waiter,
+		waits:    &waits{},
 	}
+	l.wait = l.waits.watch(opts.Waiter)
 	l.memory = filepath.Join(sharedMemory, l.namespace())
 	return l, nil
 }

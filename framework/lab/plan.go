@@ -18,6 +18,8 @@ type plan struct {
 	// PMEM is the persistent memory of each node in MiB.
 	PMEM  int    `json:"pmem"`
 	Accel string `json:"accelerator"`
+	// Driver is the mode of PMEM-CSI, empty in what earlier revisions wrote.
+	Driver Driver `json:"driver"`
 	// What every node boots.
 	Kernel string `json:"kernel"`
 	InitRD string `json:"initrd"`
@@ -37,7 +39,7 @@ const planFile = "plan.json"
 
 // planned is what Up makes if nothing is there.
 func (o Options) planned() plan {
-	return plan{Nodes: cmp.Or(o.Nodes, defaultNodes), PMEM: cmp.Or(o.PMEM, defaultPMEM)}
+	return plan{Nodes: cmp.Or(o.Nodes, defaultNodes), PMEM: cmp.Or(o.PMEM, defaultPMEM), Driver: cmp.Or(o.Driver, LVM)}
 }
 
 // differs tells what of the options a lab with this plan does not have.
@@ -48,6 +50,9 @@ func (o Options) differs(p plan) error {
 	}
 	if o.PMEM != 0 && o.PMEM != p.PMEM {
 		errs = append(errs, fmt.Errorf("LAB_PMEM=%d, but its nodes have %d MiB", o.PMEM, p.PMEM))
+	}
+	if has := cmp.Or(p.Driver, LVM); o.Driver != "" && o.Driver != has {
+		errs = append(errs, fmt.Errorf("LAB_DRIVER=%s, but its driver is in mode %s", o.Driver, has))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w: lab %s: %w; make lab-down removes it, LAB_NAME names another", ErrDiffers, o.Name, err)

@@ -74,6 +74,8 @@ func (l *Lab) Power(ctx context.Context, name string, action Action) error {
 	if err != nil {
 		return err
 	}
+	l.doing(name + " " + string(action))
+	defer l.doing("")
 	switch action {
 	case Off:
 		err = l.switchOff(ctx, n)
@@ -104,9 +106,17 @@ func (l *Lab) powered(name string) (node, *Lab, error) {
 	if s := l.inspect(); !s.present() || !s.Ready || s.trouble != nil {
 		return 0, nil, s.Err()
 	}
+	return l.planned(name)
+}
+
+// planned is powered for a lab that may not have come to its end.
+func (l *Lab) planned(name string) (node, *Lab, error) {
 	p, err := l.readPlan()
 	if err != nil {
 		return 0, nil, err
+	}
+	if p.Nodes == 0 {
+		return 0, nil, fmt.Errorf("lab %s has no nodes: bring it up with make lab-up", l.opts.Name)
 	}
 	as := *l
 	as.plan = p

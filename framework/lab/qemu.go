@@ -69,16 +69,17 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 	p := l.plan
 	// Rarely, a kernel trips over code that it changes while the emulation of
 	// another processor runs it; then it starts again.
-	kernelArguments := fmt.Sprintf("root=/dev/vda rw panic=-1 console=ttyS0 net.ifnames=0 mitigations=off nokaslr loglevel=5 systemd.unit=lab.target systemd.show_status=false memmap=%dM!%dG", p.PMEM, pmemAddress)
+	kernelArguments := "root=/dev/vda rw panic=-1 console=ttyS0 net.ifnames=0 mitigations=off nokaslr loglevel=5 systemd.unit=lab.target systemd.show_status=false" + p.memmap()
+	attach, pmem := p.attach()
 	cmd := exec.Command("qemu-system-x86_64",
 		"-name", l.namespace()+"-"+n.name(),
-		"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none",
-		"-smp", fmt.Sprint(nodeCPUs), "-m", fmt.Sprint(nodeDRAM+p.PMEM),
+		"-machine", p.machine(), "-nodefaults", "-no-user-config", "-display", "none",
+		"-smp", fmt.Sprint(nodeCPUs), "-m", p.memory(),
 		// Two nodes of memory, because each can have its own backing.
 		"-object", l.main.object(n),
 		"-numa", fmt.Sprintf("node,nodeid=0,memdev=dram,cpus=0-%d", nodeCPUs-1),
-		"-object", fmt.Sprintf("memory-backend-file,id=pmem,size=%dM,share=on,mem-path=%s", p.PMEM, l.pmemFile(n)),
-		"-numa", "node,nodeid=1,memdev=pmem",
+		"-object", fmt.Sprintf("memory-backend-file,id=pmem,size=%dM,share=on,mem-path=%s", p.memoryFile(), l.pmemFile(n)),
+		attach, pmem,
 		"-kernel", p.Kernel, "-initrd", p.InitRD, "-append", kernelArguments,
 		// What the guest flushes reaches the host's files in its order, if not
 		// the host's disk: it survives the end of QEMU, and no more is asked.
@@ -101,6 +102,7 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 			"-chardev", "file,append=on,id="+program+",path="+l.path("logs", n.name(), program+".log"),
 			"-device", "virtserialport,name="+program+",chardev="+program)
 	}
+	cmd.Args = append(cmd.Args, l.shellArguments(n)...)
 	cmd.Args = append(cmd.Args, accelArguments(p.Accel)...)
 	return cmd
 }

@@ -57,7 +57,7 @@ func (l *Lab) snapshot(ctx context.Context) (artifact.Artifact, error) {
 	a.Key.Add("qemu", string(qemu), processor)
 	a.Key.Add("parts", l.parts.Directories...)
 	a.Key.Add("files", nodeEnvironment, kubeletConfig, proxyConfig, cniConfig, corednsYAML)
-	a.Key.Add("driver", driverFiles...)
+	a.Key.Add("driver", append([]string{string(l.plan.Driver)}, l.plan.Driver.files()...)...)
 	a.Key.Add("period", time.Now().UTC().Truncate(snapshotLife).Format(time.DateOnly))
 	return a, nil
 }

@@ -12,8 +12,9 @@ import (
 
 // activity is what goes on at the moment.
 type activity struct {
-	spec    string // id; empty outside of specs
-	what    string // the spec's title or step, or the phase of the run; empty: nothing
+	spec    string        // id; empty outside of specs
+	what    string        // the spec's title or step, or the phase of the run; empty: nothing
+	ask     func() string // what it is now; nil: what has been told
 	since   time.Time
 	attempt int // of the spec, from 1
 	waits   []waiting
@@ -73,6 +74,9 @@ func (a activity) waited(e report.Event) activity {
 // goesOn is the line about what goes on.
 func (p *Printer) goesOn() string {
 	a, now := p.now, time.Now()
+	if a.ask != nil {
+		a.what = oneLine(a.ask())
+	}
 	var parts []string
 	switch {
 	case a.spec == "":

@@ -124,6 +124,18 @@ func (p *Printer) Phase(what string) {
 	p.idle(oneLine(what))
 }
 
+// Doing is Phase for something that tells more each time it is asked. What
+// must not print; nil means nothing that takes long.
+func (p *Printer) Doing(what func() string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if what == nil {
+		p.idle("")
+		return
+	}
+	p.now = activity{what: "it begins", ask: what, since: time.Now()}
+}
+
 func (p *Printer) idle(what string) {
 	p.now = activity{what: what, since: time.Now()}
 	if what == "" {
@@ -159,6 +171,9 @@ func (p *Printer) Writer() io.Writer {
 	p.writers = append(p.writers, w)
 	return w
 }
+
+// Doing shows what goes on beside the lines.
+func (l *lines) Doing(what func() string) { l.printer.Doing(what) }
 
 type lines struct {
 	printer *Printer

@@ -153,8 +153,11 @@ func flagValue(container corev1.Container, name string) string {
 	return ""
 }
 
-// availableMetric is in bytes, pkg/pmem-device-manager/metrics.go of v1.1.0.
-const availableMetric = "pmem_amount_available"
+// Metrics in bytes, pkg/pmem-device-manager/metrics.go of v1.1.0.
+const (
+	availableMetric = "pmem_amount_available"
+	managedMetric   = "pmem_amount_managed"
+)
 
 // ErrNoMetrics reports that the driver's pod offers no metrics.
 var ErrNoMetrics = errors.New("the driver's container has no port named " + metricsPort)
@@ -162,22 +165,43 @@ var ErrNoMetrics = errors.New("the driver's container has no port named " + metr
 // Available returns the bytes that the driver says new volumes can have on the node, from its
 // metric pmem_amount_available.
 func (d *NodeDriver) Available(ctx context.Context) (int64, error) {
-	fail := func(err error) error {
-		return fmt.Errorf("node %s: metric %s of pod %s/%s: %w", d.Node, availableMetric, d.Namespace, d.Pod, err)
+	values, err := d.metrics(ctx, availableMetric)
+	if err != nil {
+		return 0, err
+	}
+	return values[0], nil
+}
+
+// Amounts returns the bytes of persistent memory that the driver manages on the node, its metric
+// pmem_amount_managed, and how many of them new volumes can have.
+func (d *NodeDriver) Amounts(ctx context.Context) (managed, available int64, err error) {
+	values, err := d.metrics(ctx, managedMetric, availableMetric)
+	if err != nil {
+		return 0, 0, err
+	}
+	return values[0], values[1], nil
+}
+
+// metrics returns the values of gauges of the driver, in their order.
+func (d *NodeDriver) metrics(ctx context.Context, names ...string) ([]int64, error) {
+	fail := func(err error) ([]int64, error) {
+		return nil, fmt.Errorf("node %s: metric %s of pod %s/%s: %w", d.Node, strings.Join(names, ", "), d.Namespace, d.Pod, err)
 	}
 	if d.MetricsPort == 0 {
-		return 0, fail(ErrNoMetrics)
+		return fail(ErrNoMetrics)
 	}
 	text, err := d.client.CoreV1().Pods(d.Namespace).
 		ProxyGet("http", d.Pod, strconv.Itoa(d.MetricsPort), "metrics", nil).DoRaw(ctx)
 	if err != nil {
-		return 0, fail(err)
+		return fail(err)
 	}
-	value, err := parseMetric(string(text), availableMetric)
-	if err != nil {
-		return 0, fail(err)
+	values := make([]int64, len(names))
+	for i, name := range names {
+		if values[i], err = parseMetric(string(text), name); err != nil {
+			return fail(err)
+		}
 	}
-	return value, nil
+	return values, nil
 }
 
 // parseMetric finds the only sample of a gauge in the Prometheus text format.

@@ -44,6 +44,7 @@ const (
 	LabStart    Name = "lab-start"
 	LabShutdown Name = "lab-shutdown"
 	LabLock     Name = "lab-lock"
+	LabShell    Name = "lab-shell"
 
 	LabFrozen Name = "lab-frozen"
 	LabAwake  Name = "lab-awake"
@@ -87,6 +88,7 @@ var limits = map[Name]limit{
 	LabStart:    {5 * time.Second, "a program of the lab that was just started to be there"},
 	LabShutdown: {time.Minute, "a node of the lab to shut down"},
 	LabLock:     {10 * time.Second, "another command to finish with the lab"},
+	LabShell:    {15 * time.Second, "a node of the lab to answer on its port for shells"},
 
 	LabFrozen: {time.Minute, "a node of the lab to be written into a snapshot, or read from one"},
 	LabAwake:  {2 * time.Minute, "the programs of a node that came from a snapshot to answer"},

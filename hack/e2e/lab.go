@@ -30,7 +30,10 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Versions, err = artifact.ParseVersions(c.Cluster.LabKubernetes, c.Cluster.LabMemcached); err != nil {
+	if opts.Versions, err = artifact.ParseVersions(c.Cluster.LabKubernetes, c.Cluster.LabMemcached, c.Cluster.LabKernel); err != nil {
+		return nil, err
+	}
+	if opts.Driver, err = lab.ParseDriver(c.Cluster.LabDriver); err != nil {
 		return nil, err
 	}
 	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: io.Discard, observe: func(wait.Record) {}}
@@ -50,6 +53,13 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 
 // Write passes the lab's progress on to whoever asked for it last.
 func (p *labProvider) Write(line []byte) (int, error) { return p.out.Write(line) }
+
+// Doing passes on what the lab does at the moment, likewise.
+func (p *labProvider) Doing(what func() string) {
+	if shower, ok := p.out.(artifact.Shower); ok {
+		shower.Doing(what)
+	}
+}
 
 // Up implements run.Provider.
 func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Record)) (run.Target, error) {

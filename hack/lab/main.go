@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/live"
 )
 
 const usage = `usage: lab COMMAND
@@ -26,6 +28,9 @@ const usage = `usage: lab COMMAND
             and let them go on
   logs [NAME]
             tell which logs there are, or print one of them
+  shell NODE [COMMAND...]
+            a root shell on a node, or the output and the exit code of a command
+            there; a single argument is a line for the shell
   qemu NODE print the command line of a node's virtual machine
   cache     list what was built; cache prune removes what nothing needs
   versions  compare what is pinned with what there is
@@ -34,8 +39,9 @@ const usage = `usage: lab COMMAND
 LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
 LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
 server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
-LAB_KUBERNETES and LAB_MEMCACHED choose among the pinned versions. LAB_SNAPSHOT=1
-has up go on from a snapshot, which is taken first if there is none.
+LAB_KUBERNETES, LAB_MEMCACHED and LAB_KERNEL choose among the versions that there
+are, and LAB_DRIVER the mode of PMEM-CSI, lvm or direct. LAB_SNAPSHOT=1 has up go
+on from a snapshot, which is taken first if there is none.
 `
 
 // Exit codes, the same as those of the suite.
@@ -59,7 +65,9 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprint(os.Stderr, usage)
 		return exitUsage
 	}
-	l, err := open()
+	printer := live.New(os.Stdout, os.Getenv)
+	defer printer.Close()
+	l, err := open(printer.Writer())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitUsage
@@ -69,6 +77,8 @@ func run(ctx context.Context, args []string) int {
 		return kubectl(ctx, l, args[1:])
 	case command == "power":
 		return report(ctx, power(ctx, l, args[1:]))
+	case command == "shell":
+		return shell(ctx, l, args[1:])
 	case command == "logs":
 		return report(ctx, logs(l, args[1:]))
 	case command == "qemu":
@@ -86,7 +96,7 @@ func run(ctx context.Context, args []string) int {
 		return versions(ctx, l)
 	case command == "status":
 		status := l.Status(ctx)
-		fmt.Print(status)
+		fmt.Print(status.String() + l.Details(ctx, status).String())
 		if err := status.Err(); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
 			return exitFailed
@@ -145,12 +155,12 @@ func qemu(l *lab.Lab, args []string) error {
 	return nil
 }
 
-func open() (*lab.Lab, error) {
+func open(progress io.Writer) (*lab.Lab, error) {
 	opts, err := lab.Environment(os.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	opts.Progress = os.Stdout
+	opts.Progress = progress
 	return lab.New(opts)
 }
 

@@ -20,6 +20,7 @@ type Builder struct {
 	root       string
 	kubernetes Program
 	memcached  []memcachedRelease
+	kernel     kernelRelease
 }
 
 // NewBuilder returns a builder that reads the modules below root/hack and
@@ -41,6 +42,11 @@ func NewBuilder(store *Store, root string, versions Versions) (*Builder, error) 
 		}
 		b.memcached = append(b.memcached, memcachedReleases[i])
 	}
+	i := slices.IndexFunc(kernelReleases, func(r kernelRelease) bool { return r.Version == versions.Kernel })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no kernel %q, but %s", versions.Kernel, kernelChoice())
+	}
+	b.kernel = kernelReleases[i]
 	if _, err := os.Stat(filepath.Join(root, "hack", b.kubernetes.Module, "go.mod")); err != nil {
 		return nil, fmt.Errorf("%s is not a checkout of this project: %w", root, err)
 	}
@@ -49,7 +55,7 @@ func NewBuilder(store *Store, root string, versions Versions) (*Builder, error) 
 
 // roots returns the root filesystems that the disk is made from.
 func (b *Builder) roots() []RootFS {
-	roots := []RootFS{nodeRoot, driverRoot}
+	roots := []RootFS{b.kernel.root(), driverRoot}
 	for _, r := range b.memcached {
 		roots = append(roots, r.root())
 	}
@@ -87,6 +93,13 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.expect(disk); err != nil {
+		return nil, err
+	}
+	if shower, ok := b.store.progress.(Shower); ok {
+		shower.Doing(b.store.work.String)
+		defer shower.Doing(nil)
+	}
 	if !exists(b.store.Path(disk)) {
 		if err := b.prepare(ctx); err != nil {
 			return nil, err
@@ -121,7 +134,19 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 // programs returns the programs that a lab consists of, the quickest to build
 // first.
 func (b *Builder) programs() []Program {
-	return []Program{pause, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
+	return []Program{pause, nodeShell, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
+}
+
+func (b *Builder) programPaths(programs ...Program) ([]string, error) {
+	var paths []string
+	for _, p := range programs {
+		a, err := p.artifact(b.root)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, b.store.Path(a))
+	}
+	return paths, nil
 }
 
 // Paths returns where all artifacts are, or will be, that a lab is made from.
@@ -130,14 +155,11 @@ func (b *Builder) Paths() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	paths := []string{b.store.Path(disk)}
-	for _, p := range b.programs() {
-		a, err := p.artifact(b.root)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, b.store.Path(a))
+	paths, err := b.programPaths(b.programs()...)
+	if err != nil {
+		return nil, err
 	}
+	paths = append(paths, b.store.Path(disk))
 	for _, r := range b.roots() {
 		paths = append(paths, b.store.Path(r.artifact()))
 	}
@@ -149,6 +171,23 @@ func (b *Builder) Paths() ([]string, error) {
 		paths = append(paths, b.store.Path(a))
 	}
 	return paths, nil
+}
+
+// expect counts what is missing. A disk that is there does without what it was
+// made from.
+func (b *Builder) expect(disk Artifact) error {
+	var paths []string
+	var err error
+	if exists(b.store.Path(disk)) {
+		paths, err = b.programPaths(b.kubernetes, etcd, driver)
+	} else {
+		paths, err = b.Paths()
+	}
+	if err != nil {
+		return err
+	}
+	b.store.work.expect(len(slices.DeleteFunc(paths, exists)))
+	return nil
 }
 
 func (b *Builder) prepare(ctx context.Context) error {

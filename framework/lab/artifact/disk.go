@@ -33,7 +33,7 @@ const (
 // much faster here than on an emulated processor.
 func (b *Builder) diskArtifact() (Artifact, error) {
 	a := Artifact{Name: "disk", Make: b.makeDisk}
-	for _, p := range []Program{b.kubernetes, containerd, driver, provisioner, registrar, coredns, pause} {
+	for _, p := range []Program{b.kubernetes, containerd, nodeShell, driver, provisioner, registrar, coredns, pause} {
 		pa, err := p.artifact(b.root)
 		if err != nil {
 			return a, err
@@ -68,7 +68,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	base, err := b.store.Get(ctx, nodeRoot.artifact())
+	base, err := b.store.Get(ctx, b.kernel.root().artifact())
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 
 func (b *Builder) installPrograms(ctx context.Context, root string) error {
 	bin := filepath.Join(root, "usr/local/bin")
-	for _, p := range []Program{b.kubernetes, containerd} {
+	for _, p := range []Program{b.kubernetes, containerd, nodeShell} {
 		dir, err := b.program(ctx, p)
 		if err != nil {
 			return err
@@ -137,6 +137,7 @@ func installFiles(root string) error {
 		{"containerd.service", units + "/containerd.service", 0o644},
 		{"kubelet.service", units + "/kubelet.service", 0o644},
 		{"kube-proxy.service", units + "/kube-proxy.service", 0o644},
+		{"node-shell.service", units + "/node-shell.service", 0o644},
 		{"power-button.service", units + "/power-button.service", 0o644},
 	} {
 		content, err := nodeFiles.ReadFile("node/" + f.name)

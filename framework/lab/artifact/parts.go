@@ -47,6 +47,7 @@ var (
 		Toolchain: "go1.22.12",
 		Extra: map[string][]string{"github.com/intel/pmem-csi": {
 			"deploy/kubernetes-1.25/pmem-csi-lvm.yaml",
+			"deploy/kubernetes-1.25/pmem-csi-direct.yaml",
 			"deploy/common/pmem-storageclass-ext4.yaml",
 			"deploy/common/pmem-storageclass-ext4-fileio.yaml",
 			"deploy/common/pmem-storageclass-xfs.yaml",
@@ -68,30 +69,16 @@ var (
 		Version:  "v1.15.0",
 		Packages: map[string]string{"coredns": "."},
 	}
+	nodeShell = Program{
+		Module:   "node-shell",
+		Sources:  []string{"framework/lab/nodeshell"},
+		Packages: map[string]string{"node-shell": "."},
+	}
 	pause = Program{
 		Module:   "pause",
 		Packages: map[string]string{"pause": "."},
 	}
 )
-
-var nodeRoot = RootFS{
-	Name:  "root-node",
-	Suite: Suite,
-	Packages: []string{
-		"systemd", "systemd-sysv", "udev", "kmod", "iproute2", "nftables", "conntrack", "ethtool",
-		"e2fsprogs", "xfsprogs", "lvm2", "ndctl", "containernetworking-plugins", "ca-certificates",
-		"linux-image-cloud-amd64", "initramfs-tools", "zstd", "crun",
-	},
-	// The initial RAM disk only has to find the root disk.
-	Early: []string{
-		`mkdir -p "$1"/etc/initramfs-tools/conf.d`,
-		`printf 'MODULES=list\nBUSYBOX=n\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n' > "$1"/etc/initramfs-tools/conf.d/lab`,
-		`printf 'virtio_pci\nvirtio_blk\next4\n' > "$1"/etc/initramfs-tools/modules`,
-	},
-	Late: []string{
-		`rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id`,
-	},
-}
 
 // driverRoot has what the driver calls: mkfs, LVM and the tools that tell
 // about persistent memory. No udev runs in a container, so LVM makes its device

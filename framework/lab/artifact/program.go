@@ -16,8 +16,12 @@ import (
 // Program is a third-party program, or one of the lab's own, that a Go module
 // below hack/ pins.
 type Program struct {
-	// Module is the directory of the module below hack/.
+	// Module is the directory of the module below hack/, or of one of this
+	// project's own packages.
 	Module string
+	// Sources are the directories of further packages of this project that go
+	// into the program. It must need nothing else but the standard library.
+	Sources []string
 	// Packages maps the name of each executable to its package.
 	Packages map[string]string
 	// Version is what the program shall say of itself.
@@ -46,8 +50,10 @@ func (p Program) artifact(root string) (Artifact, error) {
 	a := Artifact{Name: p.Module, Make: func(ctx context.Context, out string, log io.Writer) error {
 		return p.build(ctx, dir, out, log)
 	}}
-	if err := a.Key.AddTree(dir); err != nil {
-		return a, fmt.Errorf("%s: %w", p.Module, err)
+	for _, tree := range append([]string{filepath.Join("hack", p.Module)}, p.Sources...) {
+		if err := a.Key.AddTree(filepath.Join(root, tree)); err != nil {
+			return a, fmt.Errorf("%s: %w", p.Module, err)
+		}
 	}
 	a.Key.Add("build", fmt.Sprint(p), runtime.Version(), runtime.GOARCH)
 	return a, nil
@@ -67,7 +73,7 @@ func (p Program) build(ctx context.Context, dir, out string, log io.Writer) erro
 		ldflags += " " + strings.ReplaceAll(f, "%s", p.Version)
 	}
 	for name, pkg := range p.Packages {
-		args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", filepath.Join(out, name)}
+		args := []string{"build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", filepath.Join(out, name)}
 		if p.Tags != "" {
 			args = append(args, "-tags", p.Tags)
 		}

@@ -31,6 +31,7 @@ var ErrCache = errors.New("the cache cannot be used")
 type Store struct {
 	dir      string
 	progress io.Writer
+	work     work
 
 	mu   sync.Mutex
 	held map[string]*os.File // locked directories of artifacts, by path
@@ -84,10 +85,10 @@ func (k *Key) Add(name string, values ...string) {
 }
 
 // AddTree adds the names and contents of all files below dir, also of those
-// that are links.
+// that are links, but not of Go's tests.
 func (k *Key) AddTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Type()&^fs.ModeSymlink != 0 {
+		if err != nil || d.Type()&^fs.ModeSymlink != 0 || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		content, err := os.ReadFile(path)
@@ -139,11 +140,17 @@ func (s *Store) Get(ctx context.Context, a Artifact) (string, error) {
 		return path, err
 	}
 	start := time.Now()
-	fmt.Fprintf(s.progress, "  %-24s making\n", a.Name)
-	if err := s.make(ctx, a, path); err != nil {
+	fmt.Fprintf(s.progress, "  %-28s making%s\n", a.Name, s.work.begin(a.Name, path+logSuffix))
+	err = s.make(ctx, a, path)
+	s.work.end(path + logSuffix)
+	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(s.progress, "  %-24s made in %.0fs\n", a.Name, time.Since(start).Seconds())
+	size, err := sizeOf(path)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(s.progress, "  %-28s made in %.0fs, %d MiB\n", a.Name, time.Since(start).Seconds(), size>>20)
 	_, err = s.hold(lock, path)
 	return path, err
 }

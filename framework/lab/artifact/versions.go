@@ -15,16 +15,19 @@ type Versions struct {
 	// Memcached are releases such as "1.6.38". All of them are images of the
 	// node; the first is the one to examine.
 	Memcached []string `json:"memcached"`
+	// Kernel is the node's, such as "6.12"; the rest of its root filesystem is
+	// of the same release of Debian.
+	Kernel string `json:"kernel"`
 }
 
 // DefaultVersions are those of a lab about which nothing is said.
 func DefaultVersions() Versions {
-	return Versions{Kubernetes: kubernetesReleases[0].Version, Memcached: []string{memcachedReleases[0].MemcachedVersion}}
+	return Versions{Kubernetes: kubernetesReleases[0].Version, Memcached: []string{memcachedReleases[0].MemcachedVersion}, Kernel: kernelReleases[0].Version}
 }
 
-// ParseVersions returns what the variables LAB_KUBERNETES and LAB_MEMCACHED
-// choose.
-func ParseVersions(kubernetes, memcached string) (Versions, error) {
+// ParseVersions returns what the variables LAB_KUBERNETES, LAB_MEMCACHED and
+// LAB_KERNEL choose.
+func ParseVersions(kubernetes, memcached, kernel string) (Versions, error) {
 	var v Versions
 	var errs []error
 	if kubernetes != "" {
@@ -39,6 +42,14 @@ func ParseVersions(kubernetes, memcached string) (Versions, error) {
 		var err error
 		if v.Memcached, err = parseMemcached(memcached); err != nil {
 			errs = append(errs, fmt.Errorf("LAB_MEMCACHED=%q: %w", memcached, err))
+		}
+	}
+	if kernel != "" {
+		i := slices.IndexFunc(kernelReleases, func(r kernelRelease) bool { return r.is(kernel) })
+		if i < 0 {
+			errs = append(errs, fmt.Errorf("LAB_KERNEL=%q: there is no such kernel; give one of %s", kernel, kernelChoice()))
+		} else {
+			v.Kernel = kernelReleases[i].Version
 		}
 	}
 	return v, errors.Join(errs...)
@@ -69,17 +80,21 @@ func (v Versions) Or(other Versions) Versions {
 	if v.Memcached == nil {
 		v.Memcached = other.Memcached
 	}
+	if v.Kernel == "" {
+		v.Kernel = other.Kernel
+	}
 	return v
 }
 
 // Has reports whether a lab with v has all that wanted chooses.
 func (v Versions) Has(wanted Versions) bool {
 	return (wanted.Kubernetes == "" || v.Kubernetes == wanted.Kubernetes) &&
+		(wanted.Kernel == "" || v.Kernel == wanted.Kernel) &&
 		!slices.ContainsFunc(wanted.Memcached, func(m string) bool { return !slices.Contains(v.Memcached, m) })
 }
 
 func (v Versions) String() string {
-	return "Kubernetes " + v.Kubernetes + " and memcached " + strings.Join(v.Memcached, ", ")
+	return "Kubernetes " + v.Kubernetes + ", memcached " + strings.Join(v.Memcached, ", ") + " and kernel " + v.Kernel
 }
 
 // kubernetesRelease is a release of Kubernetes that a module below hack/ pins.
@@ -91,6 +106,7 @@ type kubernetesRelease struct {
 var kubernetesReleases = []kubernetesRelease{
 	{"kubernetes", "v1.37.2"},
 	{"kubernetes-1.36", "v1.36.3"},
+	{"kubernetes-1.35", "v1.35.4"},
 }
 
 // minor returns the 37 of v1.37.2.

@@ -24,6 +24,20 @@ echo "$NODE_NAME" >/etc/hostname
 printf '127.0.0.1 localhost\n%s %s\n' "$NODE_IP" "$NODE_NAME" >/etc/hosts
 : >/etc/resolv.conf
 
+# Namespaces of an NVDIMM are kept in its labels. The kernel looks for them when
+# it enables the region, and takes one without for a single namespace.
+if [ "$DRIVER" = direct ]; then
+	modprobe -a nfit nd_pmem
+	ndctl disable-region all
+	ndctl init-labels all || echo "the NVDIMM has labels already"
+	ndctl enable-region all
+	# ND_DEVICE_NAMESPACE_PMEM of linux/ndctl.h.
+	if [ "$(cat /sys/bus/nd/devices/region0/nstype)" != 5 ]; then
+		echo "the NVDIMM has no labels, so the driver cannot make namespaces" >&2
+		exit 1
+	fi
+fi
+
 ip link set lo up
 ip addr add "$NODE_IP/$NODE_PREFIX" dev eth0
 ip link set eth0 up

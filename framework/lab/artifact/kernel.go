@@ -1,0 +1,51 @@
+package artifact
+
+import (
+	"fmt"
+	"strings"
+)
+
+// kernelRelease is the kernel that a suite of Debian has, in its flavour for
+// virtual machines. Stable suites keep the minor version of theirs.
+type kernelRelease struct {
+	Suite, Version string
+}
+
+// kernelReleases has the default first.
+var kernelReleases = []kernelRelease{
+	{Suite, "6.12"},
+	{"bookworm", "6.1"},
+}
+
+// is reports whether name is the release's or that of its suite.
+func (r kernelRelease) is(name string) bool { return name == r.Version || name == r.Suite }
+
+func kernelChoice() string {
+	var names []string
+	for _, r := range kernelReleases {
+		names = append(names, fmt.Sprintf("%s (%s)", r.Version, r.Suite))
+	}
+	return strings.Join(names, ", ") + ", each from Debian's suite of that name"
+}
+
+// root returns the root filesystem of a node with the kernel.
+func (r kernelRelease) root() RootFS {
+	return RootFS{
+		Name:  "root-node",
+		Suite: r.Suite,
+		Packages: []string{
+			"systemd", "systemd-sysv", "udev", "kmod", "iproute2", "nftables", "conntrack", "ethtool",
+			"e2fsprogs", "xfsprogs", "lvm2", "ndctl", "containernetworking-plugins", "ca-certificates",
+			"linux-image-cloud-amd64", "initramfs-tools", "zstd", "crun",
+		},
+		// The initial RAM disk only has to find the root disk.
+		Early: []string{
+			`mkdir -p "$1"/etc/initramfs-tools/conf.d`,
+			`printf 'MODULES=list\nBUSYBOX=n\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n' > "$1"/etc/initramfs-tools/conf.d/lab`,
+			`printf 'virtio_pci\nvirtio_blk\next4\n' > "$1"/etc/initramfs-tools/modules`,
+		},
+		Late: []string{
+			`rm -f "$1"/etc/machine-id && touch "$1"/etc/machine-id`,
+		},
+	}
+}

@@ -1,0 +1,161 @@
+package lab
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/pmem"
+)
+
+// Details are what a lab tells about itself beyond its Status. What could not
+// be found out has the reason in its place.
+type Details struct {
+	// Phases are those of the Up that made the lab, and how long they took.
+	Phases []PhaseTime
+	// Made names what was chosen or found when the lab was made: versions,
+	// accelerator.
+	Made []Fact
+	// Nodes are those of the Status, in the same order.
+	Nodes []NodeDetails
+}
+
+// Fact is a name and a value for people.
+type Fact struct{ Name, Value string }
+
+// NodeDetails tell what a node has and runs.
+type NodeDetails struct {
+	Name string
+	// Programs are the versions of what runs on the node.
+	Programs []Fact
+	// Storage is what the driver says of its persistent memory.
+	Storage string
+}
+
+// detailsLimit is how long all questions together may take: what does not
+// answer by then is told as such.
+const detailsLimit = 5 * time.Second
+
+// Details asks a lab that has come to be for its details.
+func (l *Lab) Details(ctx context.Context, s Status) Details {
+	ctx, cancel := context.WithTimeout(ctx, detailsLimit)
+	defer cancel()
+	d := Details{Nodes: make([]NodeDetails, len(s.Nodes))}
+	p, planErr := l.readPlan()
+	if m, err := readMade(l.dir); err != nil {
+		d.Made = append(d.Made, Fact{"versions", err.Error()})
+	} else if m != nil {
+		d.Made = append(d.Made, Fact{"kubernetes", m.Kubernetes}, Fact{"memcached", strings.Join(m.Memcached, ", ")})
+	}
+	if planErr == nil && p.Accel != "" {
+		d.Made = append(d.Made, Fact{"mode of the driver", string(cmp.Or(p.Driver, LVM))}, Fact{"accelerator", p.Accel})
+	}
+	var err error
+	if d.Phases, err = l.readPhases(); err != nil {
+		d.Made = append(d.Made, Fact{"phases", err.Error()})
+	}
+	var asking sync.WaitGroup
+	for i, n := range s.Nodes {
+		asking.Go(func() { d.Nodes[i] = l.nodeDetails(ctx, node(i+1), n) })
+	}
+	asking.Wait()
+	return d
+}
+
+func (l *Lab) nodeDetails(ctx context.Context, n node, state NodeStatus) NodeDetails {
+	d := NodeDetails{Name: state.Name}
+	if state.Power != Running && state.Power != Paused {
+		d.Storage = "not known: the node is " + string(state.Power)
+		return d
+	}
+	var q struct {
+		QEMU struct{ Major, Minor, Micro int } `json:"qemu"`
+	}
+	if err := l.ask(ctx, n, qmp.Command{Execute: "query-version"}, &q); err != nil {
+		d.Programs = append(d.Programs, Fact{"qemu", err.Error()})
+	} else {
+		d.Programs = append(d.Programs, Fact{"qemu", fmt.Sprintf("%d.%d.%d", q.QEMU.Major, q.QEMU.Minor, q.QEMU.Micro)})
+	}
+	if state.Power == Paused {
+		d.Storage = "not known: the node is paused"
+		return d
+	}
+	client, err := l.client()
+	if err != nil {
+		d.Storage = "not known: " + err.Error()
+		return d
+	}
+	object, err := client.CoreV1().Nodes().Get(ctx, state.Name, metav1.GetOptions{})
+	if err != nil {
+		d.Storage = "not known: the API server was asked: " + reason(ctx, err)
+		return d
+	}
+	info := object.Status.NodeInfo
+	d.Programs = append(d.Programs, Fact{"kernel", info.KernelVersion}, Fact{"system", info.OSImage},
+		Fact{"kubelet", info.KubeletVersion}, Fact{"containerd", strings.TrimPrefix(info.ContainerRuntimeVersion, "containerd://")})
+	driver, err := pmem.FindNodeDriver(ctx, &cluster.Cluster{Client: client}, state.Name)
+	if err != nil {
+		d.Storage = "not known: " + reason(ctx, err)
+		return d
+	}
+	if pod, err := client.CoreV1().Pods(driver.Namespace).Get(ctx, driver.Pod, metav1.GetOptions{}); err == nil {
+		d.Programs = append(d.Programs, Fact{"pmem-csi", driverVersion(pod)})
+	}
+	managed, available, err := driver.Amounts(ctx)
+	if err != nil {
+		d.Storage = "not known: " + reason(ctx, err)
+		return d
+	}
+	d.Storage = fmt.Sprintf("%d MiB, of which the driver manages %d: %d used, %d free",
+		state.PMEM, managed>>20, (managed-available)>>20, available>>20)
+	return d
+}
+
+// driverVersion is the tag of the driver's image.
+func driverVersion(pod *corev1.Pod) string {
+	for _, c := range pod.Spec.Containers {
+		if c.Name == pmem.NodeDriverContainer {
+			return c.Image[strings.LastIndex(c.Image, ":")+1:]
+		}
+	}
+	return "not known"
+}
+
+// reason says no more than that time was up, if that is so.
+func reason(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return fmt.Sprintf("no answer in %s", detailsLimit)
+	}
+	return strings.ReplaceAll(err.Error(), "\n", " ")
+}
+
+// String describes all of it, a line for each.
+func (d Details) String() string {
+	var b strings.Builder
+	for _, f := range d.Made {
+		fmt.Fprintf(&b, "made of    %-24s %s\n", f.Name, f.Value)
+	}
+	for _, n := range d.Nodes {
+		for _, f := range n.Programs {
+			fmt.Fprintf(&b, "%-10s %-24s %s\n", n.Name, f.Name, cmp.Or(f.Value, "not known"))
+		}
+		fmt.Fprintf(&b, "%-10s %-24s %s\n", n.Name, "persistent memory", n.Storage)
+	}
+	var all time.Duration
+	for _, p := range d.Phases {
+		fmt.Fprintf(&b, "phase      %-24s %5.1fs\n", p.Name, p.Took.Seconds())
+		all += p.Took
+	}
+	if all > 0 {
+		fmt.Fprintf(&b, "phase      %-24s %5.1fs\n", "all", all.Seconds())
+	}
+	return b.String()
+}

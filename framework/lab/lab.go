@@ -62,6 +62,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		}
 	}
 	start := time.Now()
+	defer l.leaveNetwork()
 	l.plan = l.opts.planned()
 	for _, p := range []phase{
 		{"memory", l.choosePMEM, "the files need room in " + sharedMemory + " or in the state directory"},
@@ -121,7 +122,7 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 		err = context.Cause(ctx)
 		return errors.Join(fmt.Errorf("lab phase %q was interrupted: %w", p.name, err), l.remove())
 	}
-	logs := filepath.Join(os.TempDir(), "pmem-lab-"+l.opts.Name+"-failed")
+	logs := filepath.Join(os.TempDir(), l.ownName()+"-failed")
 	if errors.Is(err, ErrHost) {
 		return errors.Join(fmt.Errorf("lab phase %q: %w", p.name, err), l.remove())
 	}
@@ -134,7 +135,7 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 	return errors.Join(err, l.remove())
 }
 
-// Down removes the lab: processes, namespace, keys, disks. What was built
+// Down removes the lab: processes and with them the network, keys, disks. What was built
 // stays in the cache. Down of a lab that is not there does nothing.
 func (l *Lab) Down(context.Context) error {
 	unlock, err := l.lock()
@@ -158,7 +159,6 @@ func (l *Lab) Down(context.Context) error {
 func (l *Lab) remove() error {
 	return errors.Join(
 		l.killAll(),
-		l.removeNetwork(),
 		os.RemoveAll(l.memory),
 		os.RemoveAll(l.dir),
 	)

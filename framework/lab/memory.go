@@ -43,6 +43,9 @@ func (l *Lab) choosePMEM(context.Context) error {
 
 // makePMEM makes the files, which take no room until they are written to.
 func (l *Lab) makePMEM() error {
+	if err := makeOwn(l.plan.Memory); err != nil {
+		return fmt.Errorf("persistent memory: %w", err)
+	}
 	for _, n := range l.plan.nodes() {
 		path := l.pmemFile(n)
 		if err := writeFile(path, nil); err != nil {

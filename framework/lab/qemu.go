@@ -48,6 +48,7 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 	cmd := exec.Command("qemu-system-x86_64",
 		"-name", l.namespace()+"-"+n.name(),
 		"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none",
+		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-smp", fmt.Sprint(nodeCPUs), "-m", fmt.Sprint(nodeDRAM+p.PMEM),
 		// Two nodes of memory, because each can have its own backing.
 		"-object", fmt.Sprintf("memory-backend-ram,id=dram,size=%dM", nodeDRAM),

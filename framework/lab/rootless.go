@@ -27,13 +27,17 @@ func (l *Lab) BecomeRoot() error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	mark := fmt.Sprintf("%s=%d", userVariable, os.Getuid())
+	env := []string{
+		fmt.Sprintf("%s=%d", userVariable, os.Getuid()),
+		// Where root looks for programs, and many users do not.
+		fmt.Sprintf("PATH=%s:/usr/local/sbin:/usr/sbin:/sbin", os.Getenv("PATH")),
+	}
 	for _, p := range l.processes() {
-		if err := userns.Join(p.pid, mark); !errors.Is(err, userns.ErrEnded) {
+		if err := userns.Join(p.pid, env...); !errors.Is(err, userns.ErrEnded) {
 			return fmt.Errorf("%w: %w", ErrHost, err)
 		}
 	}
-	return fmt.Errorf("%w without root: %w; or run as root, or give the KUBECONFIG of a cluster that has PMEM-CSI", ErrHost, userns.Enter(mark))
+	return fmt.Errorf("%w without root: %w; or run as root, or give the KUBECONFIG of a cluster that has PMEM-CSI", ErrHost, userns.Enter(env...))
 }
 
 // ownerID is the id of the user whose lab this is, 0 for that of root.

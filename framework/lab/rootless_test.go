@@ -31,7 +31,7 @@ const (
 func TestRootless(t *testing.T) {
 	u := makeUser(t, "pmem-lab-test:300000000:65536\n")
 	started := u.step(t, "start")
-	for want, text := range map[string]string{"euid": "0", "bounding": "0000000000000000", "effective": "0000000000000000", "newprivs": "1", "bridge": bridge} {
+	for want, text := range map[string]string{"euid": "0", "bounding": "0000000000000000", "effective": "0000000000000000", "newprivs": "1", "bridge": bridge, "mke2fs": "true"} {
 		if started[want] != text {
 			t.Errorf("%s is %q, want %q", want, started[want], text)
 		}
@@ -131,7 +131,8 @@ func makeUser(t *testing.T, ids string) testUser {
 
 func (u testUser) command(step string) *exec.Cmd {
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", asUser, "sh", u.dir, u.executable)
-	cmd.Env = append(os.Environ(), stepVariable+"="+step)
+	// An earlier command's environment, and the path of a user on Debian.
+	cmd.Env = append(os.Environ(), stepVariable+"="+step, userVariable+"=1", "PATH=/usr/local/bin:/usr/bin:/bin")
 	cmd.Dir = "/"
 	return cmd
 }
@@ -202,7 +203,8 @@ func (l *Lab) say() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("euid=%d\nuser=%s\n", os.Geteuid(), space)
+	_, err = exec.LookPath("mke2fs")
+	fmt.Printf("euid=%d\nuser=%s\nmke2fs=%v\n", os.Geteuid(), space, err == nil)
 	p, ok := l.find("sleeper")
 	if !ok {
 		return nil

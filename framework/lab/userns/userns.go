@@ -46,8 +46,8 @@ func Arrive() error {
 	return errors.Join(os.Unsetenv(descriptorVariable), unix.Close(fd))
 }
 
-// Join runs this program again, with the same arguments and env added to its
-// environment, as root of the user namespace of a process of the same user.
+// Join runs this program again, with the same arguments and with env taking
+// the place of what its environment has by the same names, as root of the user namespace of a process of the same user.
 // It returns only if that fails.
 func Join(pid int, env ...string) error {
 	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
@@ -99,8 +99,8 @@ func again(ns *os.File, env []string) error {
 	if _, err := unix.FcntlInt(ns.Fd(), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("keep the user namespace open: %w", err)
 	}
-	env = append(append(os.Environ(), env...), fmt.Sprintf("%s=%d", descriptorVariable, fd))
-	if err := syscall.Exec(path, nsenter(fd, append([]string{self}, os.Args[1:]...)...), env); err != nil {
+	cmd := exec.Cmd{Env: append(append(os.Environ(), env...), fmt.Sprintf("%s=%d", descriptorVariable, fd))}
+	if err := syscall.Exec(path, nsenter(fd, append([]string{self}, os.Args[1:]...)...), cmd.Environ()); err != nil {
 		return fmt.Errorf("run %s: %w", path, err)
 	}
 	return nil

@@ -97,16 +97,14 @@ func checkTun(path string) error {
 
 // checkReach finds out whether programs without rights can be started from dir.
 func checkReach(dir string) error {
-	err := onThread(func() error {
+	return onThread(func() error {
 		return withoutRights(func() error {
-			_, err := os.ReadDir(dir)
-			return err
+			if _, err := os.ReadDir(dir); err != nil {
+				return fmt.Errorf("%w: the lab's programs have no rights over files of others and cannot reach the cache: %w; name a directory of your own with CACHE_DIR", ErrHost, err)
+			}
+			return nil
 		})
 	})
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: the lab's programs have no rights over files of others and cannot reach the cache: %w; name a directory of your own with CACHE_DIR", ErrHost, err)
-	}
-	return err
 }
 
 // makeOwn makes a directory that nobody else has made before.

@@ -3,7 +3,9 @@ package lab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -44,6 +46,9 @@ const bootMark = "Unable to mount root fs"
 
 func (l *Lab) probeKVM(ctx context.Context) error {
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("no KVM: %w; who is in its group may use it", err)
+	}
 	if err != nil {
 		return fmt.Errorf("no KVM: %w", err)
 	}

@@ -100,6 +100,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	if err := l.recover(s); err != nil {
 		return err
 	}
+	defer l.leaveNetwork()
 	l.plan = l.opts.planned()
 	if l.opts.Snapshot {
 		return l.bringUp(ctx, slices.Concat(l.preparing(), l.restoring()))
@@ -167,7 +168,7 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 		err = context.Cause(ctx)
 		return errors.Join(fmt.Errorf("lab phase %q was interrupted: %w", p.name, err), l.remove())
 	}
-	logs := filepath.Join(os.TempDir(), "pmem-lab-"+l.opts.Name+"-failed")
+	logs := filepath.Join(os.TempDir(), l.ownName()+"-failed")
 	if errors.Is(err, ErrHost) {
 		return errors.Join(fmt.Errorf("lab phase %q: %w", p.name, err), l.remove())
 	}
@@ -180,7 +181,7 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 	return errors.Join(err, l.remove())
 }
 
-// Down removes the lab: processes, namespace, keys, disks. What was built
+// Down removes the lab: processes and with them the network, keys, disks. What was built
 // stays in the cache. Down of a lab that is not there does nothing.
 func (l *Lab) Down(context.Context) error {
 	unlock, err := l.lock()
@@ -204,7 +205,6 @@ func (l *Lab) Down(context.Context) error {
 func (l *Lab) remove() error {
 	return errors.Join(
 		l.killAll(),
-		l.removeNetwork(),
 		os.RemoveAll(l.memory),
 		os.RemoveAll(l.dir),
 	)

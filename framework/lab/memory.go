@@ -49,6 +49,9 @@ func (l *Lab) chooseMemory(context.Context) error {
 
 // makeMemory makes the files, which take no room until they are written to.
 func (l *Lab) makeMemory() error {
+	if err := makeOwn(l.plan.Memory); err != nil {
+		return fmt.Errorf("memory of the nodes: %w", err)
+	}
 	for _, n := range l.plan.nodes() {
 		if err := makeSparse(l.pmemFile(n), l.plan.memoryFile()); err != nil {
 			return fmt.Errorf("persistent memory of %s: %w", n.name(), err)

@@ -132,6 +132,7 @@ type Lab struct {
 	parts    *artifact.Parts
 	plan     plan
 	main     mainMemory
+	network  *os.File // its namespace while this command brings it up
 }
 
 // New returns the lab that opts name. It changes nothing.
@@ -169,17 +170,8 @@ func New(opts Options) (*Lab, error) {
 		waits:    &waits{},
 	}
 	l.wait = l.waits.watch(opts.Waiter)
-	l.memory = filepath.Join(sharedMemory, l.namespace())
-	return l, nil
-}
-
-// stateDir does not depend on the options, so that a lab is found again
-// whatever cache it was started from.
-func stateDir() string {
-	if os.Getuid() == 0 {
-		return "/run/pmem-memcached-e2e"
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("pmem-memcached-e2e-%d", os.Getuid()))
+	l.memory = filepath.Join(sharedMemory, l.ownName())
+	return l, checkOwner(stateDir())
 }
 
 // checkout returns the directory of the go.mod file above the working

@@ -74,6 +74,7 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 	cmd := exec.Command("qemu-system-x86_64",
 		"-name", l.namespace()+"-"+n.name(),
 		"-machine", p.machine(), "-nodefaults", "-no-user-config", "-display", "none",
+		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-smp", fmt.Sprint(nodeCPUs), "-m", p.memory(),
 		// Two nodes of memory, because each can have its own backing.
 		"-object", l.main.object(n),

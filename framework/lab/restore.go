@@ -53,7 +53,7 @@ func (l *Lab) makeSnapshot(ctx context.Context) (err error) {
 // the control plane, which it starts side by side. The nodes do not run yet.
 func (l *Lab) restore(ctx context.Context) error {
 	l.plan.boot(l.parts)
-	if err := l.writePlan(); err != nil {
+	if err := errors.Join(l.writePlan(), makeOwn(l.plan.Memory)); err != nil {
 		return err
 	}
 	for _, name := range []string{etcdDir, keysDir} {
@@ -70,7 +70,7 @@ func (l *Lab) restore(ctx context.Context) error {
 // load starts the machine of a node with all that the snapshot has of it.
 func (l *Lab) load(ctx context.Context, n node) error {
 	dir := l.plan.Snapshot
-	if err := errors.Join(os.MkdirAll(l.nodePath(n), 0o700), os.MkdirAll(l.plan.Memory, 0o700)); err != nil {
+	if err := os.MkdirAll(l.nodePath(n), 0o700); err != nil {
 		return err
 	}
 	for from, to := range map[string]string{

@@ -84,9 +84,9 @@ func (l *Lab) takeSnapshot(ctx context.Context, dir string, _ io.Writer) (err er
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.stop()) }()
 	lab := *l
 	lab.main = mainMemory{dir: l.plan.Memory}
+	defer func() { err = errors.Join(err, lab.stop()) }()
 	phases := append(lab.booting(),
 		phase{"freeze", lab.freeze, "see logs/kube-apiserver.log and logs/node1.log"},
 		phase{"save", func(ctx context.Context) error { return lab.save(ctx, dir) }, "the cache directory needs room for the main memory of all nodes"},
@@ -101,9 +101,9 @@ func (l *Lab) takeSnapshot(ctx context.Context, dir string, _ io.Writer) (err er
 
 // stop ends the lab's processes and removes what they worked on.
 func (l *Lab) stop() error {
+	defer l.leaveNetwork()
 	return errors.Join(
 		l.killAll(),
-		l.removeNetwork(),
 		os.RemoveAll(l.path(etcdDir)),
 		os.RemoveAll(l.path(keysDir)),
 		os.RemoveAll(l.path(nodesDir)),

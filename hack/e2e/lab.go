@@ -42,6 +42,9 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 	if p.lab, err = lab.New(opts); err != nil {
 		return nil, err
 	}
+	if err := p.lab.BecomeRoot(); err != nil {
+		return nil, err
+	}
 	if err := p.lab.Check(); err != nil {
 		return nil, err
 	}

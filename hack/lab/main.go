@@ -72,6 +72,11 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitUsage
 	}
+	if args[0] != "versions" {
+		if err := l.BecomeRoot(); err != nil {
+			return report(ctx, err)
+		}
+	}
 	switch command := args[0]; {
 	case command == "kubectl":
 		return kubectl(ctx, l, args[1:])

@@ -72,7 +72,9 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	if err := run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", "-C", root, "--numeric-owner", "--xattrs", "-xpf", filepath.Join(base, rootTar)); err != nil {
+	// Who has root only in a user namespace cannot make devices. The kernel
+	// makes the node's.
+	if err := run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", "-C", root, "--numeric-owner", "--xattrs", "--exclude=./dev/*", "-xpf", filepath.Join(base, rootTar)); err != nil {
 		return err
 	}
 	if err := b.installPrograms(ctx, root); err != nil {

@@ -158,7 +158,8 @@ func (s *Store) Get(ctx context.Context, a Artifact) (string, error) {
 func (s *Store) make(ctx context.Context, a Artifact, path string) (err error) {
 	aside := asidePath(path)
 	logPath := path + logSuffix
-	if err := os.MkdirAll(aside, 0o755); err != nil {
+	// Root filesystems have programs that run as their owner for everybody.
+	if err := os.MkdirAll(aside, 0o700); err != nil {
 		return fmt.Errorf("make %s: %w", a.Name, err)
 	}
 	log, err := os.Create(logPath)

@@ -35,7 +35,31 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "-cuts=%d: give 1 to 1000\n", *cuts)
 		os.Exit(2)
 	}
+	if err := becomeRoot(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+func options() (lab.Options, error) {
+	opts, err := lab.Environment(os.Getenv)
+	if opts.Name == "" {
+		opts.Name = "test"
+	}
+	return opts, err
+}
+
+func becomeRoot() error {
+	opts, err := options()
+	if err != nil {
+		return err
+	}
+	l, err := lab.New(opts)
+	if err != nil {
+		return err
+	}
+	return l.BecomeRoot()
 }
 
 // suite is a lab that is up, and what the tests need of it.
@@ -48,6 +72,7 @@ type suite struct {
 
 func TestLab(t *testing.T) {
 	s := up(t)
+	t.Run("rights", s.testRights)
 	t.Run("network", s.testNetwork)
 	t.Run("cuts", s.testCuts)
 	t.Run("power", s.testPower)
@@ -58,12 +83,9 @@ func up(t *testing.T) *suite { return upWith(t, func(*lab.Options) {}) }
 
 func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	t.Helper()
-	opts, err := lab.Environment(os.Getenv)
+	opts, err := options()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if opts.Name == "" {
-		opts.Name = "test"
 	}
 	if opts.Nodes == 0 {
 		opts.Nodes = 2

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -76,15 +77,23 @@ func (l *Lab) makeNetwork(ctx context.Context) error {
 	})
 }
 
-// namespacePath returns where the network namespace can be opened.
-func (l *Lab) namespacePath() (string, error) {
+// openNetwork opens the network namespace, which any process of the lab has.
+func (l *Lab) openNetwork() (*os.File, error) {
 	if l.network != nil {
-		return fmt.Sprintf("/proc/self/fd/%d", l.network.Fd()), nil
+		return os.Open(fmt.Sprintf("/proc/self/fd/%d", l.network.Fd()))
 	}
+	var ended error
 	for _, p := range l.processes() {
-		return fmt.Sprintf("/proc/%d/ns/net", p.pid), nil
+		file, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", p.pid))
+		if err == nil {
+			return file, nil
+		}
+		ended = errors.Join(ended, err)
 	}
-	return "", fmt.Errorf("lab %s has no processes, and so no network: make lab-up starts it afresh", l.opts.Name)
+	if ended != nil {
+		return nil, fmt.Errorf("network namespace of lab %s: %w", l.opts.Name, ended)
+	}
+	return nil, fmt.Errorf("lab %s has no processes, and so no network: make lab-up starts it afresh", l.opts.Name)
 }
 
 // leaveNetwork lets go of the network namespace.

@@ -134,13 +134,9 @@ func (l *Lab) awaitMark(name string, pid int) error {
 // inNamespace calls f on a thread that is in the lab's network namespace. A
 // process that f starts inherits it; f must start no goroutine.
 func (l *Lab) inNamespace(f func() error) error {
-	path, err := l.namespacePath()
+	target, err := l.openNetwork()
 	if err != nil {
 		return err
-	}
-	target, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("network namespace of the lab: %w", err)
 	}
 	defer target.Close()
 	return onThread(func() error {

@@ -31,9 +31,9 @@ const (
 func TestRootless(t *testing.T) {
 	u := makeUser(t, "pmem-lab-test:300000000:65536\n")
 	started := u.step(t, "start")
-	for want, text := range map[string]string{"euid": "0", "bounding": "0000000000000000", "effective": "0000000000000000", "newprivs": "1", "bridge": bridge, "mke2fs": "true"} {
-		if started[want] != text {
-			t.Errorf("%s is %q, want %q", want, started[want], text)
+	for what, want := range map[string]string{"euid": "0", "bounding": "0000000000000000", "effective": "0000000000000000", "newprivs": "1", "bridge": bridge, "mke2fs": "true"} {
+		if started[what] != want {
+			t.Errorf("%s is %q, want %q", what, started[what], want)
 		}
 	}
 	info, err := os.Stat(filepath.Join(u.state, "test", "file"))

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 	"pmem-memcached-e2e/framework/spec"
@@ -41,6 +43,7 @@ const (
 	resultNotRun    = "not run"
 	resultNoReport  = "no report"
 	resultNotBegun  = "could not be run"
+	resultOther     = "another combination"
 	exitNotRun      = -1
 	reportFile      = "report.yaml"
 	tableFile       = "matrix"
@@ -133,6 +136,26 @@ func (r *Row) read(path string) {
 			r.Found[f.Name] = f.Value
 		}
 	}
+	if other := r.other(); other != "" {
+		r.Result, r.Exit, r.Trouble = resultOther, report.ExitUndetermined, other
+	}
+}
+
+// other tells what the run has found that was not asked for.
+func (r *Row) other() string {
+	asked, err := artifact.ParseVersions(r.Kubernetes, r.Memcached, r.Kernel)
+	if err != nil {
+		return err.Error()
+	}
+	for _, v := range []struct{ name, asked string }{
+		{"kubernetes", asked.Kubernetes}, {"version", asked.Memcached[0]}, {"kernel", asked.Kernel},
+	} {
+		// Of the kernel, no more than the minor version is asked for.
+		if found := r.Found[v.name]; found != "" && found != v.asked && !strings.HasPrefix(found, v.asked+".") {
+			return fmt.Sprintf("the run was to have %s and found %s", v.asked, found)
+		}
+	}
+	return ""
 }
 
 // severity has the exit codes of the suite, the worst last. Those that are not

@@ -13,7 +13,7 @@ SHELL := /bin/sh
 SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
 	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
 LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER LAB_SNAPSHOT CACHE_DIR
-VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) ARGS PACKAGES A B REPORT CUTS ROUNDS
+VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX ARGS PACKAGES A B REPORT CUTS ROUNDS
 # ARGS is for power, shell, kubectl and lab-prune, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
@@ -25,12 +25,13 @@ ifneq ($(unknown),)
 $(error unknown variable $(unknown): want one of $(VARIABLES))
 endif
 
-export $(SUITE_VARIABLES) $(LAB_VARIABLES)
+export $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX
 
 .PHONY: help
 help:
 	@echo 'make e2e          run the suite on the lab, or on the cluster of KUBECONFIG'
 	@echo 'make bench        measure instead: the benchmarks on the same cluster'
+	@echo 'make matrix       run the suite over combinations of versions, MATRIX=single or MATRIX=kernel=6.1'
 	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
 	@echo 'make lab-up       bring the lab up and leave it up'
 	@echo 'make lab-down     remove the lab'
@@ -65,6 +66,13 @@ e2e: e2e-packages
 bench: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@BENCH=1 exec .bin/e2e
+
+# A lab for each combination, one after the other.
+.PHONY: matrix
+matrix: packages
+	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
+	@go build -buildvcs=auto -o .bin/matrix ./hack/matrix
+	@exec .bin/matrix
 
 .PHONY: lab-up lab-down lab-status lab-power lab-shell lab-kubectl lab-cache lab-versions lab-prune
 lab-up: packages

@@ -29,8 +29,21 @@ func (l *Lab) awaitNodes(ctx context.Context) error {
 	})
 }
 
-// panicMark is what a kernel says that starts again.
-const panicMark = "] Kernel panic - "
+// panicMark is what a kernel says that starts again, and panicLimit how often
+// it may until it is clear that it will not come up.
+const (
+	panicMark  = "] Kernel panic - "
+	panicLimit = 3
+)
+
+// panics counts those of the node's kernel since the lab came up.
+func (l *Lab) panics(n node) int {
+	said, err := os.ReadFile(l.path("logs", n.name(), "console.log"))
+	if err != nil {
+		return 0
+	}
+	return bytes.Count(said, []byte(panicMark))
+}
 
 func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node) error {
 	defer l.tellPanics(n)
@@ -38,9 +51,13 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 	if err != nil {
 		return err
 	}
+	panics := l.panics(n)
 	return l.wait.Until(ctx, wait.LabNode, "node "+n.name()+" to be Ready", func(ctx context.Context) (bool, string, error) {
 		if err := l.alive(n); err != nil {
 			return false, "", err
+		}
+		if times := l.panics(n) - panics; times >= panicLimit {
+			return false, "", wait.Stop(fmt.Errorf("its kernel panicked %d times in a row", times))
 		}
 		object, err := client.CoreV1().Nodes().Get(ctx, n.name(), metav1.GetOptions{})
 		if err != nil {
@@ -56,11 +73,7 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 
 // tellPanics tells how often the node's kernel had to start again.
 func (l *Lab) tellPanics(n node) {
-	said, err := os.ReadFile(l.path("logs", n.name(), "console.log"))
-	if err != nil {
-		return
-	}
-	if times := bytes.Count(said, []byte(panicMark)); times > 0 {
+	if times := l.panics(n); times > 0 {
 		fmt.Fprintf(l.progress, "lab %s: its kernel has panicked and started again, %d times by now; see logs/%s/console.log\n", n.name(), times, n.name())
 	}
 }

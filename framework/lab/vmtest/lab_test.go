@@ -76,6 +76,7 @@ func TestLab(t *testing.T) {
 	t.Run("network", s.testNetwork)
 	t.Run("cuts", s.testCuts)
 	t.Run("power", s.testPower)
+	t.Run("shell", s.testShell)
 }
 
 // up brings a lab of its own up, and has it removed at the end.

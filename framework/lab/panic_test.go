@@ -1,0 +1,41 @@
+package lab
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/kubernetes/fake"
+
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// A kernel that cannot come up ends the wait for its node; one that panicked
+// in an earlier life does not.
+func TestPanicsInARow(t *testing.T) {
+	l, _ := poweredLab(t)
+	console := l.path("logs", "node1", "console.log")
+	panicked := []byte("[    1.0" + panicMark + "not syncing: VFS: Unable to mount root fs\n")
+	for range panicLimit {
+		if err := appendFile(console, panicked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var timeout *wait.TimeoutError
+	if err := l.awaitNode(t.Context(), fake.NewClientset(), 1); !errors.As(err, &timeout) {
+		t.Errorf("after old panics: %v", err)
+	}
+	begun := false
+	l.wait.Begin = func(wait.Record) {
+		for range panicLimit {
+			if err := appendFile(console, panicked); err != nil {
+				t.Error(err)
+			}
+		}
+		begun = true
+	}
+	var stopped *wait.StoppedError
+	if err := l.awaitNode(t.Context(), fake.NewClientset(), 1); !errors.As(err, &stopped) || !strings.Contains(err.Error(), "panicked 3 times in a row") || !begun {
+		t.Errorf("after new panics: %v", err)
+	}
+}

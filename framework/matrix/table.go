@@ -1,0 +1,150 @@
+package matrix
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// columns are those of the table, which is the same in both forms.
+var columns = []struct {
+	name string
+	of   func(Row) string
+}{
+	{"Kubernetes", func(r Row) string { return cmp.Or(r.Found["kubernetes"], r.Kubernetes) }},
+	{"memcached", func(r Row) string { return cmp.Or(r.Found["version"], r.Memcached) }},
+	{"kernel", func(r Row) string { return cmp.Or(r.Found["kernel"], r.Kernel) }},
+	{"filesystem", func(r Row) string { return r.Filesystem }},
+	{"driver", func(r Row) string { return r.Driver }},
+	{"verdict", func(r Row) string { return r.Result }},
+	{"passed", func(r Row) string { return r.count(spec.Passed) }},
+	{"failed", func(r Row) string { return r.count(spec.Failed) }},
+	{"not applicable", func(r Row) string { return r.count(spec.NotApplicable) }},
+	{"others", func(r Row) string { return r.others() }},
+	{"exit", func(r Row) string {
+		if r.Exit == exitNotRun {
+			return ""
+		}
+		return fmt.Sprint(r.Exit)
+	}},
+	{"time", func(r Row) string {
+		if r.Took == 0 {
+			return ""
+		}
+		return r.Took.Round(time.Second).String()
+	}},
+	{"report", func(r Row) string {
+		if r.Exit == exitNotRun {
+			return ""
+		}
+		return r.Report
+	}},
+}
+
+func (r Row) count(o spec.Outcome) string {
+	if r.Counts == nil {
+		return ""
+	}
+	return fmt.Sprint(r.Counts[o])
+}
+
+// others are all specs that no other column counts.
+func (r Row) others() string {
+	if r.Counts == nil {
+		return ""
+	}
+	n := 0
+	for o, count := range r.Counts {
+		if o != spec.Passed && o != spec.Failed && o != spec.NotApplicable {
+			n += count
+		}
+	}
+	return fmt.Sprint(n)
+}
+
+// Text writes the table for a terminal.
+func Text(w io.Writer, rows []Row) error {
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for i, c := range columns {
+		if i > 0 {
+			fmt.Fprint(table, "\t")
+		}
+		fmt.Fprint(table, strings.ToUpper(c.name))
+	}
+	fmt.Fprintln(table)
+	for _, r := range rows {
+		for i, c := range columns {
+			if i > 0 {
+				fmt.Fprint(table, "\t")
+			}
+			fmt.Fprint(table, cmp.Or(c.of(r), "-"))
+		}
+		fmt.Fprintln(table)
+	}
+	err := table.Flush()
+	for _, r := range rows {
+		if r.Trouble != "" {
+			_, noteErr := fmt.Fprintf(w, "%s: %s\n", r.Report, strings.Join(strings.Fields(r.Trouble), " "))
+			err = errors.Join(err, noteErr)
+		}
+	}
+	return err
+}
+
+// Markdown writes the table with links to the reports.
+func Markdown(w io.Writer, rows []Row) error {
+	var b strings.Builder
+	for _, c := range columns {
+		b.WriteString("| " + c.name + " ")
+	}
+	b.WriteString("|\n" + strings.Repeat("|---", len(columns)) + "|\n")
+	for _, r := range rows {
+		for _, c := range columns {
+			cell := cell(c.of(r))
+			if c.name == "report" && cell != "" {
+				cell = fmt.Sprintf("[%s](%s/index.html)", cell, cell)
+			}
+			b.WriteString("| " + cell + " ")
+		}
+		b.WriteString("|\n")
+	}
+	for _, r := range rows {
+		if r.Trouble != "" {
+			fmt.Fprintf(&b, "\n%s: %s\n", r.Report, cell(r.Trouble))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// cell is text that does not end a cell of a table.
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ").Replace(text)
+}
+
+// writeTable writes both forms to dir, each all or nothing.
+func writeTable(dir string, rows []Row) error {
+	for name, write := range map[string]func(io.Writer, []Row) error{tableFile + ".txt": Text, tableFile + ".md": Markdown} {
+		var b strings.Builder
+		if err := write(&b, rows); err != nil {
+			return err
+		}
+		path := filepath.Join(dir, name)
+		err := os.WriteFile(path+".new", []byte(b.String()), 0o644)
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err != nil {
+			return fmt.Errorf("write the table: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+// Command matrix runs the suite over the combinations that MATRIX selects.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"pmem-memcached-e2e/framework/matrix"
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/run"
+)
+
+//go:embed sets.yaml
+var setsFile []byte
+
+// taken are variables whose values the matrix decides, or which make no sense
+// with several labs.
+var taken = []string{"LAB_KUBERNETES", "LAB_MEMCACHED", "LAB_KERNEL", "LAB_DRIVER", "EPHEMERAL", "PERSISTENT", "KUBECONFIG", "PROVIDER", "KEEP_LAB"}
+
+func main() {
+	os.Exit(do())
+}
+
+func do() int {
+	combinations, err := choose()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "matrix:", err)
+		return run.ExitUsage
+	}
+	dir := os.Getenv("REPORT_DIR")
+	if dir == "" {
+		dir = "report"
+	}
+	if dir, err = filepath.Abs(filepath.Join(dir, "matrix")); err != nil {
+		fmt.Fprintln(os.Stderr, "matrix:", err)
+		return run.ExitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	rows, exit, err := matrix.Run(ctx, combinations, dir, suite, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "matrix:", err)
+		return report.ExitUndetermined
+	}
+	if err := matrix.Text(os.Stdout, rows); err != nil {
+		fmt.Fprintln(os.Stderr, "matrix:", err)
+		return report.ExitUndetermined
+	}
+	fmt.Printf("matrix   %s\n", filepath.Join(dir, "matrix.md"))
+	if ctx.Err() != nil {
+		return report.ExitInterrupted
+	}
+	return exit
+}
+
+func choose() ([]matrix.Combination, error) {
+	var errs []error
+	for _, name := range taken {
+		if value := os.Getenv(name); value != "" {
+			errs = append(errs, fmt.Errorf("%s=%q: the matrix decides it; leave it unset, and select by MATRIX", name, value))
+		}
+	}
+	sets, err := matrix.ParseSets(setsFile)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, err
+	}
+	return sets.Select(os.Getenv("MATRIX"))
+}
+
+// suite runs the main job with a lab of its own.
+func suite(ctx context.Context, c matrix.Combination, dir string) (int, error) {
+	cmd := exec.CommandContext(ctx, ".bin/e2e")
+	cmd.Env = append(os.Environ(), "REPORT_DIR="+dir)
+	for name, value := range c.Environment() {
+		if name != "LAB_PMEM" || os.Getenv(name) == "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	// A group of its own, so that an interrupt from the terminal reaches it
+	// once only. It has a report to write and a lab to remove before it ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		return 0, fmt.Errorf("run the suite: %w", err)
+	}
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 0, fmt.Errorf("the suite was ended by %s", status.Signal())
+	}
+	return cmd.ProcessState.ExitCode(), nil
+}

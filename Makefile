@@ -12,8 +12,8 @@ SHELL := /bin/sh
 # What may be set, on the command line or in the environment.
 SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
 	MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE VERBOSE
-LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER CACHE_DIR
-VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX ARGS PACKAGES A B REPORT CUTS
+LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER LAB_SNAPSHOT CACHE_DIR
+VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX ARGS PACKAGES A B REPORT CUTS ROUNDS
 # ARGS is for power, shell, kubectl and lab-prune, and only on the command line: a shell may well export
 # one of its own.
 ARGS ?=
@@ -40,6 +40,7 @@ help:
 	@echo 'make lab-shell    ARGS="node1", or a command after that: a root shell on a node'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
 	@echo 'make lab-test     CUTS=3: test a lab of two nodes, cutting the power of one that often'
+	@echo 'make lab-bench    ROUNDS=3: time how long a lab of one node and of two takes, with and without a snapshot'
 	@echo 'make lab-versions compare what is pinned with what there is'
 	@echo 'make lab-cache    list what was built for labs, and who needs it'
 	@echo 'make lab-prune    remove what nothing needs, ARGS="-keep 20Gi", "-unused 168h", "-dry-run"'
@@ -88,6 +89,12 @@ lab-power lab-shell lab-kubectl: lab-%:
 CUTS ?= 3
 lab-test: packages
 	go test -tags vm -count=1 -timeout 0 -v ./framework/lab/vmtest -cuts '$(CUTS)'
+
+# Each line is one round, for benchstat.
+.PHONY: lab-bench
+ROUNDS ?= 3
+lab-bench: packages
+	go test -tags vm -run '^$$' -bench Up -benchtime 1x -count '$(ROUNDS)' -timeout 0 ./framework/lab/vmtest
 
 lab-prune:
 	@go build -buildvcs=auto -o .bin/lab ./hack/lab

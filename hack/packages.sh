@@ -5,9 +5,14 @@
 # and exits 3.
 set -eu
 
-test_packages="e2fsprogs git memcached shellcheck xfsprogs"
+test_packages="e2fsprogs git iproute2 memcached shellcheck uidmap util-linux xfsprogs"
 lab_packages="ca-certificates debian-archive-keyring e2fsprogs gcc gpg iproute2 libc6-dev libdaxctl-dev libndctl-dev mmdebstrap pkg-config qemu-system-x86 qemu-utils"
 bench_packages="libmemcached-tools memcached util-linux"
+
+# Who is not root gets to be that in a user namespace.
+if [ "$(id -u)" -ne 0 ]; then
+	lab_packages="$lab_packages uidmap util-linux"
+fi
 
 case ${1-} in
 test) wanted=$test_packages ;;

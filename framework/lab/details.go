@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/lab/qmp"
 	"pmem-memcached-e2e/framework/pmem"
 )
 
@@ -78,7 +79,7 @@ func (l *Lab) nodeDetails(ctx context.Context, n node, state NodeStatus) NodeDet
 	var q struct {
 		QEMU struct{ Major, Minor, Micro int } `json:"qemu"`
 	}
-	if err := l.ask(ctx, n, "query-version", &q); err != nil {
+	if err := l.ask(ctx, n, qmp.Command{Execute: "query-version"}, &q); err != nil {
 		d.Programs = append(d.Programs, Fact{"qemu", err.Error()})
 	} else {
 		d.Programs = append(d.Programs, Fact{"qemu", fmt.Sprintf("%d.%d.%d", q.QEMU.Major, q.QEMU.Minor, q.QEMU.Micro)})

@@ -73,11 +73,11 @@ func (p plan) memmap() string {
 
 // label is what makes a node one of the driver's. Volume groups are made by
 // the driver, which then sets the other label itself.
-func (d Driver) label() (name, value string) {
+func (d Driver) label() string {
 	if d == Direct {
-		return "storage", "pmem"
+		return "storage=pmem"
 	}
-	return convertLabel, "force"
+	return convertLabel + "=force"
 }
 
 // files are applied as the driver's release has them, but for the names of

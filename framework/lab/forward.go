@@ -30,11 +30,9 @@ func (l *Lab) startForwarder() error {
 		return err
 	}
 	defer file.Close()
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(self)
+	// This executable, wherever it lies.
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args[0] = "lab-forwarder"
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Env = []string{forwardVariable + "=" + apiAddress}
 	if _, err := l.start("forwarder", cmd); err != nil {

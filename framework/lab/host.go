@@ -30,7 +30,7 @@ var ErrDiffers = errors.New("the lab that is up is another")
 // errors wrap ErrHost or ErrDiffers.
 func (l *Lab) Check() error {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("%w: making its network namespace needs root; run as root, or give the KUBECONFIG of a cluster that has PMEM-CSI", ErrHost)
+		return fmt.Errorf("%w: this program is neither root nor has it become so with BecomeRoot", ErrHost)
 	}
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -40,8 +40,8 @@ func (l *Lab) Check() error {
 	if err := l.checkCache(); err != nil {
 		return err
 	}
-	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		return fmt.Errorf("%w: %w; load the kernel module tun", ErrHost, err)
+	if err := checkTun("/dev/net/tun"); err != nil {
+		return err
 	}
 	if err := l.checkVersions(); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (l *Lab) checkCache() error {
 	if err != nil {
 		return hostError(err)
 	}
-	return store.Close()
+	return errors.Join(store.Close(), checkReach(l.opts.CacheDir))
 }
 
 // hostError says of an error that this host is the reason for it, if it is.

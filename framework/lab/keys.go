@@ -42,14 +42,14 @@ type identity struct {
 }
 
 func (l *Lab) makeKeys(context.Context) error {
-	if err := os.MkdirAll(l.path("keys"), 0o700); err != nil {
+	if err := os.MkdirAll(l.path(keysDir), 0o700); err != nil {
 		return err
 	}
 	ca, err := newAuthority()
 	if err != nil {
 		return err
 	}
-	if err := writePEM(l.path("keys", "ca.crt"), "CERTIFICATE", ca.cert.Raw); err != nil {
+	if err := writePEM(l.path(keysDir, "ca.crt"), "CERTIFICATE", ca.cert.Raw); err != nil {
 		return err
 	}
 	inside := "https://" + net.JoinHostPort(hostAddress, apiPort)
@@ -76,7 +76,7 @@ func (l *Lab) makeKeys(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeKey(l.path("keys", "service-accounts.key"), serviceAccounts)
+	return writeKey(l.path(keysDir, "service-accounts.key"), serviceAccounts)
 }
 
 func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -136,16 +136,16 @@ func (l *Lab) issue(ca *authority, id identity) error {
 	if err != nil {
 		return err
 	}
-	if err := writePEM(l.path("keys", id.file+".crt"), "CERTIFICATE", cert.Raw); err != nil {
+	if err := writePEM(l.path(keysDir, id.file+".crt"), "CERTIFICATE", cert.Raw); err != nil {
 		return err
 	}
-	if err := writeKey(l.path("keys", id.file+".key"), key); err != nil {
+	if err := writeKey(l.path(keysDir, id.file+".key"), key); err != nil {
 		return err
 	}
 	if id.kubeconfig == "" {
 		return nil
 	}
-	return l.writeKubeconfig(l.path("keys", id.file+".kubeconfig"), id.file, id.kubeconfig)
+	return l.writeKubeconfig(l.path(keysDir, id.file+".kubeconfig"), id.file, id.kubeconfig)
 }
 
 // KubectlContext is the name of the context in the lab's kubeconfig files.
@@ -157,7 +157,7 @@ func (l *Lab) writeKubeconfig(path, id, server string) error {
 	var content [3][]byte
 	for i, name := range []string{"ca.crt", id + ".crt", id + ".key"} {
 		var err error
-		if content[i], err = os.ReadFile(l.path("keys", name)); err != nil {
+		if content[i], err = os.ReadFile(l.path(keysDir, name)); err != nil {
 			return err
 		}
 	}

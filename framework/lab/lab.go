@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/qmp"
 )
 
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
@@ -41,6 +43,44 @@ type phase struct {
 	hint string
 }
 
+// preparing are the phases that leave nothing running.
+func (l *Lab) preparing() []phase {
+	return []phase{
+		{"memory", l.chooseMemory, "the files need room in " + sharedMemory + " or in the state directory"},
+		{"parts", l.makeParts, "the builds need Go's module proxy and Debian's packages; finished parts are kept, so just try again"},
+		{"accelerator", l.chooseAccelerator, "set LAB_ACCEL=tcg to do without KVM"},
+	}
+}
+
+// booting are the phases of a lab that starts from nothing.
+func (l *Lab) booting() []phase {
+	return []phase{
+		{"network", l.makeNetwork, networkHint},
+		{"keys", l.makeKeys, "the state directory must be writable and have a few MiB"},
+		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
+		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
+		{"addons", l.applyAddons, "see logs/kube-apiserver.log"},
+		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, beside the logs of its programs"},
+		{"pmem-csi", l.awaitDriver, driverHint},
+	}
+}
+
+const (
+	networkHint = "the lab needs network namespaces, bridges and /dev/net/tun"
+	driverHint  = "look at the pods of namespace pmem-csi, and at the consoles of the nodes in logs/NODE/console.log"
+)
+
+func (l *Lab) carryOut(ctx context.Context, p phase) error {
+	began := time.Now()
+	l.doing("lab " + p.name)
+	if err := p.do(ctx); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, took.Seconds())
+	return l.recordPhase(p.name, took)
+}
+
 // Up brings the lab up and returns when PMEM-CSI offers the persistent memory
 // of every node. A lab that is up is left as it is. If Up fails or is interrupted,
 // what it started is removed again, but for what it built.
@@ -53,37 +93,36 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return err
 	}
 	defer unlock()
-	if s := l.inspect(); s.up() {
+	s := l.inspect()
+	if s.up() {
 		return l.complete(ctx, s)
-	} else if s.present() {
-		fmt.Fprintf(l.progress, "lab %s: removing what an earlier, unfinished run left\n", l.opts.Name)
-		if err := l.remove(); err != nil {
-			return err
-		}
 	}
+	if err := l.recover(s); err != nil {
+		return err
+	}
+	defer l.leaveNetwork()
+	l.plan = l.opts.planned()
+	if l.opts.Snapshot {
+		return l.bringUp(ctx, slices.Concat(l.preparing(), l.restoring()))
+	}
+	return l.bringUp(ctx, slices.Concat(l.preparing(), l.booting()))
+}
+
+// recover removes what an Up that was killed left.
+func (l *Lab) recover(s Status) error {
+	if !s.present() {
+		return nil
+	}
+	fmt.Fprintf(l.progress, "lab %s: removing what an earlier, unfinished run left\n", l.opts.Name)
+	return l.remove()
+}
+
+// bringUp carries out all phases, or takes back those that it did.
+func (l *Lab) bringUp(ctx context.Context, phases []phase) error {
 	start := time.Now()
 	defer l.doing("")
-	l.plan = l.opts.planned()
-	for _, p := range []phase{
-		{"memory", l.choosePMEM, "the files need room in " + sharedMemory + " or in the state directory"},
-		{"parts", l.makeParts, "the builds need Go's module proxy and Debian's packages; finished parts are kept, so just try again"},
-		{"accelerator", l.chooseAccelerator, "set LAB_ACCEL=tcg to do without KVM"},
-		{"network", l.makeNetwork, "the lab needs network namespaces, bridges and /dev/net/tun"},
-		{"keys", l.makeKeys, "the state directory must be writable and have a few MiB"},
-		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
-		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
-		{"addons", l.applyAddons, "see logs/kube-apiserver.log"},
-		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, beside the logs of its programs"},
-		{"pmem-csi", l.awaitDriver, "look at the pods of namespace pmem-csi, and at the consoles of the nodes in logs/NODE/console.log"},
-	} {
-		began := time.Now()
-		l.doing("lab " + p.name)
-		if err := p.do(ctx); err != nil {
-			return l.rollBack(ctx, p, err)
-		}
-		took := time.Since(began)
-		fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, took.Seconds())
-		if err := l.recordPhase(p.name, took); err != nil {
+	for _, p := range phases {
+		if err := l.carryOut(ctx, p); err != nil {
 			return l.rollBack(ctx, p, err)
 		}
 	}
@@ -114,7 +153,7 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 			}
 		case Paused:
 			fmt.Fprintf(l.progress, "lab %s: %s is paused and goes on\n", l.opts.Name, n.name())
-			return l.ask(ctx, n, "cont", nil)
+			return l.ask(ctx, n, qmp.Command{Execute: "cont"}, nil)
 		}
 		return l.awaitRestart(ctx, client, n)
 	}); err != nil {
@@ -129,7 +168,7 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 		err = context.Cause(ctx)
 		return errors.Join(fmt.Errorf("lab phase %q was interrupted: %w", p.name, err), l.remove())
 	}
-	logs := filepath.Join(os.TempDir(), "pmem-lab-"+l.opts.Name+"-failed")
+	logs := filepath.Join(os.TempDir(), l.ownName()+"-failed")
 	if errors.Is(err, ErrHost) {
 		return errors.Join(fmt.Errorf("lab phase %q: %w", p.name, err), l.remove())
 	}
@@ -142,7 +181,7 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 	return errors.Join(err, l.remove())
 }
 
-// Down removes the lab: processes, namespace, keys, disks. What was built
+// Down removes the lab: processes and with them the network, keys, disks. What was built
 // stays in the cache. Down of a lab that is not there does nothing.
 func (l *Lab) Down(context.Context) error {
 	unlock, err := l.lock()
@@ -166,7 +205,6 @@ func (l *Lab) Down(context.Context) error {
 func (l *Lab) remove() error {
 	return errors.Join(
 		l.killAll(),
-		l.removeNetwork(),
 		os.RemoveAll(l.memory),
 		os.RemoveAll(l.dir),
 	)

@@ -14,13 +14,19 @@ import (
 const sharedMemory = "/dev/shm"
 
 // pmemFile returns the file that a node's persistent memory is.
-func (l *Lab) pmemFile(n node) string { return filepath.Join(l.plan.Memory, n.name()+".pmem") }
+func (l *Lab) pmemFile(n node) string { return pmemFile(l.plan.Memory, n) }
 
-// choosePMEM takes the host's memory for the files with the nodes' persistent
+func pmemFile(dir string, n node) string { return filepath.Join(dir, n.name()+".pmem") }
+
+// chooseMemory takes the host's memory for the files with the nodes' persistent
 // memory, or its disk where that file system is too small, as it is in many
-// containers.
-func (l *Lab) choosePMEM(context.Context) error {
-	need := int64(l.plan.Nodes) * int64(l.plan.memoryFile()) << 20
+// containers. While a snapshot is taken, main memory is in files, too.
+func (l *Lab) chooseMemory(context.Context) error {
+	each := l.plan.memoryFile()
+	if l.opts.Snapshot {
+		each += nodeDRAM
+	}
+	need := int64(l.plan.Nodes) * int64(each) << 20
 	onDisk := l.path("memory")
 	var found []error
 	for _, dir := range []string{l.memory, onDisk} {
@@ -35,24 +41,36 @@ func (l *Lab) choosePMEM(context.Context) error {
 			if dir == onDisk {
 				fmt.Fprintf(l.progress, "lab keeps persistent memory on disk: %v\n", errors.Join(found...))
 			}
-			return l.makePMEM()
+			return nil
 		}
 	}
-	return fmt.Errorf("%w: no room for %d MiB of persistent memory: %w; choose fewer nodes with LAB_NODES or less of it with LAB_PMEM", ErrHost, need>>20, errors.Join(found...))
+	return fmt.Errorf("%w: no room for %d MiB of memory in files: %w; choose fewer nodes with LAB_NODES or less persistent memory with LAB_PMEM", ErrHost, need>>20, errors.Join(found...))
 }
 
-// makePMEM makes the files, which take no room until they are written to.
-func (l *Lab) makePMEM() error {
+// makeMemory makes the files, which take no room until they are written to.
+func (l *Lab) makeMemory() error {
+	if err := makeOwn(l.plan.Memory); err != nil {
+		return fmt.Errorf("memory of the nodes: %w", err)
+	}
 	for _, n := range l.plan.nodes() {
-		path := l.pmemFile(n)
-		if err := writeFile(path, nil); err != nil {
+		if err := makeSparse(l.pmemFile(n), l.plan.memoryFile()); err != nil {
 			return fmt.Errorf("persistent memory of %s: %w", n.name(), err)
 		}
-		if err := os.Truncate(path, int64(l.plan.memoryFile())<<20); err != nil {
-			return fmt.Errorf("persistent memory of %s: %w", n.name(), err)
+		if l.main.dir == "" {
+			continue
+		}
+		if err := makeSparse(l.main.file(n), nodeDRAM); err != nil {
+			return fmt.Errorf("main memory of %s: %w", n.name(), err)
 		}
 	}
 	return nil
+}
+
+func makeSparse(path string, mib int) error {
+	if err := writeFile(path, nil); err != nil {
+		return err
+	}
+	return os.Truncate(path, int64(mib)<<20)
 }
 
 // free returns the bytes that may still be written below dir, or below what

@@ -3,11 +3,9 @@ package lab
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,51 +41,58 @@ func (n node) mac() string { return fmt.Sprintf("52:54:00:1a:b0:%02x", int(n)) }
 
 func (l *Lab) namespace() string { return "pmem-lab-" + l.opts.Name }
 
-func (l *Lab) namespacePath() string { return "/run/netns/" + l.namespace() }
-
+// makeNetwork makes the lab's network namespace. It has no name in the file
+// system: this command holds it until the lab's processes do, and it is gone
+// with the last of them.
 func (l *Lab) makeNetwork(ctx context.Context) error {
-	ns := l.namespace()
 	commands := [][]string{
-		{"netns", "add", ns},
-		{"-n", ns, "link", "set", "lo", "up"},
-		{"-n", ns, "link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0"},
-		{"-n", ns, "addr", "add", hostAddress + "/" + networkPrefix, "dev", bridge},
-		{"-n", ns, "link", "set", bridge, "up"},
+		{"link", "set", "lo", "up"},
+		{"link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0"},
+		{"addr", "add", hostAddress + "/" + networkPrefix, "dev", bridge},
+		{"link", "set", bridge, "up"},
 	}
 	for _, n := range l.plan.nodes() {
 		commands = append(commands,
-			[]string{"-n", ns, "tuntap", "add", "dev", n.tap(), "mode", "tap"},
-			[]string{"-n", ns, "link", "set", n.tap(), "master", bridge},
-			[]string{"-n", ns, "link", "set", n.tap(), "up"},
-			[]string{"-n", ns, "route", "add", n.podRange(), "via", n.address()},
+			// The one user who may have it without rights over the network.
+			[]string{"tuntap", "add", "dev", n.tap(), "mode", "tap", "user", "0"},
+			[]string{"link", "set", n.tap(), "master", bridge},
+			[]string{"link", "set", n.tap(), "up"},
+			[]string{"route", "add", n.podRange(), "via", n.address()},
 		)
 	}
-	for _, args := range commands {
-		if err := ip(ctx, args...); err != nil {
+	return onThread(func() (err error) {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("make a network namespace: %w", err)
+		}
+		if l.network, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, args := range commands {
+			if err := ip(ctx, args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// removeNetwork deletes the namespace, and with it all that is in it.
-func (l *Lab) removeNetwork() error {
-	if _, err := os.Stat(l.namespacePath()); errors.Is(err, os.ErrNotExist) {
-		return nil
+// namespacePath returns where the network namespace can be opened.
+func (l *Lab) namespacePath() (string, error) {
+	if l.network != nil {
+		return fmt.Sprintf("/proc/self/fd/%d", l.network.Fd()), nil
 	}
-	if err := ip(context.Background(), "netns", "del", l.namespace()); err != nil {
-		return err
+	for _, p := range l.processes() {
+		return fmt.Sprintf("/proc/%d/ns/net", p.pid), nil
 	}
-	// The directory is a mount point that ip makes for the first namespace of a
-	// machine. Only the last one to go can take it along.
-	dir := filepath.Dir(l.namespacePath())
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
-		return err
+	return "", fmt.Errorf("lab %s has no processes, and so no network: make lab-up starts it afresh", l.opts.Name)
+}
+
+// leaveNetwork lets go of the network namespace.
+func (l *Lab) leaveNetwork() {
+	if l.network != nil {
+		l.network.Close()
+		l.network = nil
 	}
-	if err := unix.Unmount(dir, 0); err != nil && !errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("unmount %s: %w", dir, err)
-	}
-	return nil
 }
 
 func ip(ctx context.Context, args ...string) error {

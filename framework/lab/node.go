@@ -29,30 +29,41 @@ var cniConfig string
 
 // startNodes starts the virtual machines and does not wait for them.
 func (l *Lab) startNodes(ctx context.Context) error {
-	l.plan.Kernel, l.plan.InitRD, l.plan.Disk = l.parts.Kernel, l.parts.InitRD, l.parts.Disk
-	if err := l.writePlan(); err != nil {
+	l.plan.boot(l.parts)
+	if err := errors.Join(l.writePlan(), l.makeMemory()); err != nil {
 		return err
 	}
 	return l.eachNode(ctx, func(ctx context.Context, n node) error {
 		if err := l.makeConfigDisk(ctx, n); err != nil {
 			return err
 		}
-		if err := command(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", l.plan.Disk, l.nodePath(n, diskFile)); err != nil {
+		if err := l.makeDisk(ctx, n, "raw", l.plan.Disk); err != nil {
 			return err
 		}
 		return l.startMachine(n)
 	})
 }
 
-// startMachine starts QEMU on what the node has.
-func (l *Lab) startMachine(n node) error {
+// makeDisk makes the node's disk, which begins as the file below it and leaves
+// that as it is.
+func (l *Lab) makeDisk(ctx context.Context, n node, format, below string) error {
+	return command(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", below, l.nodePath(n, diskFile))
+}
+
+// startMachine starts QEMU on what the node has, with more arguments.
+func (l *Lab) startMachine(n node, more ...string) error {
 	// QEMU would make its logs readable for all.
 	for _, name := range append([]string{"console"}, nodePrograms...) {
 		if err := appendFile(l.path("logs", n.name(), name+".log"), nil); err != nil {
 			return err
 		}
 	}
-	_, err := l.start(n.name(), l.qemu(n))
+	if err := l.makeClock(n); err != nil {
+		return err
+	}
+	cmd := l.qemu(n)
+	cmd.Args = append(cmd.Args, more...)
+	_, err := l.start(n.name(), cmd)
 	return err
 }
 
@@ -72,7 +83,7 @@ func (l *Lab) eachNode(ctx context.Context, f func(context.Context, node) error)
 
 // nodePath returns the path of a file that belongs to one node.
 func (l *Lab) nodePath(n node, elem ...string) string {
-	return l.path(append([]string{"nodes", n.name()}, elem...)...)
+	return l.path(append([]string{nodesDir, n.name()}, elem...)...)
 }
 
 // nodeEnvironment is read by lab-node.sh and by the node's services.
@@ -80,6 +91,7 @@ const nodeEnvironment = `NODE_NAME={{.NodeName}}
 NODE_IP={{.NodeIP}}
 NODE_PREFIX={{.Prefix}}
 GATEWAY={{.Gateway}}
+NODE_LABELS={{.Labels}}
 DRIVER={{.Driver}}
 PEERS="{{range .Peers}}{{.}} {{end}}"
 `
@@ -115,8 +127,9 @@ func (l *Lab) nodeFiles(n node) (map[string][]byte, error) {
 	}
 	values := map[string]any{
 		"NodeName": n.name(), "NodeIP": n.address(), "Prefix": networkPrefix, "Gateway": hostAddress,
+		// The node joins with the label that makes it one of the driver's.
+		"Labels": l.plan.Driver.label(), "Driver": string(cmp.Or(l.plan.Driver, LVM)),
 		"DNS": dnsService, "PodRange": podRange, "NodePodRange": n.podRange(), "Peers": peers,
-		"Driver": string(cmp.Or(l.plan.Driver, LVM)),
 	}
 	files := map[string][]byte{}
 	for path, text := range map[string]string{
@@ -140,7 +153,7 @@ func (l *Lab) nodeFiles(n node) (map[string][]byte, error) {
 		"ca.crt": "ca.crt", "kube-proxy.kubeconfig": "kube-proxy.kubeconfig",
 		n.name() + ".crt": "kubelet.crt", n.name() + ".key": "kubelet.key", n.name() + ".kubeconfig": "kubelet.kubeconfig",
 	} {
-		content, err := os.ReadFile(l.path("keys", from))
+		content, err := os.ReadFile(l.path(keysDir, from))
 		if err != nil {
 			return nil, err
 		}

@@ -35,6 +35,9 @@ type Options struct {
 	// Versions are those of a lab that is not up yet. Of what they do not
 	// choose the lab gets the default.
 	Versions artifact.Versions
+	// Snapshot has the lab start from a snapshot of one that had come up,
+	// which is taken first if there is none.
+	Snapshot bool
 	// Driver is the mode of PMEM-CSI; empty means that which the lab has if
 	// it is up, and otherwise LVM.
 	Driver Driver
@@ -57,8 +60,8 @@ const (
 )
 
 // Environment returns the options that the variables LAB_NAME, LAB_NODES,
-// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED, LAB_KERNEL, LAB_DRIVER and
-// CACHE_DIR give.
+// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED, LAB_KERNEL, LAB_DRIVER,
+// LAB_SNAPSHOT and CACHE_DIR give.
 func Environment(getenv func(string) string) (Options, error) {
 	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
 	var unknown, noDriver error
@@ -68,7 +71,22 @@ func Environment(getenv func(string) string) (Options, error) {
 		number(getenv, "LAB_NODES", 1, maxNodes, 1, fmt.Sprintf("give 1 to %d nodes, or leave it unset for %d", maxNodes, defaultNodes), &opts.Nodes),
 		number(getenv, "LAB_PMEM", minPMEM, maxPMEM, pmemStep, fmt.Sprintf("give the persistent memory of a node in MiB, a multiple of %d from %d to %d, or leave it unset for %d", pmemStep, minPMEM, maxPMEM, defaultPMEM), &opts.PMEM),
 		number(getenv, "LAB_PORT", 0, 65535, 1, "give a port number, or leave it unset for any", &opts.Port),
+		yesOrNo(getenv, "LAB_SNAPSHOT", &opts.Snapshot),
 	)
+}
+
+// yesOrNo reads a variable that may be unset.
+func yesOrNo(getenv func(string) string, name string, to *bool) error {
+	text := getenv(name)
+	if text == "" {
+		return nil
+	}
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		return fmt.Errorf("%s=%q: give 1 or 0, or leave it unset for 0", name, text)
+	}
+	*to = is
+	return nil
 }
 
 // number reads a variable that may be unset.
@@ -113,6 +131,8 @@ type Lab struct {
 	waits    *waits
 	parts    *artifact.Parts
 	plan     plan
+	main     mainMemory
+	network  *os.File // its namespace while this command brings it up
 }
 
 // New returns the lab that opts name. It changes nothing.
@@ -150,17 +170,8 @@ func New(opts Options) (*Lab, error) {
 		waits:    &waits{},
 	}
 	l.wait = l.waits.watch(opts.Waiter)
-	l.memory = filepath.Join(sharedMemory, l.namespace())
-	return l, nil
-}
-
-// stateDir does not depend on the options, so that a lab is found again
-// whatever cache it was started from.
-func stateDir() string {
-	if os.Getuid() == 0 {
-		return "/run/pmem-memcached-e2e"
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("pmem-memcached-e2e-%d", os.Getuid()))
+	l.memory = filepath.Join(sharedMemory, l.ownName())
+	return l, checkOwner(stateDir())
 }
 
 // checkout returns the directory of the go.mod file above the working

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
 // plan is what a lab consists of. It is written down before the first node
@@ -24,6 +26,13 @@ type plan struct {
 	Disk   string `json:"disk"`
 	// Memory is the directory of the files that are the persistent memory.
 	Memory string `json:"memory"`
+	// Snapshot is the directory of the snapshot that the lab came from.
+	Snapshot string `json:"snapshot,omitempty"`
+}
+
+// boot has the nodes boot what the parts have for that.
+func (p *plan) boot(parts *artifact.Parts) {
+	p.Kernel, p.InitRD, p.Disk = parts.Kernel, parts.InitRD, parts.Disk
 }
 
 const planFile = "plan.json"

@@ -137,7 +137,7 @@ func TestNodeFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		"node.env":                               "NODE_NAME=node2\nNODE_IP=172.30.0.12\nNODE_PREFIX=24\nGATEWAY=172.30.0.1\nDRIVER=lvm\nPEERS=\"10.244.1.0/24=172.30.0.11 10.244.3.0/24=172.30.0.13 \"\n",
+		"node.env":                               "NODE_NAME=node2\nNODE_IP=172.30.0.12\nNODE_PREFIX=24\nGATEWAY=172.30.0.1\nNODE_LABELS=pmem-csi.intel.com/convert-raw-namespaces=force\nDRIVER=lvm\nPEERS=\"10.244.1.0/24=172.30.0.11 10.244.3.0/24=172.30.0.13 \"\n",
 		"root/etc/cni/net.d/10-lab.conflist":     `"10.244.2.0/24"`,
 		"root/etc/kubernetes/kubelet.kubeconfig": apiAddress,
 		"root/etc/kubernetes/kubelet.key":        "PRIVATE KEY",

@@ -154,7 +154,7 @@ func (l *Lab) switchOff(ctx context.Context, n node) error {
 		if err := l.record(n, func(r *nodeRecord) { r.Off = true }); err != nil {
 			return err
 		}
-		return l.ask(ctx, n, "system_powerdown", nil)
+		return l.ask(ctx, n, qmp.Command{Execute: "system_powerdown"}, nil)
 	}); err != nil {
 		return err
 	}
@@ -227,13 +227,13 @@ func (l *Lab) tell(ctx context.Context, n node, command string, from, to Power) 
 	default:
 		return fmt.Errorf("%w: it is %s, not %s", ErrPower, state, from)
 	}
-	return l.change(ctx, func() error { return l.ask(ctx, n, command, nil) })
+	return l.change(ctx, func() error { return l.ask(ctx, n, qmp.Command{Execute: command}, nil) })
 }
 
 // monitorLimit is how long QEMU may take to answer: it does at once, or hangs.
 const monitorLimit = 5 * time.Second
 
-func (l *Lab) ask(ctx context.Context, n node, command string, result any) error {
+func (l *Lab) ask(ctx context.Context, n node, command qmp.Command, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, monitorLimit)
 	defer cancel()
 	m, err := qmp.Dial(ctx, l.nodePath(n, monitorFile))
@@ -255,7 +255,7 @@ func (l *Lab) power(ctx context.Context, n node) Power {
 		Running bool   `json:"running"`
 		Status  string `json:"status"`
 	}
-	if err := l.ask(ctx, n, "query-status", &answer); err != nil {
+	if err := l.ask(ctx, n, qmp.Command{Execute: "query-status"}, &answer); err != nil {
 		return Mute
 	}
 	if answer.Running {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -43,11 +42,7 @@ func poweredLab(t *testing.T) (*Lab, *machine) {
 	if err := errors.Join(l.writePlan(), writeFile(l.path(readyMark), nil), writeFile(l.nodePath(1, "x"), nil)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sleep", "600")
-	cmd.Env = append(os.Environ(), markDir+"="+l.dir, markName+"=node1")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := sleeper(t, l, "node1")
 	m := &machine{process: cmd.Process, running: true, ended: make(chan struct{})}
 	go func() {
 		cmd.Wait()
@@ -263,7 +258,7 @@ func TestOldStateIsNoNews(t *testing.T) {
 func TestPMEMFiles(t *testing.T) {
 	l := testLab(t)
 	l.plan = plan{Nodes: 2, PMEM: 512}
-	if err := l.choosePMEM(t.Context()); err != nil {
+	if err := errors.Join(l.chooseMemory(t.Context()), l.makeMemory()); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range l.plan.nodes() {
@@ -276,7 +271,7 @@ func TestPMEMFiles(t *testing.T) {
 		}
 	}
 	l.plan.PMEM = 1 << 40
-	if err := l.choosePMEM(t.Context()); !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "LAB_PMEM") {
+	if err := l.chooseMemory(t.Context()); !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "LAB_PMEM") {
 		t.Errorf("more than any host has: %v", err)
 	}
 }

@@ -88,7 +88,7 @@ func (l *Lab) find(name string) (process, bool) {
 }
 
 // start starts a program in the lab's network namespace, detached from this
-// process and with its output in the log of that name. What arrives on exited
+// process, without rights and with its output in the log of that name. What arrives on exited
 // is how it ended.
 func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error) {
 	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
@@ -103,7 +103,7 @@ func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error)
 	cmd.Dir = l.dir
 	cmd.Env = append(append(os.Environ(), cmd.Env...), markDir+"="+l.dir, markName+"="+name)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := l.inNamespace(cmd.Start); err != nil {
+	if err := l.inNamespace(func() error { return withoutRights(cmd.Start) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	ended := make(chan error, 1)
@@ -134,20 +134,29 @@ func (l *Lab) awaitMark(name string, pid int) error {
 // inNamespace calls f on a thread that is in the lab's network namespace. A
 // process that f starts inherits it; f must start no goroutine.
 func (l *Lab) inNamespace(f func() error) error {
-	target, err := os.Open(l.namespacePath())
+	path, err := l.namespacePath()
+	if err != nil {
+		return err
+	}
+	target, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("network namespace of the lab: %w", err)
 	}
 	defer target.Close()
+	return onThread(func() error {
+		if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter the network namespace of lab %s: %w", l.opts.Name, err)
+		}
+		return f()
+	})
+}
+
+// onThread calls f on a thread of its own, which ends with it: what f changes
+// of its thread is not for anything else in this process.
+func onThread(f func() error) error {
 	result := make(chan error, 1)
 	go func() {
-		// The thread is never unlocked, so it ends with this goroutine and
-		// nothing else runs in the namespace by accident.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
-			result <- fmt.Errorf("enter network namespace %s: %w", l.namespace(), err)
-			return
-		}
+		runtime.LockOSThread() // and never unlocked
 		result <- f()
 	}()
 	return <-result

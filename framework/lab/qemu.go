@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"os/exec"
+	"path/filepath"
 )
 
 // What each node has, memory in MiB. On this machine type all memory beyond
@@ -24,6 +25,9 @@ const (
 	configFile  = "config.raw"
 	consoleFile = "console.sock"
 	monitorFile = "qmp.sock"
+	// clockPipe is the name before ".in" and ".out" of the pipes that lead to
+	// lab-clock.sh.
+	clockPipe = "clock"
 )
 
 // nodePrograms each have a port of the virtual machine that leads to a log
@@ -39,6 +43,27 @@ func (l *Lab) QEMU(name string) ([]string, error) {
 	return l.qemu(n).Args, nil
 }
 
+// mainMemory is what the nodes' main memory is made of: files in a directory,
+// or this host's memory if that is empty.
+type mainMemory struct {
+	dir string
+	// private keeps what nodes write out of the files.
+	private bool
+}
+
+func (m mainMemory) file(n node) string { return filepath.Join(m.dir, n.name()+".dram") }
+
+func (m mainMemory) object(n node) string {
+	if m.dir == "" {
+		return fmt.Sprintf("memory-backend-ram,id=dram,size=%dM", nodeDRAM)
+	}
+	share := "on"
+	if m.private {
+		share = "off"
+	}
+	return fmt.Sprintf("memory-backend-file,id=dram,size=%dM,share=%s,mem-path=%s", nodeDRAM, share, m.file(n))
+}
+
 // qemu returns the command of a node's virtual machine.
 func (l *Lab) qemu(n node) *exec.Cmd {
 	p := l.plan
@@ -49,9 +74,10 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 	cmd := exec.Command("qemu-system-x86_64",
 		"-name", l.namespace()+"-"+n.name(),
 		"-machine", p.machine(), "-nodefaults", "-no-user-config", "-display", "none",
+		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-smp", fmt.Sprint(nodeCPUs), "-m", p.memory(),
 		// Two nodes of memory, because each can have its own backing.
-		"-object", fmt.Sprintf("memory-backend-ram,id=dram,size=%dM", nodeDRAM),
+		"-object", l.main.object(n),
 		"-numa", fmt.Sprintf("node,nodeid=0,memdev=dram,cpus=0-%d", nodeCPUs-1),
 		"-object", fmt.Sprintf("memory-backend-file,id=pmem,size=%dM,share=on,mem-path=%s", p.memoryFile(), l.pmemFile(n)),
 		attach, pmem,
@@ -68,6 +94,8 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 		"-chardev", "socket,id=console,server=on,wait=off,path="+l.nodePath(n, consoleFile)+",logappend=on,logfile="+l.path("logs", n.name(), "console.log"),
 		"-serial", "chardev:console",
 		"-device", "virtio-serial-pci",
+		"-chardev", "pipe,id=clock,path="+l.nodePath(n, clockPipe),
+		"-device", "virtserialport,name=clock,chardev=clock",
 		"-qmp", "unix:"+l.nodePath(n, monitorFile)+",server=on,wait=off",
 	)
 	for _, program := range nodePrograms {

@@ -12,30 +12,20 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// awaitNodes waits until all nodes have joined, and has their persistent
-// memory converted as soon as each has.
+// awaitNodes waits until all nodes have joined.
 func (l *Lab) awaitNodes(ctx context.Context) error {
 	client, err := l.client()
 	if err != nil {
 		return err
 	}
 	return l.eachNode(ctx, func(ctx context.Context, n node) error {
-		if err := l.awaitNode(ctx, client, n); err != nil {
-			return l.console(n, err)
-		}
-		label, value := l.plan.Driver.label()
-		patch := fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, label, value)
-		if _, err := client.CoreV1().Nodes().Patch(ctx, n.name(), types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("give the node to the driver: %w", err)
-		}
-		return nil
+		return l.console(n, l.awaitNode(ctx, client, n))
 	})
 }
 

@@ -28,8 +28,9 @@ type Status struct {
 	Processes map[string]int
 	// Nodes are those that the lab was made with, in order.
 	Nodes []NodeStatus
-	// Namespace is the lab's network namespace, empty if there is none.
-	Namespace string
+	// Snapshot is the directory of the snapshot that the lab came from, empty
+	// if it started from nothing.
+	Snapshot string
 	// Dir is the state directory and Memory that of the nodes' persistent
 	// memory, empty if there is none.
 	Dir, Memory string
@@ -47,7 +48,7 @@ type NodeStatus struct {
 }
 
 func (s Status) present() bool {
-	return len(s.Processes) > 0 || s.Namespace != "" || s.Dir != "" || s.Memory != ""
+	return len(s.Processes) > 0 || s.Dir != "" || s.Memory != ""
 }
 
 func (s Status) up() bool { return s.Err() == nil }
@@ -78,8 +79,6 @@ func (s Status) Err() error {
 		return s.trouble
 	case len(s.missing()) > 0:
 		return s.lost()
-	case s.Namespace == "":
-		return fmt.Errorf("lab %s lost its network namespace: make lab-up starts it afresh, make lab-down removes it", s.Name)
 	}
 	return nil
 }
@@ -99,7 +98,9 @@ func (s Status) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "lab        %s\n", s.Name)
 	fmt.Fprintf(&b, "state      %s\n", orNone(s.Dir))
-	fmt.Fprintf(&b, "namespace  %s\n", orNone(s.Namespace))
+	if s.Snapshot != "" {
+		fmt.Fprintf(&b, "snapshot   %s\n", s.Snapshot)
+	}
 	for _, n := range s.Nodes {
 		fmt.Fprintf(&b, "node       %-24s %s, %s, %d MiB of persistent memory\n", n.Name, n.Power, n.Address, n.PMEM)
 	}
@@ -138,9 +139,6 @@ func (l *Lab) inspect() Status {
 	for _, p := range l.processes() {
 		s.Processes[p.name] = p.pid
 	}
-	if _, err := os.Stat(l.namespacePath()); err == nil {
-		s.Namespace = l.namespace()
-	}
 	if _, err := os.Stat(l.dir); err == nil {
 		s.Dir = l.dir
 	}
@@ -152,6 +150,7 @@ func (l *Lab) inspect() Status {
 	}
 	var p plan
 	p, s.trouble = l.readPlan()
+	s.Snapshot = p.Snapshot
 	if s.Ready && s.trouble == nil && p.Nodes == 0 {
 		s.trouble = fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, l.path(planFile))
 	}

@@ -30,7 +30,7 @@ func validateSkips(skip []string) error {
 
 // examine finds out about the cluster, decides what runs on it, and returns an
 // error when it lacks what the specs need.
-func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Planned, error) {
+func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []report.Fact) ([]spec.Planned, error) {
 	limited, cancel := context.WithTimeout(ctx, r.scaled(examineLimit))
 	defer cancel()
 	c, err := cluster.Connect(limited, r.Config.Cluster.Kubeconfig, r.Config.Cluster.Context)
@@ -70,7 +70,7 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing) ([]spec.Plan
 	checks, more := preflight.Run(limited, preflight.Subject{
 		Cluster: c, Manifests: manifests, Waiter: waiter,
 	}, r.Config.SkipPreflight)
-	all := slices.Concat(found.Facts, more)
+	all := slices.Concat(found.Facts, known, more)
 	r.recorder.Facts(all)
 	r.live.Facts(all)
 	r.recorder.Preflight(checks)

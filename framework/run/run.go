@@ -31,7 +31,8 @@ const ExitUsage = 3
 // Target is a cluster that is up.
 type Target struct {
 	Kubeconfig     string
-	MemcachedImage string // takes the place of every image called memcached; empty: none does
+	MemcachedImage string        // takes the place of every image called memcached; empty: none does
+	Facts          []report.Fact // what its provider knows of it
 }
 
 // Provider has a cluster to run the specs on.
@@ -227,7 +228,7 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), s suite, listing sp
 	}
 	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage = target.Kubeconfig, target.MemcachedImage
 	r.Config.Events = eventsFile
-	if plan, err = r.examine(ctx, listing); err != nil {
+	if plan, err = r.examine(ctx, listing, target.Facts); err != nil {
 		return r.because(ctx, "preflight", err)
 	}
 	if err := r.Config.WriteFile(s.config()); err != nil {

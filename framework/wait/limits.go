@@ -45,6 +45,9 @@ const (
 	LabShutdown Name = "lab-shutdown"
 	LabLock     Name = "lab-lock"
 	LabShell    Name = "lab-shell"
+
+	LabFrozen Name = "lab-frozen"
+	LabAwake  Name = "lab-awake"
 )
 
 type limit struct {
@@ -86,6 +89,9 @@ var limits = map[Name]limit{
 	LabShutdown: {time.Minute, "a node of the lab to shut down"},
 	LabLock:     {10 * time.Second, "another command to finish with the lab"},
 	LabShell:    {15 * time.Second, "a node of the lab to answer on its port for shells"},
+
+	LabFrozen: {time.Minute, "a node of the lab to be written into a snapshot, or read from one"},
+	LabAwake:  {2 * time.Minute, "the programs of a node that came from a snapshot to answer"},
 }
 
 // Names lists the names of all waits, sorted.

@@ -11,6 +11,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -41,8 +42,14 @@ func newLab(c config.Config, root string) (*labProvider, error) {
 	if p.lab, err = lab.New(opts); err != nil {
 		return nil, err
 	}
+	if err := p.lab.BecomeRoot(); err != nil {
+		return nil, err
+	}
 	if err := p.lab.Check(); err != nil {
 		return nil, err
+	}
+	if up := p.lab.Status(context.Background()); c.Qualification && (opts.Snapshot || up.Snapshot != "") {
+		return nil, fmt.Errorf("LAB_SNAPSHOT: a qualification run examines a cluster that has started from nothing; leave it unset, and remove a lab that came from a snapshot with make lab-down")
 	}
 	return p, nil
 }
@@ -71,7 +78,17 @@ func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Rec
 		return run.Target{}, err
 	}
 	image, err := p.lab.MemcachedImage()
-	return run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: image}, err
+	return run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: image, Facts: []report.Fact{p.start(ctx)}}, err
+}
+
+// start tells what the lab started from.
+func (p *labProvider) start(ctx context.Context) report.Fact {
+	status := p.lab.Status(ctx)
+	fact := report.Fact{Group: "cluster", Name: "lab started from", Value: "nothing", Evidence: "state of lab " + status.Name}
+	if status.Snapshot != "" {
+		fact.Value = filepath.Base(status.Snapshot)
+	}
+	return fact
 }
 
 // Down implements run.Provider.

@@ -40,7 +40,8 @@ LAB_NAME tells several labs apart, LAB_NODES is the number of nodes (1 to 4),
 LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
 server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
 LAB_KUBERNETES, LAB_MEMCACHED and LAB_KERNEL choose among the versions that there
-are, and LAB_DRIVER the mode of PMEM-CSI, lvm or direct.
+are, and LAB_DRIVER the mode of PMEM-CSI, lvm or direct. LAB_SNAPSHOT=1 has up go
+on from a snapshot, which is taken first if there is none.
 `
 
 // Exit codes, the same as those of the suite.
@@ -70,6 +71,11 @@ func run(ctx context.Context, args []string) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return exitUsage
+	}
+	if args[0] != "versions" {
+		if err := l.BecomeRoot(); err != nil {
+			return report(ctx, err)
+		}
 	}
 	switch command := args[0]; {
 	case command == "kubectl":

@@ -72,7 +72,9 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	if err := run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", "-C", root, "--numeric-owner", "--xattrs", "-xpf", filepath.Join(base, rootTar)); err != nil {
+	// Who has root only in a user namespace cannot make devices. The kernel
+	// makes the node's.
+	if err := run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", "-C", root, "--numeric-owner", "--xattrs", "--exclude=./dev/*", "-xpf", filepath.Join(base, rootTar)); err != nil {
 		return err
 	}
 	if err := b.installPrograms(ctx, root); err != nil {
@@ -127,11 +129,13 @@ func installFiles(root string) error {
 		mode       os.FileMode
 	}{
 		{"lab-node.sh", "usr/local/lib/lab/lab-node.sh", 0o755},
+		{"lab-clock.sh", "usr/local/lib/lab/lab-clock.sh", 0o755},
 		{"power-button.sh", "usr/local/lib/lab/power-button.sh", 0o755},
 		{"shutdown.conf", "etc/systemd/system.conf.d/lab.conf", 0o644},
 		{"containerd.toml", "etc/containerd/config.toml", 0o644},
 		{"lab.target", units + "/lab.target", 0o644},
 		{"lab-node.service", units + "/lab-node.service", 0o644},
+		{"lab-clock.service", units + "/lab-clock.service", 0o644},
 		{"containerd.service", units + "/containerd.service", 0o644},
 		{"kubelet.service", units + "/kubelet.service", 0o644},
 		{"kube-proxy.service", units + "/kube-proxy.service", 0o644},

@@ -158,7 +158,8 @@ func (s *Store) Get(ctx context.Context, a Artifact) (string, error) {
 func (s *Store) make(ctx context.Context, a Artifact, path string) (err error) {
 	aside := asidePath(path)
 	logPath := path + logSuffix
-	if err := os.MkdirAll(aside, 0o755); err != nil {
+	// Root filesystems have programs that run as their owner for everybody.
+	if err := os.MkdirAll(aside, 0o700); err != nil {
 		return fmt.Errorf("make %s: %w", a.Name, err)
 	}
 	log, err := os.Create(logPath)
@@ -167,13 +168,26 @@ func (s *Store) make(ctx context.Context, a Artifact, path string) (err error) {
 	}
 	defer log.Close()
 	if err := a.Make(ctx, aside, log); err != nil {
-		err = fmt.Errorf("make %s: %w; its output is in %s and ends with:\n%s", a.Name, err, logPath, tail(logPath, 15))
+		err = fmt.Errorf("make %s: %w; its output is in %s and ends with:\n%s", a.Name, s.full(err), logPath, tail(logPath, 15))
 		return errors.Join(err, os.RemoveAll(aside))
 	}
 	if err := os.Rename(aside, path); err != nil {
 		return errors.Join(fmt.Errorf("make %s: %w", a.Name, err), os.RemoveAll(aside))
 	}
 	return nil
+}
+
+// fullBelow is the number of bytes that a file system has left when a tool has
+// failed because it is full. The tools say so in words of their own.
+const fullBelow = 1 << 20
+
+// full says of an error that the file system of the store is full, if it is.
+func (s *Store) full(err error) error {
+	free, statErr := s.Free()
+	if statErr != nil || free >= fullBelow && !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	return fmt.Errorf("%w: directory %s has %d KiB left: free some, or name another with CACHE_DIR: %w", ErrCache, s.dir, free>>10, err)
 }
 
 // asidePath is where this process makes what will be at path, and where it

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func openStore(t *testing.T) *Store {
@@ -92,6 +94,36 @@ func TestGetAfterFailure(t *testing.T) {
 	fail = false
 	if _, err := s.Get(t.Context(), a); err != nil {
 		t.Errorf("second try: %v", err)
+	}
+}
+
+// A file system of its own is filled, which takes root.
+func TestAFullFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); errors.Is(err, unix.EPERM) {
+		t.Skip("mounting a small file system needs root")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, 0)
+	s, err := Open(dir, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.Get(t.Context(), numbered(1, func(ctx context.Context, dir string, log io.Writer) error {
+		return run(ctx, dir, filepath.Join(dir, scratchDir), os.Environ(), log, "dd", "if=/dev/zero", "of="+filepath.Join(dir, "content"), "bs=64k")
+	}))
+	for _, want := range []string{"make thing", "dd", dir, "KiB left", "CACHE_DIR"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("err = %v\nwant %q", err, want)
+		}
+	}
+	if !errors.Is(err, ErrCache) {
+		t.Error("the error does not say that the cache is of no use")
+	}
+	if _, err := s.Get(t.Context(), numbered(2, writeContent)); err != nil {
+		t.Errorf("after a failure that left nothing: %v", err)
 	}
 }
 

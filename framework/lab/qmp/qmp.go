@@ -49,14 +49,21 @@ func (m *Monitor) greet(ctx context.Context) error {
 	if greeting.Greeting == nil {
 		return errors.New("what listens there does not speak QMP")
 	}
-	return m.Execute(ctx, "qmp_capabilities", nil)
+	return m.Execute(ctx, Command{Execute: "qmp_capabilities"}, nil)
+}
+
+// Command is what QEMU shall do. Arguments may be nil.
+type Command struct {
+	Execute   string `json:"execute"`
+	Arguments any    `json:"arguments,omitempty"`
 }
 
 // Execute has QEMU carry out a command and stores its answer in result, unless
 // that is nil.
-func (m *Monitor) Execute(ctx context.Context, command string, result any) error {
+func (m *Monitor) Execute(ctx context.Context, c Command, result any) error {
 	defer m.until(ctx)()
-	if err := json.NewEncoder(m.conn).Encode(map[string]string{"execute": command}); err != nil {
+	command := c.Execute
+	if err := json.NewEncoder(m.conn).Encode(c); err != nil {
 		return because(ctx, fmt.Errorf("%s: %w", command, err))
 	}
 	for {

@@ -60,7 +60,7 @@ func TestExecute(t *testing.T) {
 			m, err := Dial(t.Context(), serve(t, c.lines...))
 			if err == nil {
 				defer m.Close()
-				err = m.Execute(t.Context(), "query-status", &state)
+				err = m.Execute(t.Context(), Command{Execute: "query-status"}, &state)
 			}
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("err = %v, want %q", err, c.want)
@@ -80,7 +80,7 @@ func TestExecuteEndsWithItsContext(t *testing.T) {
 	defer m.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := m.Execute(ctx, "stop", nil); !errors.Is(err, context.DeadlineExceeded) {
+	if err := m.Execute(ctx, Command{Execute: "stop"}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v, want %v", err, context.DeadlineExceeded)
 	}
 }

@@ -35,11 +35,36 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "-cuts=%d: give 1 to 1000\n", *cuts)
 		os.Exit(2)
 	}
+	if err := becomeRoot(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+func options() (lab.Options, error) {
+	opts, err := lab.Environment(os.Getenv)
+	if opts.Name == "" {
+		opts.Name = "test"
+	}
+	return opts, err
+}
+
+func becomeRoot() error {
+	opts, err := options()
+	if err != nil {
+		return err
+	}
+	l, err := lab.New(opts)
+	if err != nil {
+		return err
+	}
+	return l.BecomeRoot()
 }
 
 // suite is a lab that is up, and what the tests need of it.
 type suite struct {
+	options lab.Options
 	lab     *lab.Lab
 	cluster *cluster.Cluster
 	wait    wait.Waiter
@@ -47,6 +72,7 @@ type suite struct {
 
 func TestLab(t *testing.T) {
 	s := up(t)
+	t.Run("rights", s.testRights)
 	t.Run("network", s.testNetwork)
 	t.Run("cuts", s.testCuts)
 	t.Run("power", s.testPower)
@@ -54,14 +80,13 @@ func TestLab(t *testing.T) {
 }
 
 // up brings a lab of its own up, and has it removed at the end.
-func up(t *testing.T) *suite {
+func up(t *testing.T) *suite { return upWith(t, func(*lab.Options) {}) }
+
+func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	t.Helper()
-	opts, err := lab.Environment(os.Getenv)
+	opts, err := options()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if opts.Name == "" {
-		opts.Name = "test"
 	}
 	if opts.Nodes == 0 {
 		opts.Nodes = 2
@@ -78,6 +103,7 @@ func up(t *testing.T) *suite {
 			t.Fatalf("WAIT_SCALE=%q: %v", scale, err)
 		}
 	}
+	change(&opts)
 	l, err := lab.New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +133,7 @@ func up(t *testing.T) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{lab: l, cluster: c, wait: opts.Waiter}
+	s := &suite{options: opts, lab: l, cluster: c, wait: opts.Waiter}
 	if err := c.Resources.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
 		t.Fatal(err)
 	}

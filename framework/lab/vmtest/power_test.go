@@ -8,8 +8,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/e2e-framework/support"
 
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/lifecycle"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -38,6 +40,8 @@ func (s *suite) testPower(t *testing.T) {
 	}
 	t.Logf("reboot %.1fs", s.power(t, node, lab.Reboot).Seconds())
 
+	s.testLifeCycle(t, node)
+
 	s.power(t, node, lab.Off)
 	if err := s.lab.Up(t.Context()); err != nil {
 		t.Errorf("up with a node that is off: %v", err)
@@ -45,6 +49,46 @@ func (s *suite) testPower(t *testing.T) {
 	s.expectPower(t, node, lab.Running)
 	if untouched.Status.NodeInfo.BootID != s.node(t, other).Status.NodeInfo.BootID {
 		t.Errorf("%s has booted as well", other)
+	}
+}
+
+// testLifeCycle cuts and starts a node by the interface of e2e-framework.
+func (s *suite) testLifeCycle(t *testing.T, name string) {
+	t.Helper()
+	var provider support.E2EClusterProviderWithLifeCycle = lifecycle.New(s.options)
+	state := func() string {
+		nodes, err := provider.ListNode(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range nodes {
+			if n.Name == name {
+				return n.State
+			}
+		}
+		t.Fatalf("no %s among %v", name, nodes)
+		return ""
+	}
+	booted := s.node(t, name).Status.NodeInfo.BootID
+	for _, step := range []struct {
+		do   func(context.Context, *support.Node, ...string) error
+		args []string
+		want lab.Power
+	}{
+		{provider.StopNode, []string{string(lab.Pause)}, lab.Paused},
+		{provider.StartNode, nil, lab.Running},
+		{provider.StopNode, []string{string(lab.Cut)}, lab.Down},
+		{provider.StartNode, nil, lab.Running},
+	} {
+		if err := step.do(t.Context(), &support.Node{Name: name}, step.args...); err != nil {
+			t.Fatal(err)
+		}
+		if got := state(); got != string(step.want) {
+			t.Errorf("%s is %s, want %s", name, got, step.want)
+		}
+	}
+	if s.node(t, name).Status.NodeInfo.BootID == booted {
+		t.Errorf("%s has not booted", name)
 	}
 }
 

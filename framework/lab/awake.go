@@ -1,0 +1,74 @@
+package lab
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes"
+
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// awaitAwake waits until the programs of all nodes answer. What the API server
+// says of them is from before the snapshot.
+func (l *Lab) awaitAwake(ctx context.Context) error {
+	client, err := l.client()
+	if err != nil {
+		return err
+	}
+	return l.eachNode(ctx, func(ctx context.Context, n node) error {
+		return l.console(n, l.wait.Until(ctx, wait.LabAwake, "the kubelet and the cluster's own pods of "+n.name()+" to answer", func(ctx context.Context) (bool, string, error) {
+			if err := l.alive(n); err != nil {
+				return false, "", err
+			}
+			err := awake(ctx, client, n)
+			return err == nil, "", err
+		}))
+	})
+}
+
+// awake asks the kubelet how it is, and the containers of the cluster's own
+// pods what the kubelet asks them.
+func awake(ctx context.Context, client kubernetes.Interface, n node) error {
+	if err := client.CoreV1().RESTClient().Get().Resource("nodes").Name(n.name()).SubResource("proxy").Suffix("healthz").Do(ctx).Error(); err != nil {
+		return fmt.Errorf("kubelet: %w", err)
+	}
+	pods, err := systemPods(ctx, client, n)
+	if err != nil {
+		return err
+	}
+	for _, p := range pods {
+		for _, c := range p.Spec.Containers {
+			port, path := question(c)
+			if port == "" {
+				continue
+			}
+			if _, err := client.CoreV1().Pods(p.Namespace).ProxyGet("http", p.Name, port, path, nil).DoRaw(ctx); err != nil {
+				return fmt.Errorf("container %s of pod %s at port %s: %w", c.Name, p.Name, port, err)
+			}
+		}
+	}
+	return nil
+}
+
+// question returns where a container can be asked by HTTP how it is, or nothing
+// if it has no such probe.
+func question(c corev1.Container) (port, path string) {
+	probe := cmp.Or(c.ReadinessProbe, c.StartupProbe)
+	if probe == nil || probe.HTTPGet == nil {
+		return "", ""
+	}
+	port = probe.HTTPGet.Port.String()
+	if probe.HTTPGet.Port.Type == intstr.String {
+		for _, named := range c.Ports {
+			if named.Name == port {
+				port = fmt.Sprint(named.ContainerPort)
+			}
+		}
+	}
+	return port, strings.TrimPrefix(probe.HTTPGet.Path, "/")
+}

@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWithoutRights(t *testing.T) {
+	before, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status []byte
+	if err := onThread(func() error {
+		return withoutRights(func() (err error) {
+			status, err = exec.Command("cat", "/proc/self/status").Output()
+			return err
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"CapInh:\t0000000000000000\n", "CapPrm:\t0000000000000000\n", "CapEff:\t0000000000000000\n", "NoNewPrivs:\t1\n"}
+	if os.Geteuid() == 0 {
+		want = append(want, "CapBnd:\t0000000000000000\n")
+	}
+	for _, want := range want {
+		if !strings.Contains(string(status), want) {
+			t.Errorf("want %q in\n%s", want, status)
+		}
+	}
+	after, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if was, is := capabilities(before), capabilities(after); was != is || was == "" {
+		t.Errorf("this process had %q, and has %q", was, is)
+	}
+}
+
+func capabilities(status []byte) string {
+	var lines []string
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "Cap") || strings.HasPrefix(line, "NoNewPrivs") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+func TestCheckOwner(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	var others error
+	if os.Geteuid() == 0 {
+		others = errors.Join(os.Mkdir(path("others"), 0o700), os.Chown(path("others"), 12345, 12345))
+	}
+	if err := errors.Join(others, os.Mkdir(path("own"), 0o700), os.Mkdir(path("shared"), 0o700), os.Chmod(path("shared"), 0o770),
+		os.Symlink(path("own"), path("link")), os.WriteFile(path("file"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, ok := range map[string]bool{"absent": true, "own": true, "shared": false, "link": false, "file": false, "others": os.Geteuid() != 0} {
+		err := checkOwner(path(name))
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "state directory "+path(name)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCheckTun(t *testing.T) {
+	dir := t.TempDir()
+	closed := filepath.Join(dir, "closed")
+	if err := errors.Join(os.WriteFile(closed, nil, 0), os.WriteFile(filepath.Join(dir, "open"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkTun(filepath.Join(dir, "open")); err != nil {
+		t.Error(err)
+	}
+	if err := checkTun(filepath.Join(dir, "absent")); !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "kernel module tun") {
+		t.Errorf("absent: %v", err)
+	}
+	err := onThread(func() error { return withoutRights(func() error { return checkTun(closed) }) })
+	if !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "chmod 0666 "+closed) || !strings.Contains(err.Error(), "setfacl") {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func TestCheckReach(t *testing.T) {
+	dir := t.TempDir()
+	if err := checkReach(dir); err != nil {
+		t.Error(err)
+	}
+	closed := filepath.Join(dir, "closed")
+	if err := os.Mkdir(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkReach(closed); !errors.Is(err, ErrHost) || !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "CACHE_DIR") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestMakeOwn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "above", "own")
+	if err := makeOwn(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeOwn(dir); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("what somebody else may have made is taken: %v", err)
+	}
+}

@@ -1,0 +1,136 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// sleeper starts a program of the lab and returns it when it can be found.
+func sleeper(t *testing.T, l *Lab, name string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	cmd.Env = append(os.Environ(), markDir+"="+l.dir, markName+"="+name)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The kernel shows the environment a moment after the program has started.
+	if err := (wait.Waiter{Interval: time.Millisecond}).Until(t.Context(), wait.LabStart, fmt.Sprintf("process %d among those of the lab", cmd.Process.Pid),
+		func(context.Context) (bool, string, error) {
+			got := l.inspect().Processes
+			return got[name] == cmd.Process.Pid, fmt.Sprint(got), nil
+		}); err != nil {
+		t.Error(err)
+	}
+	return cmd
+}
+
+// begun is a phase that leaves a process, a log and a state file.
+func begun(t *testing.T, l *Lab) phase {
+	return phase{"begin", func(context.Context) error {
+		cmd := sleeper(t, l, "etcd")
+		t.Cleanup(func() {
+			cmd.Process.Kill()
+			cmd.Wait()
+		})
+		return errors.Join(writeFile(l.path("keys", "ca.key"), []byte("secret")), writeFile(l.path("logs", "etcd.log"), []byte("etcd says why\n")))
+	}, "no hint"}
+}
+
+func TestAPhaseThatFails(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	interrupted := errors.New("interrupt")
+	for _, c := range []struct {
+		name string
+		fail func(context.CancelCauseFunc) error
+		want []string
+		logs bool
+	}{
+		{"by itself", func(context.CancelCauseFunc) error { return errors.New("no room") },
+			[]string{`phase "fail"`, "no room", "hint: make room", "logs of the failed lab are kept in"}, true},
+		{"for the host", func(context.CancelCauseFunc) error { return fmt.Errorf("%w: no root", ErrHost) },
+			[]string{`phase "fail"`, "no root"}, false},
+		{"when interrupted", func(cancel context.CancelCauseFunc) error {
+			cancel(interrupted)
+			return errors.New("signal: killed")
+		}, []string{`phase "fail" was interrupted`, "interrupt"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := testLab(t)
+			var progress bytes.Buffer
+			l.progress = &progress
+			kept := filepath.Join(os.TempDir(), "pmem-lab-test-failed")
+			os.RemoveAll(kept)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			err := l.bringUp(ctx, []phase{
+				begun(t, l),
+				{"fail", func(context.Context) error { return c.fail(cancel) }, "make room"},
+				{"never", func(context.Context) error { t.Error("a phase after the one that failed"); return nil }, ""},
+			})
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("err = %v\nwant %q", err, want)
+				}
+			}
+			if s := l.inspect(); s.present() {
+				t.Errorf("left behind: %s", s)
+			}
+			log, logErr := os.ReadFile(filepath.Join(kept, "etcd.log"))
+			if (logErr == nil) != c.logs || c.logs && string(log) != "etcd says why\n" {
+				t.Errorf("log: %q, %v", log, logErr)
+			}
+			if _, err := os.Stat(filepath.Join(kept, "ca.key")); err == nil {
+				t.Error("a key is among the logs")
+			}
+			if !strings.Contains(progress.String(), "lab begin") {
+				t.Errorf("progress says %q", &progress)
+			}
+		})
+	}
+}
+
+func TestUpAfterOneThatWasKilled(t *testing.T) {
+	l := testLab(t)
+	var progress bytes.Buffer
+	l.progress = &progress
+	if err := begun(t, l).do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Its lock is left as well, and nobody holds it.
+	if err := writeFile(l.dir+".lock", []byte("4194304\n")); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := l.lock()
+	if err != nil {
+		t.Fatalf("stale lock: %v", err)
+	}
+	defer unlock()
+	if err := l.inspect().Err(); err == nil || !strings.Contains(err.Error(), "not brought up to the end") {
+		t.Errorf("status: %v", err)
+	}
+	if err := l.recover(l.inspect()); err != nil {
+		t.Fatal(err)
+	}
+	if s := l.inspect(); s.present() {
+		t.Errorf("left behind: %s", s)
+	}
+	if !strings.Contains(progress.String(), "unfinished") {
+		t.Errorf("progress says %q", &progress)
+	}
+	if err := l.bringUp(t.Context(), []phase{{"begin", func(context.Context) error { return os.MkdirAll(l.dir, 0o700) }, ""}}); err != nil {
+		t.Fatal(err)
+	}
+	if !l.inspect().Ready {
+		t.Error("not ready")
+	}
+}

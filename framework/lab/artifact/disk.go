@@ -58,6 +58,7 @@ func (b *Builder) diskArtifact() (Artifact, error) {
 		}
 		a.Key.Add("file", e.Name(), string(content))
 	}
+	a.Key.Add("runtime", b.kernel.Binary)
 	a.Key.Add("size", diskSize)
 	return a, nil
 }
@@ -80,7 +81,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 	if err := b.installPrograms(ctx, root); err != nil {
 		return err
 	}
-	if err := installFiles(root); err != nil {
+	if err := b.installFiles(root); err != nil {
 		return err
 	}
 	if err := b.importImages(ctx, root, log); err != nil {
@@ -122,7 +123,7 @@ func (b *Builder) installPrograms(ctx context.Context, root string) error {
 	return nil
 }
 
-func installFiles(root string) error {
+func (b *Builder) installFiles(root string) error {
 	const units = "etc/systemd/system"
 	for _, f := range []struct {
 		name, path string
@@ -147,6 +148,7 @@ func installFiles(root string) error {
 			return err
 		}
 		content = bytes.ReplaceAll(content, []byte("@PAUSE_IMAGE@"), []byte(PauseImage.Reference()))
+		content = bytes.ReplaceAll(content, []byte("@RUNTIME@"), []byte(b.kernel.Binary))
 		path := filepath.Join(root, f.path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err

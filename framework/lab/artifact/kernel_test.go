@@ -1,6 +1,8 @@
 package artifact
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -47,5 +49,22 @@ func TestDisksOfKernels(t *testing.T) {
 	}
 	if _, err := NewBuilder(store, checkout, Versions{Kernel: "5.10"}.Or(DefaultVersions())); err == nil || !strings.Contains(err.Error(), "6.1 (bookworm)") {
 		t.Errorf("an unknown kernel: %v", err)
+	}
+}
+
+// The runtime that is installed is the one that containerd is told of.
+func TestRuntimes(t *testing.T) {
+	for _, r := range kernelReleases {
+		if !slices.Contains(r.root().Packages, r.Runtime) {
+			t.Errorf("kernel %s: %s is not installed", r.Version, r.Runtime)
+		}
+		root := t.TempDir()
+		if err := (&Builder{kernel: r}).installFiles(root); err != nil {
+			t.Fatal(err)
+		}
+		config, err := os.ReadFile(filepath.Join(root, "etc/containerd/config.toml"))
+		if err != nil || !strings.Contains(string(config), "BinaryName = '"+r.Binary+"'") {
+			t.Errorf("kernel %s: %v, containerd runs\n%s", r.Version, err, config)
+		}
 	}
 }

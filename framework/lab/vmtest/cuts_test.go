@@ -80,7 +80,7 @@ func (s *suite) startWriter(t *testing.T) {
 		AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: &class,
 		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("256Mi")}},
 	}}
-	if err := s.cluster.Resources.Create(t.Context(), claim); err != nil {
+	if err := s.cluster.Resources.Create(during(t), claim); err != nil {
 		t.Fatal(err)
 	}
 	s.run(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: writer}, Spec: corev1.PodSpec{
@@ -102,7 +102,7 @@ func (s *suite) startWriter(t *testing.T) {
 // and how long the cut itself took.
 func (s *suite) cutAfter(t *testing.T, first, last int) (safe int, took time.Duration) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(during(t), 2*time.Minute)
 	defer cancel()
 	told, tell := io.Pipe()
 	orders, order := io.Pipe()
@@ -132,7 +132,7 @@ func (s *suite) cutAfter(t *testing.T, first, last int) (safe int, took time.Dur
 func (s *suite) checkDisk(t *testing.T) {
 	t.Helper()
 	const leaks = 3
-	cmd := exec.CommandContext(t.Context(), "qemu-img", "check", filepath.Join(s.lab.Status(t.Context()).Dir, "nodes", cutNode, "disk.qcow2"))
+	cmd := exec.CommandContext(during(t), "qemu-img", "check", filepath.Join(s.lab.Status(during(t)).Dir, "nodes", cutNode, "disk.qcow2"))
 	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != leaks {
 		t.Errorf("the disk of %s: %v\n%s", cutNode, err, out)
 	}

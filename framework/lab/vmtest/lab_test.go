@@ -108,7 +108,7 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Status(t.Context()).Err(); err == nil {
+	if err := l.Status(during(t)).Err(); err == nil {
 		t.Fatalf("lab %s is up, and the test would remove it: make lab-down does that too, or name another with LAB_NAME", opts.Name)
 	}
 	t.Cleanup(func() {
@@ -119,25 +119,25 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 				t.Logf("logs of the lab are in %s", *logs)
 			}
 		}
-		if err := l.Down(context.WithoutCancel(t.Context())); err != nil {
+		if err := l.Down(context.WithoutCancel(during(t))); err != nil {
 			t.Error(err)
 		}
 	})
 	if err := os.RemoveAll(*logs); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Up(t.Context()); err != nil {
+	if err := l.Up(during(t)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := cluster.Connect(t.Context(), l.Kubeconfig(), lab.KubectlContext)
+	c, err := cluster.Connect(during(t), l.Kubeconfig(), lab.KubectlContext)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &suite{options: opts, lab: l, cluster: c, wait: opts.Waiter}
-	if err := c.Resources.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+	if err := c.Resources.Create(during(t), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.wait.Until(t.Context(), wait.NamespaceReady, "the service account of "+namespace, func(ctx context.Context) (bool, string, error) {
+	if err := s.wait.Until(during(t), wait.NamespaceReady, "the service account of "+namespace, func(ctx context.Context) (bool, string, error) {
 		_, err := c.Client.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})
 		return err == nil, "", err
 	}); err != nil {
@@ -156,7 +156,7 @@ func (s *suite) run(t *testing.T, pod *corev1.Pod) {
 		t.Fatal(err)
 	}
 	pod.Spec.Containers[0].Image = image
-	if err := s.cluster.Resources.Create(t.Context(), pod); err != nil {
+	if err := s.cluster.Resources.Create(during(t), pod); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -166,7 +166,7 @@ func (s *suite) run(t *testing.T, pod *corev1.Pod) {
 func (s *suite) ready(t *testing.T, name, old string) *corev1.Pod {
 	t.Helper()
 	var pod *corev1.Pod
-	if err := s.wait.Until(t.Context(), wait.PodRuns, "pod "+name+" to be Ready", func(ctx context.Context) (bool, string, error) {
+	if err := s.wait.Until(during(t), wait.PodRuns, "pod "+name+" to be Ready", func(ctx context.Context) (bool, string, error) {
 		var err error
 		if pod, err = s.cluster.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{}); err != nil {
 			return false, "", err
@@ -188,7 +188,7 @@ func containerOf(pod *corev1.Pod) string {
 // shell runs a script in a pod and returns what it wrote.
 func (s *suite) shell(t *testing.T, pod, script string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(during(t), time.Minute)
 	defer cancel()
 	result, err := s.cluster.Exec(ctx, namespace, pod, "main", "bash", "-c", script)
 	if err != nil {
@@ -203,7 +203,7 @@ func (s *suite) shell(t *testing.T, pod, script string) string {
 func (s *suite) power(t *testing.T, node string, action lab.Action) time.Duration {
 	t.Helper()
 	start := time.Now()
-	if err := s.lab.Power(t.Context(), node, action); err != nil {
+	if err := s.lab.Power(during(t), node, action); err != nil {
 		t.Fatal(err)
 	}
 	return time.Since(start)
@@ -211,7 +211,7 @@ func (s *suite) power(t *testing.T, node string, action lab.Action) time.Duratio
 
 func (s *suite) expectPower(t *testing.T, node string, want lab.Power) {
 	t.Helper()
-	for _, n := range s.lab.Status(t.Context()).Nodes {
+	for _, n := range s.lab.Status(during(t)).Nodes {
 		if n.Name == node && n.Power != want {
 			t.Errorf("%s is %s, want %s", node, n.Power, want)
 		}

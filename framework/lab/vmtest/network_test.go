@@ -20,7 +20,7 @@ const port = 11211
 // Each node has a server with a Service. From each node both servers are
 // reached: by the address of the pod, by that of the Service, and by its name.
 func (s *suite) testNetwork(t *testing.T) {
-	nodes := s.lab.Status(t.Context()).Nodes
+	nodes := s.lab.Status(during(t)).Nodes
 	for _, n := range nodes {
 		labels := map[string]string{"on": n.Name}
 		s.run(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels}, Spec: corev1.PodSpec{
@@ -33,7 +33,7 @@ func (s *suite) testNetwork(t *testing.T) {
 		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Namespace: namespace}, Spec: corev1.ServiceSpec{
 			Selector: labels, Ports: []corev1.ServicePort{{Port: port}},
 		}}
-		if err := s.cluster.Resources.Create(t.Context(), service); err != nil {
+		if err := s.cluster.Resources.Create(during(t), service); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,7 +46,7 @@ func (s *suite) testNetwork(t *testing.T) {
 			if pod.Spec.NodeName != to.Name {
 				t.Fatalf("pod %s runs on %s", to.Name, pod.Spec.NodeName)
 			}
-			service, err := s.cluster.Client.CoreV1().Services(namespace).Get(t.Context(), to.Name, metav1.GetOptions{})
+			service, err := s.cluster.Client.CoreV1().Services(namespace).Get(during(t), to.Name, metav1.GetOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func (s *suite) reach(t *testing.T, from, to string, hosts ...string) {
 	ask := fmt.Sprintf(`for host in %s; do
 	timeout 10 bash -c "exec 3<>/dev/tcp/$host/%d && printf 'version\r\n' >&3 && head -n 1 <&3" | grep -q '^VERSION ' && echo "$host answers"
 done`, strings.Join(hosts, " "), port)
-	if err := s.wait.Until(t.Context(), wait.EndpointReady, fmt.Sprintf("memcached on %s to answer a pod of %s", to, from), func(ctx context.Context) (bool, string, error) {
+	if err := s.wait.Until(during(t), wait.EndpointReady, fmt.Sprintf("memcached on %s to answer a pod of %s", to, from), func(ctx context.Context) (bool, string, error) {
 		result, err := s.cluster.Exec(ctx, namespace, from, "main", "bash", "-c", ask)
 		return strings.Count(result.Stdout, "answers\n") == len(hosts), strings.TrimSpace(result.Stdout + result.Stderr), err
 	}); err != nil {

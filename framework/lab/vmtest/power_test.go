@@ -29,7 +29,7 @@ func (s *suite) testPower(t *testing.T) {
 
 	t.Logf("off %.1fs", s.power(t, node, lab.Off).Seconds())
 	s.expectPower(t, node, lab.Down)
-	if err := s.lab.Status(t.Context()).Err(); err != nil {
+	if err := s.lab.Status(during(t)).Err(); err != nil {
 		t.Errorf("with a node that is off: %v", err)
 	}
 	t.Logf("on %.1fs", s.power(t, node, lab.On).Seconds())
@@ -43,7 +43,7 @@ func (s *suite) testPower(t *testing.T) {
 	s.testLifeCycle(t, node)
 
 	s.power(t, node, lab.Off)
-	if err := s.lab.Up(t.Context()); err != nil {
+	if err := s.lab.Up(during(t)); err != nil {
 		t.Errorf("up with a node that is off: %v", err)
 	}
 	s.expectPower(t, node, lab.Running)
@@ -57,7 +57,7 @@ func (s *suite) testLifeCycle(t *testing.T, name string) {
 	t.Helper()
 	var provider support.E2EClusterProviderWithLifeCycle = lifecycle.New(s.options)
 	state := func() string {
-		nodes, err := provider.ListNode(t.Context())
+		nodes, err := provider.ListNode(during(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func (s *suite) testLifeCycle(t *testing.T, name string) {
 		{provider.StopNode, []string{string(lab.Cut)}, lab.Down},
 		{provider.StartNode, nil, lab.Running},
 	} {
-		if err := step.do(t.Context(), &support.Node{Name: name}, step.args...); err != nil {
+		if err := step.do(during(t), &support.Node{Name: name}, step.args...); err != nil {
 			t.Fatal(err)
 		}
 		if got := state(); got != string(step.want) {
@@ -96,7 +96,7 @@ func (s *suite) testLifeCycle(t *testing.T, name string) {
 func (s *suite) node(t *testing.T, name string) *corev1.Node {
 	t.Helper()
 	var node *corev1.Node
-	if err := s.wait.Until(t.Context(), wait.LabNode, name+" to be Ready", func(ctx context.Context) (bool, string, error) {
+	if err := s.wait.Until(during(t), wait.LabNode, name+" to be Ready", func(ctx context.Context) (bool, string, error) {
 		var err error
 		if node, err = s.cluster.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{}); err != nil {
 			return false, "", err

@@ -12,7 +12,7 @@ import (
 // No process of the lab has a right, and none can get one. QEMU, which runs
 // what the guest wants, cannot call what a virtual machine does not need.
 func (s *suite) testRights(t *testing.T) {
-	status := s.lab.Status(t.Context())
+	status := s.lab.Status(during(t))
 	isNode := map[string]bool{}
 	for _, n := range status.Nodes {
 		isNode[n.Name] = true

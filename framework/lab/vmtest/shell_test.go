@@ -16,7 +16,7 @@ import (
 func (s *suite) onNode(t *testing.T, node, line string) (string, int) {
 	t.Helper()
 	var out bytes.Buffer
-	code, err := s.lab.Shell(context.WithoutCancel(t.Context()), node, nodeshell.Session{Args: []string{line}, Stdout: &out, Stderr: &out})
+	code, err := s.lab.Shell(context.WithoutCancel(during(t)), node, nodeshell.Session{Args: []string{line}, Stdout: &out, Stderr: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func (s *suite) onNode(t *testing.T, node, line string) (string, int) {
 // A node has a shell, also when nothing of Kubernetes runs there and it has no
 // network.
 func (s *suite) testShell(t *testing.T) {
-	for _, n := range s.lab.Status(t.Context()).Nodes {
+	for _, n := range s.lab.Status(during(t)).Nodes {
 		if out, code := s.onNode(t, n.Name, "hostname; exit 9"); out != n.Name || code != 9 {
 			t.Errorf("%s says %q, exit code %d", n.Name, out, code)
 		}

@@ -19,10 +19,10 @@ import (
 // nodes know the time, run pods, reach each other, and boot after a power cut.
 func TestSnapshot(t *testing.T) {
 	s := upWith(t, func(o *lab.Options) { o.Snapshot = true })
-	if s.lab.Status(t.Context()).Snapshot == "" {
+	if s.lab.Status(during(t)).Snapshot == "" {
 		t.Error("status says nothing of the snapshot")
 	}
-	for i, n := range s.lab.Status(t.Context()).Nodes {
+	for i, n := range s.lab.Status(during(t)).Nodes {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("clock-%d", i)}, Spec: corev1.PodSpec{
 			NodeName:   n.Name,
 			Containers: []corev1.Container{{Command: []string{"sleep", "infinity"}}},

@@ -80,11 +80,11 @@ func timeUp(b *testing.B, opts lab.Options) map[string]time.Duration {
 		b.Fatal(err)
 	}
 	defer func() {
-		if err := l.Down(context.WithoutCancel(b.Context())); err != nil {
+		if err := l.Down(context.WithoutCancel(during(b))); err != nil {
 			b.Error(err)
 		}
 	}()
-	if err := l.Up(b.Context()); err != nil {
+	if err := l.Up(during(b)); err != nil {
 		b.Fatalf("%v\n%s", err, &output)
 	}
 	close(records)
@@ -99,7 +99,7 @@ func timeUp(b *testing.B, opts lab.Options) map[string]time.Duration {
 
 // useMemcached deploys the ephemeral mode and stores and gets a value.
 func useMemcached(b *testing.B, l *lab.Lab) error {
-	ctx := b.Context()
+	ctx := during(b)
 	c, err := cluster.Connect(ctx, l.Kubeconfig(), lab.KubectlContext)
 	if err != nil {
 		return err

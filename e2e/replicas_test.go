@@ -91,7 +91,7 @@ func expectFastStop(ctx context.Context, e *framework.Env, c cache) {
 	if err != nil {
 		e.Note("stop", err.Error()) // the connection may go with the container
 	}
-	e.Expect("EPH-16", fmt.Sprintf("SIGTERM ends the container within half of its grace period of %d s", grace), c.name,
+	e.Require("EPH-16", fmt.Sprintf("SIGTERM ends the container within half of its grace period of %d s", grace), c.name,
 		result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
 }
 

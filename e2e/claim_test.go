@@ -35,8 +35,14 @@ func removeClaim(ctx context.Context, e *framework.Env, claim metav1.Object) err
 // expectFreed removes the claim and examines that its volume follows.
 func expectFreed(ctx context.Context, e *framework.Env, d *deploy.Deployment, claim *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume) {
 	e.Expect("OBJ-05", "the claim can be removed", framework.Name("claim", claim), removeClaim(ctx, e, claim), framework.Succeed)
-	err := e.Waiter.Until(ctx, wait.VolumeFreed, "the removal of "+framework.Name("volume", pv), func(ctx context.Context) (bool, string, error) {
-		v, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, pv.Name, metav1.GetOptions{})
+	err := awaitVolumeGone(ctx, e, pv)
+	e.Expect("OBJ-05", "the volume goes with its claim", framework.Name("volume", pv), err, framework.Succeed)
+	e.NoError(d.DeleteClaims(ctx), "remove what is left of %s", d.Dir)
+}
+
+func awaitVolumeGone(ctx context.Context, e *framework.Env, pv *corev1.PersistentVolume) error {
+	return e.Waiter.Until(ctx, wait.VolumeFreed, "the removal of "+framework.Name("volume", pv), func(ctx context.Context) (bool, string, error) {
+		v, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, pv.Name, getOptions)
 		if apierrors.IsNotFound(err) {
 			return true, "gone", nil
 		}
@@ -45,6 +51,4 @@ func expectFreed(ctx context.Context, e *framework.Env, d *deploy.Deployment, cl
 		}
 		return v.UID != pv.UID, string(v.Status.Phase) + " " + v.Status.Message, nil
 	})
-	e.Expect("OBJ-05", "the volume goes with its claim", framework.Name("volume", pv), err, framework.Succeed)
-	e.NoError(d.DeleteClaims(ctx), "remove what is left of %s", d.Dir)
 }

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
 	"pmem-memcached-e2e/framework/deploy"
 )
 
@@ -43,6 +47,26 @@ func TestOverlays(t *testing.T) {
 			c := command(m)
 			return len(c) == 3 && strings.Contains(c[2].(string), "tmpfs")
 		}},
+		{"broken/inline-without-dax", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).Volumes[0].CSI.VolumeAttributes["usage"] == "FileIO" }},
+		{"broken/refuses-when-full", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-M" }},
+		{"broken/commands-disabled", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-F -C" }},
+		{"broken/larger-items", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-I 2m" }},
+		{"broken/listens-on-udp", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-U 11211" }},
+		{"broken/memory-file-grows", "Deployment", runs("truncate -s +4K")},
+		{"broken/starts-once", "Deployment", runs("mkdir /data/started")},
+		{"broken/stop-ignored", "Deployment", runs("ephemeral; exit 1")},
+		{"broken/saves-state", "Deployment", runs("persistent")},
+		{"broken/no-readiness-probe", "Deployment", func(m *deploy.Manifest) bool {
+			return podSpec(m).Containers[0].ReadinessProbe == nil && runs("sleep 20")(m)
+		}},
+		{"broken/init-silent", "Deployment", initRuns("2>/dev/null")},
+		{"broken/init-failure-ignored", "Deployment", initRuns("; true")},
+		{"broken/host-port", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).Containers[0].Ports[0].HostPort == 31211 }},
+		{"broken/needs-host-namespaces", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).HostPID }},
+		{"broken/claim-shared", "Deployment", func(m *deploy.Manifest) bool {
+			v, err := m.Volume()
+			return err == nil && v.Source == deploy.Claim && v.Claim == "shared" && v.Size.String() == "200Mi"
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.dir, func(t *testing.T) {
@@ -54,6 +78,31 @@ func TestOverlays(t *testing.T) {
 				t.Errorf("the overlay does not change %s %s as intended", m.Kind, m.Name)
 			}
 		})
+	}
+}
+
+// podSpec is that of the workload's pods.
+func podSpec(m *deploy.Manifest) corev1.PodSpec {
+	var d appsv1.Deployment
+	for _, o := range m.Objects {
+		if o.GetKind() == m.Kind && o.GetName() == m.Name {
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &d); err != nil {
+				panic(err)
+			}
+		}
+	}
+	return d.Spec.Template.Spec
+}
+
+func runs(text string) func(*deploy.Manifest) bool {
+	return func(m *deploy.Manifest) bool {
+		return strings.Contains(strings.Join(podSpec(m).Containers[0].Command, " "), text)
+	}
+}
+
+func initRuns(text string) func(*deploy.Manifest) bool {
+	return func(m *deploy.Manifest) bool {
+		return strings.Contains(strings.Join(podSpec(m).InitContainers[0].Command, " "), text)
 	}
 }
 

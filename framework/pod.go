@@ -12,14 +12,21 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// RunPod makes a pod in the namespace it names and waits until it runs or has
-// ended. The pod is removed with the ledger, or before by RemovePod.
-func (e *Env) RunPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
+// StartPod makes a pod in the namespace it names and waits for nothing. The
+// pod is removed with the ledger, or before by RemovePod.
+func (e *Env) StartPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
 	ginkgo.GinkgoHelper()
 	pods := e.Cluster.Client.CoreV1().Pods(pod.Namespace)
 	pod, err := pods.Create(ctx, pod, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	e.NoError(err, "make a pod")
 	e.Ledger.Add(Name("pod", pod), func(ctx context.Context) error { return e.removePod(ctx, pod) })
+	return pod
+}
+
+// RunPod is StartPod, and waits until the pod runs or has ended.
+func (e *Env) RunPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
+	ginkgo.GinkgoHelper()
+	pod = e.StartPod(ctx, pod)
 	return e.awaitPod(ctx, wait.PodRuns, "to run", pod, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
 }
 

@@ -37,6 +37,17 @@ type Changes struct {
 
 	VolumeSize     resource.Quantity // of the volume that holds the memory file; 0: as written
 	VolumeInMemory bool              // it is an emptyDir in the node's memory, of the same size
+	VolumeClass    string            // storage class of its claim; an inline volume becomes a generic ephemeral one
+	Inline         InlineChange      // if it is an inline volume
+
+	MemoryLimit resource.Quantity // of every container, which requests as much; 0: as written
+}
+
+// An InlineChange is what else an inline volume asks its driver for.
+type InlineChange struct {
+	Driver     string            // empty: as written
+	FSType     string            // empty: as written
+	Attributes map[string]string // beside those that are written, or in place of them; empty values are removed
 }
 
 // A Manifest is a rendered kustomization with exactly one workload and one Service of memcached.
@@ -81,6 +92,9 @@ func load(dir string, ch Changes) (*Manifest, error) {
 		return nil, err
 	}
 	if err := m.changeVolume(ch); err != nil {
+		return nil, err
+	}
+	if err := m.limitMemory(ch.MemoryLimit); err != nil {
 		return nil, err
 	}
 	if ch.Namespace != "" {

@@ -6,13 +6,15 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// changeVolume gives the volume of the memory file another size, or puts
-// memory in its place.
+// changeVolume changes the volume of the memory file, or puts memory in its
+// place.
 func (m *Manifest) changeVolume(ch Changes) error {
-	if ch.VolumeSize.IsZero() && !ch.VolumeInMemory {
+	inline := ch.Inline.Driver != "" || ch.Inline.FSType != "" || len(ch.Inline.Attributes) > 0
+	if ch.VolumeSize.IsZero() && !ch.VolumeInMemory && ch.VolumeClass == "" && !inline {
 		return nil
 	}
 	v, err := m.Volume()
@@ -20,11 +22,21 @@ func (m *Manifest) changeVolume(ch Changes) error {
 		return err
 	}
 	workload := m.workload()
+	if inline {
+		if err := changeInline(workload, v, ch.Inline); err != nil {
+			return fmt.Errorf("volume %s: changing the inline volume: %w", v.Name, err)
+		}
+	}
 	if !ch.VolumeSize.IsZero() {
 		if err := m.resize(workload, v, ch.VolumeSize.String()); err != nil {
 			return fmt.Errorf("volume %s: setting its size: %w", v.Name, err)
 		}
 		v.Size = ch.VolumeSize
+	}
+	if ch.VolumeClass != "" {
+		if v, err = m.reclass(workload, v, ch.VolumeClass); err != nil {
+			return fmt.Errorf("volume %s: setting its storage class: %w", v.Name, err)
+		}
 	}
 	if ch.VolumeInMemory {
 		if err := intoMemory(workload, v); err != nil {
@@ -48,29 +60,115 @@ func (m *Manifest) workload() *unstructured.Unstructured {
 
 const claimKind = "PersistentVolumeClaim"
 
-var requestPath = []string{"spec", "resources", "requests", string(corev1.ResourceStorage)}
+var (
+	requestPath  = []string{"spec", "resources", "requests", string(corev1.ResourceStorage)}
+	classPath    = []string{"spec", "storageClassName"}
+	templatePath = []string{"ephemeral", "volumeClaimTemplate"}
+)
 
 func (m *Manifest) resize(workload *unstructured.Unstructured, v Volume, size string) error {
-	switch v.Source {
-	case Inline:
+	if v.Source == Inline {
 		return change(workload.Object, podVolumes, v.Name, func(volume map[string]any) error {
 			return unstructured.SetNestedField(volume, size, "csi", "volumeAttributes", sizeAttribute)
 		})
+	}
+	return m.changeClaim(workload, v, size, requestPath)
+}
+
+// reclass returns the volume as it is then.
+func (m *Manifest) reclass(workload *unstructured.Unstructured, v Volume, class string) (Volume, error) {
+	v.Class = class
+	if v.Source != Inline {
+		return v, m.changeClaim(workload, v, class, classPath)
+	}
+	if v.Size.IsZero() {
+		return v, errors.New("the manifest does not tell its size")
+	}
+	v.Source, v.Driver, v.FSType = Ephemeral, "", ""
+	return v, change(workload.Object, podVolumes, v.Name, func(volume map[string]any) error {
+		delete(volume, "csi")
+		return unstructured.SetNestedMap(volume, map[string]any{
+			"accessModes":      []any{string(corev1.ReadWriteOnce)},
+			"storageClassName": class,
+			"resources":        map[string]any{"requests": map[string]any{string(corev1.ResourceStorage): v.Size.String()}},
+		}, slices.Concat(templatePath, []string{"spec"})...)
+	})
+}
+
+// changeClaim sets a field of the claim behind a volume, wherever it is written.
+func (m *Manifest) changeClaim(workload *unstructured.Unstructured, v Volume, value string, path []string) error {
+	switch v.Source {
 	case Ephemeral:
 		return change(workload.Object, podVolumes, v.Name, func(volume map[string]any) error {
-			return unstructured.SetNestedField(volume, size, append([]string{"ephemeral", "volumeClaimTemplate"}, requestPath...)...)
+			return unstructured.SetNestedField(volume, value, slices.Concat(templatePath, path)...)
 		})
 	case ClaimTemplate:
 		return change(workload.Object, claimTemplates, v.Name, func(claim map[string]any) error {
-			return unstructured.SetNestedField(claim, size, requestPath...)
+			return unstructured.SetNestedField(claim, value, path...)
 		})
 	}
 	for _, o := range m.Objects {
 		if o.GetKind() == claimKind && o.GetName() == v.Claim {
-			return unstructured.SetNestedField(o.Object, size, requestPath...)
+			return unstructured.SetNestedField(o.Object, value, path...)
 		}
 	}
 	return fmt.Errorf("the kustomization has no claim %s", v.Claim)
+}
+
+func changeInline(workload *unstructured.Unstructured, v Volume, ch InlineChange) error {
+	if v.Source != Inline {
+		return fmt.Errorf("it is a %s", v.Source)
+	}
+	return change(workload.Object, podVolumes, v.Name, func(volume map[string]any) error {
+		csi, _ := volume["csi"].(map[string]any)
+		if ch.Driver != "" {
+			csi["driver"] = ch.Driver
+		}
+		if ch.FSType != "" {
+			csi["fsType"] = ch.FSType
+		}
+		attributes, _ := csi["volumeAttributes"].(map[string]any)
+		if attributes == nil {
+			attributes = map[string]any{}
+		}
+		for name, value := range ch.Attributes {
+			if attributes[name] = value; value == "" {
+				delete(attributes, name)
+			}
+		}
+		csi["volumeAttributes"] = attributes
+		return nil
+	})
+}
+
+// limitMemory limits every container of the workload's pods.
+func (m *Manifest) limitMemory(limit resource.Quantity) error {
+	if limit.IsZero() {
+		return nil
+	}
+	workload := m.workload()
+	for _, kind := range []string{"initContainers", "containers"} {
+		path := []string{"spec", "template", "spec", kind}
+		list, found, err := unstructured.NestedSlice(workload.Object, path...)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		for _, item := range list {
+			container, _ := item.(map[string]any)
+			for _, part := range []string{"limits", "requests"} {
+				if err := unstructured.SetNestedField(container, limit.String(), "resources", part, string(corev1.ResourceMemory)); err != nil {
+					return fmt.Errorf("container %v: limiting its memory: %w", container["name"], err)
+				}
+			}
+		}
+		if err := unstructured.SetNestedSlice(workload.Object, list, path...); err != nil {
+			return err
+		}
+	}
+	return m.setWorkload(workload)
 }
 
 var (

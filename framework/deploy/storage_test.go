@@ -83,3 +83,67 @@ func TestVolumeInMemory(t *testing.T) {
 		t.Errorf("a claim of somebody else: %v", err)
 	}
 }
+
+func TestVolumeClass(t *testing.T) {
+	ephemeral, _ := extract(t, "testdata/ephemeral.txtar")
+	persistent, _ := extract(t, "testdata/persistent.txtar")
+	claim, _ := extract(t, "testdata/claim.txtar")
+	for name, test := range map[string]struct {
+		dir  string
+		want VolumeSource
+	}{
+		"inline":    {filepath.Join(ephemeral, "bare"), Ephemeral},
+		"template":  {persistent, ClaimTemplate},
+		"claim":     {filepath.Join(claim, "claim"), Claim},
+		"ephemeral": {filepath.Join(claim, "ephemeral"), Ephemeral},
+	} {
+		m, err := Load(test.dir, Changes{VolumeClass: "another", VolumeSize: resource.MustParse("700Mi")})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		v, err := m.Volume()
+		if err != nil || v.Source != test.want || v.Class != "another" || v.Size.String() != "700Mi" || v.Driver != "" {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
+	}
+	_, err := Load(filepath.Join(claim, "elsewhere"), Changes{VolumeClass: "another"})
+	if err == nil || !strings.Contains(err.Error(), "has no claim cache-data") {
+		t.Errorf("a claim of somebody else: %v", err)
+	}
+}
+
+func TestInlineChange(t *testing.T) {
+	ephemeral, _ := extract(t, "testdata/ephemeral.txtar")
+	persistent, _ := extract(t, "testdata/persistent.txtar")
+	m, err := Load(filepath.Join(ephemeral, "bare"), Changes{Inline: InlineChange{
+		Driver: "other.example", FSType: "xfs", Attributes: map[string]string{"size": "", "usage": "FileIO"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"csi":{"driver":"other.example","fsType":"xfs","volumeAttributes":{"usage":"FileIO"}}}`
+	if got := volumeOf(t, m, "data-volume"); got != want {
+		t.Errorf("volume %s, want %s", got, want)
+	}
+	_, err = Load(persistent, Changes{Inline: InlineChange{FSType: "xfs"}})
+	if err == nil || !strings.Contains(err.Error(), "it is a "+string(ClaimTemplate)) {
+		t.Errorf("no inline volume: %v", err)
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	persistent, _ := extract(t, "testdata/persistent.txtar")
+	m, err := Load(persistent, Changes{MemoryLimit: resource.MustParse("64Mi")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := append(m.template.Spec.InitContainers, m.template.Spec.Containers...)
+	for _, c := range all {
+		if c.Resources.Limits.Memory().String() != "64Mi" || c.Resources.Requests.Memory().String() != "64Mi" {
+			t.Errorf("container %s: %+v", c.Name, c.Resources)
+		}
+	}
+	if len(all) == 0 {
+		t.Error("no containers")
+	}
+}

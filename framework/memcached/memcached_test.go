@@ -6,58 +6,15 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"pmem-memcached-e2e/framework/wait"
+	"pmem-memcached-e2e/framework/memcached/memcachedtest"
 )
 
-// start runs a memcached on a free port of 127.0.0.1 for the time of the test.
-func start(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("memcached")
-	if err != nil {
-		t.Fatalf("%v; install memcached (Debian: apt-get install memcached)", err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-
-	args := []string{"-l", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "0", "-m", "64"}
-	if os.Getuid() == 0 {
-		args = append(args, "-u", "nobody")
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	err = wait.Waiter{Interval: 10 * time.Millisecond}.Until(t.Context(), wait.PodRuns, "memcached at "+addr,
-		func(ctx context.Context) (bool, string, error) {
-			s, err := Open(ctx, addr)
-			if err != nil {
-				return false, "", err
-			}
-			return true, "open", s.Close()
-		})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
-}
+func start(t *testing.T) string { return memcachedtest.Start(t) }
 
 func TestClient(t *testing.T) {
 	addr := start(t)

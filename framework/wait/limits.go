@@ -28,6 +28,9 @@ const (
 	VolumeFreed     Name = "volume-freed"
 	EndpointReady   Name = "endpoint-ready"
 	Downtime        Name = "downtime"
+	EventSeen       Name = "event-seen"
+	RestartedInPod  Name = "restarted-in-pod"
+	ClaimBound      Name = "claim-bound"
 	NothingLeft     Name = "nothing-left"
 	DriverReady     Name = "driver-ready"
 	LoadReady       Name = "load-ready"
@@ -71,6 +74,9 @@ var limits = map[Name]limit{
 	VolumeFreed:     {2 * time.Minute, "the driver to remove a volume whose user is gone"},
 	EndpointReady:   {time.Minute, "a Service to have the right endpoints"},
 	Downtime:        {time.Minute, "the wall clock to move on, so that a restart can be warm"},
+	EventSeen:       {time.Minute, "an event that tells of a refusal"},
+	RestartedInPod:  {time.Minute, "a container that has ended to be Ready again in its pod"},
+	ClaimBound:      {time.Minute, "a claim to be bound, or refused"},
 	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
 	DriverReady:     {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
 

@@ -5,7 +5,7 @@ set -eu
 
 # Loading modules now costs less than waiting for each when it is first needed,
 # and what follows relies on the first two.
-modprobe -a virtio_net virtio_console overlay veth nf_conntrack nf_tables dm_mod
+modprobe -a virtio_net virtio_console overlay veth nf_conntrack nf_tables dm_mod loop
 
 # The programs of the node write to ports that lead to files of the host.
 mkdir -p /run/lab /run/config

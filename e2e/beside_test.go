@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "KUS-07", Title: "two deployments live side by side in two namespaces, and of one that is deleted nothing is left",
+	Covers: []spec.ReqID{"KUS-07", "KUS-09", "OPS-08"},
+	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess},
+	Tags: []string{"customised"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	beside := e.Namespace + "-beside"
+	e.MakeNamespace(ctx, beside)
+	both := e.DeployAll(ctx, "KUS-07", e.Manifest(spec.Ephemeral), e.Variant(spec.Ephemeral, deploy.Changes{Namespace: beside}))
+	first, second := pod(ctx, e, both[0]), pod(ctx, e, both[1])
+	mine := connect(ctx, e, first)
+	e.NoError(mine.Set(ctx, &memcached.Item{Key: "mine", Value: []byte("1")}), "store a value")
+	mine.Close()
+	expectKeyStored(ctx, e, "KUS-07", second)
+	other := connect(ctx, e, second)
+	_, err := other.Get(ctx, "mine")
+	e.Expect("KUS-07", "what was stored in one is a miss in the other", framework.Name("pod", second), errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
+	other.Close()
+
+	c := inspect(ctx, e, "OPS-08", second)
+	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, second.Spec.NodeName)
+	e.NoError(err, "find the driver on node %s", second.Spec.NodeName)
+	dev, _, err := backing(ctx, nd, c.mount)
+	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
+	e.Step("delete one of them")
+	e.Expect("KUS-09", "everything that was applied can be deleted", both[1].Dir, both[1].Delete(ctx), framework.Succeed)
+	err = e.Waiter.Until(ctx, wait.ObjectsGone, "namespace "+beside+" to be empty", func(ctx context.Context) (bool, string, error) {
+		left, err := objectsIn(ctx, e, beside)
+		return len(left) == 0, strings.Join(left, ", "), err
+	})
+	e.Expect("KUS-09", "nothing of it is left", "namespace "+beside, err, framework.Succeed)
+	awaitFreed(ctx, e, "OPS-08", nd, dev, c.mount)
+	expectKey(ctx, e, "KUS-07", "the other still has its value", first, "mine", "1")
+})
+
+// leftKinds are the kinds of which nothing may be left in a namespace.
+var leftKinds = []schema.GroupVersionKind{
+	{Version: "v1", Kind: "Service"}, {Version: "v1", Kind: "ConfigMap"}, {Version: "v1", Kind: "Secret"},
+	{Version: "v1", Kind: "Pod"}, {Version: "v1", Kind: "PersistentVolumeClaim"},
+	{Group: "apps", Version: "v1", Kind: "Deployment"}, {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
+	{Group: "apps", Version: "v1", Kind: "StatefulSet"}, {Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
+}
+
+// objectsIn are the objects of a namespace but for the ConfigMap that each has.
+func objectsIn(ctx context.Context, e *framework.Env, namespace string) ([]string, error) {
+	var left []string
+	for _, kind := range leftKinds {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(kind)
+		if err := e.Cluster.Resources.GetControllerRuntimeClient().List(ctx, list, client.InNamespace(namespace)); err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			if o := &list.Items[i]; o.GetName() != "kube-root-ca.crt" {
+				left = append(left, framework.Name(kind.Kind, o))
+			}
+		}
+	}
+	return left, nil
+}

@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// driverName is that of the driver behind the manifests.
+func driverName(ctx context.Context, e *framework.Env) string {
+	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
+		v, err := e.Manifest(profile).Volume()
+		if err != nil {
+			continue // the specs of that profile say what is wrong with it
+		}
+		if v.Driver != "" {
+			return v.Driver
+		}
+		class, err := e.Cluster.Client.StorageV1().StorageClasses().Get(ctx, v.Class, getOptions)
+		if err == nil {
+			return class.Provisioner
+		}
+	}
+	e.NoError(errors.New("neither an inline volume nor a class that the cluster knows"), "find the driver of the manifests")
+	return ""
+}
+
+// makeClass makes a storage class that is removed with the ledger.
+func makeClass(ctx context.Context, e *framework.Env, driver, suffix string, binding storagev1.VolumeBindingMode, parameters map[string]string) *storagev1.StorageClass {
+	classes := e.Cluster.Client.StorageV1().StorageClasses()
+	class, err := classes.Create(ctx, &storagev1.StorageClass{
+		ObjectMeta:  metav1.ObjectMeta{Name: e.Namespace + "-" + suffix},
+		Provisioner: driver, Parameters: parameters, VolumeBindingMode: &binding,
+	}, metav1.CreateOptions{})
+	e.NoError(err, "make a storage class")
+	e.Ledger.Add("storage class "+class.Name, func(ctx context.Context) error {
+		err := classes.Delete(ctx, class.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &class.UID}})
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return nil
+		}
+		return err
+	})
+	return class
+}

@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/kubectl/pkg/util/podutils"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "DRV-01", Title: "the driver declares what this workload needs and runs on the nodes that were chosen for it",
+	Covers: []spec.ReqID{"DRV-01", "DRV-02", "DRV-03", "DRV-17"},
+	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.NodeAccess},
+	Tags: []string{"driver"}, Budget: 3 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	name := driverName(ctx, e)
+	expectDeclared(ctx, e, name)
+	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	e.NoError(err, "list the nodes")
+	set := driverSet(ctx, e)
+	chosen := labels.SelectorFromSet(set.Spec.Template.Spec.NodeSelector)
+	pods := driverPods(ctx, e, set)
+	for _, node := range nodes.Items {
+		wanted := chosen.Matches(labels.Set(node.Labels))
+		object := framework.Name("node", &node)
+		p, runs := pods[node.Name]
+		ready := runs && podutils.IsPodReady(&p)
+		e.Expect("DRV-03", fmt.Sprintf("the driver runs where %s holds and nowhere else (%t)", chosen, wanted), object, ready, gomega.Equal(wanted))
+		e.Expect("DRV-02", "CSINode lists the driver where it is wanted and nowhere else", object, csiNodeLists(ctx, e, node.Name, name), gomega.Equal(wanted))
+	}
+	expectConverted(ctx, e, name, nodes.Items)
+})
+
+func expectDeclared(ctx context.Context, e *framework.Env, name string) {
+	driver, err := e.Cluster.Client.StorageV1().CSIDrivers().Get(ctx, name, getOptions)
+	e.Require("DRV-01", "there is a CSIDriver object", "CSIDriver "+name, err, framework.Succeed)
+	object := "CSIDriver " + name
+	for _, field := range []struct {
+		says  string
+		value *bool
+		want  bool
+	}{
+		{"no step of attaching (attachRequired)", driver.Spec.AttachRequired, false},
+		{"information about the pod on mount (podInfoOnMount)", driver.Spec.PodInfoOnMount, true},
+		{"capacity that the scheduler knows (storageCapacity)", driver.Spec.StorageCapacity, true},
+	} {
+		got := "unset"
+		if field.value != nil {
+			got = fmt.Sprint(*field.value)
+		}
+		e.Expect("DRV-01", "the driver declares "+field.says, object, got, gomega.Equal(fmt.Sprint(field.want)))
+	}
+	e.Expect("DRV-01", "the driver declares persistent and ephemeral volumes", object, driver.Spec.VolumeLifecycleModes,
+		gomega.ConsistOf(storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral))
+}
+
+// driverSet is the DaemonSet that runs the driver.
+func driverSet(ctx context.Context, e *framework.Env) appsv1.DaemonSet {
+	list, err := e.Cluster.Client.AppsV1().DaemonSets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: pmem.NodeDriverSelector})
+	e.NoError(err, "list the DaemonSets of the driver")
+	e.Require("DRV-03", "one DaemonSet runs the driver", "DaemonSets labelled "+pmem.NodeDriverSelector, len(list.Items), gomega.Equal(1))
+	return list.Items[0]
+}
+
+// driverPods are the pods of the driver by their nodes.
+func driverPods(ctx context.Context, e *framework.Env, set appsv1.DaemonSet) map[string]corev1.Pod {
+	list, err := e.Cluster.Client.CoreV1().Pods(set.Namespace).List(ctx, metav1.ListOptions{LabelSelector: pmem.NodeDriverSelector})
+	e.NoError(err, "list the pods of the driver")
+	pods := map[string]corev1.Pod{}
+	for _, p := range list.Items {
+		pods[p.Spec.NodeName] = p
+	}
+	return pods
+}
+
+func csiNodeLists(ctx context.Context, e *framework.Env, node, driver string) bool {
+	object, err := e.Cluster.Client.StorageV1().CSINodes().Get(ctx, node, getOptions)
+	e.NoError(err, "get CSINode %s", node)
+	return slices.ContainsFunc(object.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver })
+}
+
+// groupName is how PMEM-CSI calls the volume group of a region,
+// pkg/pmem-common/vgname.go of v1.1.0.
+var groupName = regexp.MustCompile(`^ndbus[0-9]+region[0-9]+fsdax$`)
+
+// expectConverted examines that no conversion of raw persistent memory is under
+// way and that each node serves from volume groups.
+func expectConverted(ctx context.Context, e *framework.Env, name string, nodes []corev1.Node) {
+	for _, node := range nodes {
+		e.Expect("DRV-17", "no conversion is asked for any more (labels)", framework.Name("node", &node),
+			node.Labels, gomega.Not(gomega.HaveKey(name+"/convert-raw-namespaces")))
+	}
+	drivers, _, err := pmem.FindNodeDrivers(ctx, e.Cluster)
+	e.NoError(err, "find the nodes with the driver")
+	for _, nd := range drivers {
+		object := "node " + nd.Node
+		groups, err := nd.VolumeGroups(ctx)
+		e.NoError(err, "list the volume groups of node %s", nd.Node)
+		var names []string
+		var size int64
+		for _, g := range groups {
+			names = append(names, g.Name)
+			if groupName.MatchString(g.Name) {
+				size += g.Size
+			}
+		}
+		e.Expect("DRV-17", "the node has a volume group of the driver (of "+strings.Join(names, ", ")+", bytes)", object, size, gomega.BeNumerically(">", 0))
+		namespaces, err := nd.Namespaces(ctx)
+		e.NoError(err, "list the namespaces of node %s", nd.Node)
+		for _, n := range namespaces {
+			if n.Size > 0 {
+				e.Expect("DRV-17", "namespace "+n.Dev+" is no longer raw", object, n.Mode, gomega.Equal("fsdax"))
+			}
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "DRV-11", Title: "a new volume shows nothing of the one that had its memory before",
+	Covers: []spec.ReqID{"DRV-11"}, Level: spec.Must, Profile: spec.Driver,
+	Tags: []string{"driver"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	driver := driverName(ctx, e)
+	kept := makeClass(ctx, e, driver, "kept", storagev1.VolumeBindingImmediate, map[string]string{"eraseafter": "false"})
+	erased := makeClass(ctx, e, driver, "erased", storagev1.VolumeBindingImmediate, nil)
+	first, second := marker(), marker()
+
+	e.Step("write to a volume that is not erased afterwards")
+	useDevice(ctx, e, kept.Name, first, nil)
+	e.Step("look for it on the next volume, which shows that both have the same memory")
+	found := useDevice(ctx, e, erased.Name, second, []string{first})
+	if !found[first] {
+		e.NoError(errors.New("what a volume that is not erased has held is not on the next one"), "have two volumes with the same memory")
+	}
+	e.Step("look for what was on a volume that is erased")
+	found = useDevice(ctx, e, kept.Name, marker(), []string{first, second})
+	object := "a raw volume of class " + kept.Name
+	e.Expect("DRV-11", "a volume shows nothing of one that was deleted", object, found[second], gomega.BeFalse())
+	e.Expect("DRV-11", "a volume shows nothing of what was there before", object, found[first], gomega.BeFalse())
+})
+
+// deviceSize is that of raw volumes, and deviceOffset where text is written, in
+// bytes. The driver overwrites the begin of every new volume.
+const (
+	deviceSize   = "8Mi"
+	deviceOffset = 4 * mib
+)
+
+// useDevice makes a raw volume, looks for texts on it, writes one, and removes
+// it again.
+func useDevice(ctx context.Context, e *framework.Env, class, write string, look []string) map[string]bool {
+	claim := makeClaim(ctx, e, class, deviceSize, corev1.PersistentVolumeBlock)
+	p := idlePod(e.Namespace, "device-", e.Manifest(spec.Ephemeral).Image())
+	no, root := false, int64(0)
+	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &root, RunAsNonRoot: &no}
+	p.Spec.Volumes = []corev1.Volume{claimVolume("device", claim)}
+	p.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "device", DevicePath: "/dev/volume"}}
+	p = e.RunPod(ctx, p)
+	found := map[string]bool{}
+	for _, text := range look {
+		found[text] = contains(ctx, e, p, "/dev/volume", text)
+	}
+	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c",
+		`printf %s "$1" | dd of=/dev/volume bs=4096 seek="$2" conv=fsync,notrunc && grep -F -q -e "$1" /dev/volume`, "sh", write, fmt.Sprint(deviceOffset/4096))
+	if err == nil && result.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d: %s", result.ExitCode, result.Stderr)
+	}
+	e.NoError(err, "write to %s", framework.Name("claim", claim))
+	e.RemovePod(ctx, p)
+	pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, currentClaim(ctx, e, claim).Spec.VolumeName, getOptions)
+	e.NoError(err, "get the volume of %s", framework.Name("claim", claim))
+	e.NoError(removeClaim(ctx, e, claim), "remove %s", framework.Name("claim", claim))
+	e.NoError(awaitVolumeGone(ctx, e, pv), "await the removal of %s", framework.Name("volume", pv))
+	return found
+}

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"context"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// filesystems are claims with what has to be mounted for them. mkfs.xfs makes
+// none of 500 MiB or less.
+var filesystems = []struct {
+	name, size string
+	parameters map[string]string
+	fsType     string
+	dax        bool
+}{
+	{"by-default", "16Mi", nil, "ext4", true},
+	{"xfs", "720Mi", map[string]string{"csi.storage.k8s.io/fstype": "xfs", "usage": "AppDirect", "eraseafter": "false"}, "xfs", true},
+	{"file-io", "16Mi", map[string]string{"csi.storage.k8s.io/fstype": "ext4", "usage": "FileIO"}, "ext4", false},
+}
+
+var _ = framework.It(spec.Spec{
+	ID: "DRV-06", Title: "volumes have the filesystem and the dax that their class asks for, and memcached works without dax, too",
+	Covers: []spec.ReqID{"DRV-06", "DRV-07"},
+	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.InlineVolume},
+	Tags: []string{"driver"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	driver := driverName(ctx, e)
+	without := apply(ctx, e, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
+	var volumes []corev1.Volume
+	for _, f := range filesystems {
+		class := makeClass(ctx, e, driver, f.name, storagev1.VolumeBindingImmediate, f.parameters)
+		claim := makeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem)
+		volumes = append(volumes, claimVolume(f.name, claim))
+	}
+	user := e.RunPod(ctx, idlePod(e.Namespace, "mounts-", without.Image(), volumes...))
+	for _, f := range filesystems {
+		mount, err := pmem.MountOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)
+		e.NoError(err, "find the mount of %s", f.name)
+		object := framework.Name("pod", user) + " with a volume " + f.name
+		e.Expect("DRV-06", "the filesystem is the one of the class, ext4 if it names none", object, mount.FSType, gomega.Equal(f.fsType))
+		e.Expect("DRV-07", "a volume is mounted with dax unless it is for file I/O ("+daxOption(mount)+")", object, mount.DAX(), gomega.Equal(f.dax))
+	}
+
+	refused := e.StartPod(ctx, idlePod(e.Namespace, "inline-", without.Image(), inlineVolume(driver, "btrfs", map[string]string{"size": "16Mi"})))
+	event, err := awaitEvent(ctx, e, "pod", refused, "FailedMount", "btrfs")
+	e.Expect("DRV-06", "a filesystem that the driver does not make is refused by an event ("+event+")", framework.Name("pod", refused), err, framework.Succeed)
+
+	e.Require("DRV-07", "memcached becomes ready on a volume for file I/O", without.Dir, without.Ready(ctx), framework.Succeed)
+	p := pod(ctx, e, without)
+	c := inspect(ctx, e, "DRV-07", p)
+	e.Expect("DRV-07", "an inline volume for file I/O is mounted without dax ("+daxOption(c.mount)+")", c.name, c.mount.DAX(), gomega.BeFalse())
+	expectKeyStored(ctx, e, "DRV-07", p)
+})

@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "OPS-04", Title: "an ephemeral pod is admitted under the baseline standard, answers once it is Ready, and has no more rights and ports than it needs",
+	Covers: []spec.ReqID{"OPS-03", "OPS-04", "OPS-07", "OPS-10", "OPS-11"},
+	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
+	Tags: []string{"security"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	enforceBaseline(ctx, e, e.Namespace)
+	d := e.Deploy(ctx, "OPS-04", e.Manifest(spec.Ephemeral))
+	p := pod(ctx, e, d)
+	expectAnswers(ctx, e, p)
+	expectReadinessProbe(e, p)
+	expectImage(ctx, e, p)
+	expectOnePort(ctx, e, d, p)
+	expectFewRights(ctx, e, p)
+	expectRefusalTold(ctx, e)
+})
+
+var _ = framework.It(spec.Spec{
+	ID: "OBJ-02", Title: "a persistent pod is admitted under the baseline standard, and its claim is found by the labels of the workload",
+	Covers: []spec.ReqID{"OBJ-02", "OPS-03", "OPS-04", "OPS-07", "OPS-10", "OPS-11"},
+	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"security"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	enforceBaseline(ctx, e, e.Namespace)
+	d := e.Deploy(ctx, "OPS-04", e.Manifest(spec.Persistent))
+	p := pod(ctx, e, d)
+	expectAnswers(ctx, e, p)
+	expectReadinessProbe(e, p)
+	expectImage(ctx, e, p)
+	expectOnePort(ctx, e, d, p)
+	expectFewRights(ctx, e, p)
+
+	claims, err := d.Claims(ctx)
+	e.NoError(err, "list the claims of %s", d.Dir)
+	e.Require("OBJ-02", "the pod has a claim", framework.Name("pod", p), claims, gomega.Not(gomega.BeEmpty()))
+	selector := serviceSelector(ctx, e, d)
+	for _, c := range claims {
+		for key, value := range selector {
+			e.Expect("OBJ-02", "the claim has the labels by which the Service selects the pods", framework.Name("claim", &c), c.Labels, gomega.HaveKeyWithValue(key, value))
+		}
+	}
+})
+
+const enforce = "pod-security.kubernetes.io/enforce"
+
+func enforceBaseline(ctx context.Context, e *framework.Env, namespace string) {
+	_, err := e.Cluster.Client.CoreV1().Namespaces().Patch(ctx, namespace, types.MergePatchType,
+		fmt.Appendf(nil, `{"metadata":{"labels":{%q:"baseline"}}}`, enforce), metav1.PatchOptions{})
+	e.NoError(err, "have namespace %s enforce the Pod Security Standard baseline", namespace)
+}
+
+// expectAnswers comes at once after the pod was seen to be Ready.
+func expectAnswers(ctx context.Context, e *framework.Env, p *corev1.Pod) {
+	name := framework.Name("pod", p)
+	f, err := e.Cluster.ForwardPod(ctx, p.Namespace, p.Name, port(p))
+	e.NoError(err, "forward to %s", name)
+	defer f.Close()
+	c, err := memcached.Dial(ctx, f.Addr)
+	if e.Expect("OPS-03", "memcached answers when its pod is Ready", name, err, framework.Succeed) {
+		c.Close()
+	}
+}
+
+func memcachedContainer(p *corev1.Pod) corev1.Container {
+	for _, c := range p.Spec.Containers {
+		if c.Name == deploy.Container {
+			return c
+		}
+	}
+	return corev1.Container{}
+}
+
+func expectReadinessProbe(e *framework.Env, p *corev1.Pod) {
+	e.Expect("OPS-03", "the container has a readiness probe", framework.Name("pod", p), memcachedContainer(p).ReadinessProbe != nil, gomega.BeTrue())
+}
+
+// restartable is the first memcached with a memory file that outlives it.
+var restartable = version.MustParseGeneric("1.5.18")
+
+// programs have to be in the image, with these options.
+const programs = `stat --format=%s / >/dev/null && stat --file-system --format=%a / >/dev/null && fallocate --version >/dev/null && id -u`
+
+func expectImage(ctx context.Context, e *framework.Env, p *corev1.Pod) {
+	name := framework.Name("pod", p)
+	client := connect(ctx, e, p)
+	defer client.Close()
+	text := stats(ctx, e, client, "")["version"]
+	v, err := version.ParseGeneric(text)
+	e.NoError(err, "read the version of memcached")
+	e.Expect("OPS-07", "memcached "+text+" can be restarted on its memory file", name, v.AtLeast(restartable), gomega.BeTrue())
+	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", programs)
+	e.NoError(err, "try the programs of the image")
+	e.Expect("OPS-07", "the image has stat of coreutils and fallocate ("+lastLine(result.Stderr)+")", name, result.ExitCode, gomega.BeZero())
+	e.Expect("OPS-07", "memcached's user is not root (user id)", name, strings.TrimSpace(result.Stdout), gomega.Not(gomega.BeElementOf("", "0")))
+}
+
+// sockets prints what the kernel tells of all sockets, after the name of the
+// file that it is from. There may be no IPv6.
+const sockets = `cd /proc/net && grep -H : tcp tcp6 udp udp6`
+
+// listens is the state of a socket that takes connections, net/tcp_states.h.
+const listens = "0A"
+
+func expectOnePort(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
+	name := framework.Name("pod", p)
+	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", sockets)
+	if err == nil && result.Stdout == "" {
+		err = fmt.Errorf("exit code %d: %s", result.ExitCode, result.Stderr)
+	}
+	e.NoError(err, "list the sockets of %s", name)
+	var open []string
+	for line := range strings.Lines(result.Stdout) {
+		kind, rest, _ := strings.Cut(line, ":")
+		fields := strings.Fields(rest)
+		if len(fields) < 4 || strings.HasPrefix(kind, "tcp") && fields[3] != listens {
+			continue
+		}
+		_, hexadecimal, _ := strings.Cut(fields[1], ":")
+		n, err := strconv.ParseUint(hexadecimal, 16, 16)
+		e.NoError(err, "read the socket %q of %s", line, name)
+		open = append(open, fmt.Sprintf("%s %d", strings.TrimSuffix(kind, "6"), n))
+	}
+	slices.Sort(open)
+	open = slices.Compact(open)
+	e.Expect("OPS-10", fmt.Sprintf("memcached listens on its port %d and nowhere else", port(p)), name, open, gomega.Equal([]string{fmt.Sprintf("tcp %d", port(p))}))
+	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, getOptions)
+	e.NoError(err, "read the Service %s", d.Service)
+	e.Expect("OPS-10", "the Service is for the cluster alone", "Service "+d.Namespace+"/"+d.Service, s.Spec.Type, gomega.Equal(corev1.ServiceTypeClusterIP))
+	e.Expect("OPS-10", "the pod does not use its node's network", name, p.Spec.HostNetwork, gomega.BeFalse())
+}
+
+// rights prints what the kernel says of memcached, and whether there is a token
+// for the API server.
+const rights = `grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' "/proc/$1/status"; [ ! -e /var/run/secrets/kubernetes.io/serviceaccount/token ] || echo token: yes`
+
+func expectFewRights(ctx context.Context, e *framework.Env, p *corev1.Pod) {
+	name := framework.Name("pod", p)
+	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", rights, "sh", strconv.Itoa(process(ctx, e, p).PID))
+	e.NoError(err, "read the rights of memcached")
+	told := map[string]string{}
+	for line := range strings.Lines(result.Stdout) {
+		key, value, _ := strings.Cut(line, ":")
+		told[key] = strings.TrimSpace(value)
+	}
+	for _, r := range []struct{ field, says, want string }{
+		{"CapEff", "memcached has no capability", "0000000000000000"},
+		{"CapBnd", "memcached cannot get a capability", "0000000000000000"},
+		{"NoNewPrivs", "memcached cannot get more rights by a program", "1"},
+		{"Seccomp", "memcached's system calls are filtered", "2"},
+		{"token", "there is no token for the API server", ""},
+	} {
+		e.Expect("OPS-11", r.says+" ("+r.field+")", name, told[r.field], gomega.Equal(r.want))
+	}
+}
+
+// expectRefusalTold deploys pods that the standard does not admit.
+func expectRefusalTold(ctx context.Context, e *framework.Env) {
+	namespace := e.Namespace + "-refused"
+	e.MakeNamespace(ctx, namespace)
+	enforceBaseline(ctx, e, namespace)
+	m := e.Variant(spec.Ephemeral, deploy.Changes{Namespace: namespace})
+	for _, o := range m.Objects {
+		if o.GetKind() == m.Kind && o.GetName() == m.Name {
+			e.NoError(unstructured.SetNestedField(o.Object, true, "spec", "template", "spec", "hostPID"), "change %s", m.Dir)
+		}
+	}
+	_, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
+	e.NoError(err, "apply %s", m.Dir)
+	workload := fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)
+	err = e.Waiter.Until(ctx, wait.EventSeen, "an event about pods of "+workload+" that are not admitted", func(ctx context.Context) (bool, string, error) {
+		events, err := e.Cluster.Client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=FailedCreate"})
+		if err != nil {
+			return false, "", err
+		}
+		var lines []string
+		for _, event := range events.Items {
+			lines = append(lines, event.InvolvedObject.Kind+": "+event.Message)
+		}
+		text := strings.Join(lines, "; ")
+		return strings.Contains(text, "PodSecurity") && strings.Contains(text, "hostPID"), text, nil
+	})
+	e.Expect("OPS-04", "pods that are not admitted show it in an event of their workload", workload, err, framework.Succeed)
+}
+
+func serviceSelector(ctx context.Context, e *framework.Env, d *deploy.Deployment) map[string]string {
+	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, getOptions)
+	e.NoError(err, "read the Service %s", d.Service)
+	return s.Spec.Selector
+}

@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework/deploy"
+)
+
+// idlePod does nothing with a volume that is mounted at /volume, or is there as
+// a device of that name.
+func idlePod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.Pod {
+	no, yes, user, grace := false, true, int64(65534), int64(1)
+	container := corev1.Container{
+		Name: deploy.Container, Image: image, Command: []string{"sleep", "3600"},
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
+			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+	}
+	for _, v := range volumes {
+		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: v.Name, MountPath: "/" + v.Name})
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: prefix, Namespace: namespace},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
+			TerminationGracePeriodSeconds: &grace,
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user, FSGroup: &user,
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+			Containers: []corev1.Container{container}, Volumes: volumes,
+		},
+	}
+}
+
+func inlineVolume(driver, fsType string, attributes map[string]string) corev1.Volume {
+	source := &corev1.CSIVolumeSource{Driver: driver, VolumeAttributes: attributes}
+	if fsType != "" {
+		source.FSType = &fsType
+	}
+	return corev1.Volume{Name: "volume", VolumeSource: corev1.VolumeSource{CSI: source}}
+}
+
+func claimVolume(name string, claim *corev1.PersistentVolumeClaim) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
+	}}
+}

@@ -30,6 +30,10 @@ const (
 	Downtime        Name = "downtime"
 	NothingLeft     Name = "nothing-left"
 	DriverReady     Name = "driver-ready"
+	Listing         Name = "listing"
+	ItemExpires     Name = "item-expires"
+	ContainerBack   Name = "container-back"
+	PodReplaced     Name = "pod-replaced"
 	LoadReady       Name = "load-ready"
 	LoadStored      Name = "load-stored"
 	LoadEnds        Name = "load-ends"
@@ -69,6 +73,10 @@ var limits = map[Name]limit{
 	Downtime:        {time.Minute, "the wall clock to move on, so that a restart can be warm"},
 	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
 	DriverReady:     {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
+	Listing:         {time.Minute, "memcached's crawler to list all items, which it does not while it is busy"},
+	ItemExpires:     {3 * time.Minute, "the time at which an item or a delayed flush_all is due"},
+	ContainerBack:   {3 * time.Minute, "a container that ended to run again in its pod and to be Ready"},
+	PodReplaced:     {2 * time.Minute, "the controller of a deleted pod to make another one"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
 	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},

@@ -34,6 +34,8 @@ const (
 	ItemExpires     Name = "item-expires"
 	ContainerBack   Name = "container-back"
 	PodReplaced     Name = "pod-replaced"
+	MemcachedUp     Name = "memcached-up"
+	MemcachedDown   Name = "memcached-down"
 	LoadReady       Name = "load-ready"
 	LoadStored      Name = "load-stored"
 	LoadEnds        Name = "load-ends"
@@ -77,6 +79,8 @@ var limits = map[Name]limit{
 	ItemExpires:     {3 * time.Minute, "the time at which an item or a delayed flush_all is due"},
 	ContainerBack:   {3 * time.Minute, "a container that ended to run again in its pod and to be Ready"},
 	PodReplaced:     {2 * time.Minute, "the controller of a deleted pod to make another one"},
+	MemcachedUp:     {time.Minute, "a memcached that was started in a pod to listen"},
+	MemcachedDown:   {time.Minute, "a memcached that was told to stop, or killed, to end"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
 	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},

@@ -99,7 +99,7 @@ func expectOutsideMemory(ctx context.Context, e *framework.Env, c cache) {
 	e.Expect("EPH-25", "pages of files that are charged are less than a tenth of the cache (bytes)", c.name, g.File, gomega.BeNumerically("<", c.file.Size/10))
 	now, err := e.Cluster.Client.CoreV1().Pods(c.pod.Namespace).Get(ctx, c.pod.Name, getOptions)
 	e.NoError(err, "read %s", c.name)
-	e.Expect("EPH-25", "the container did not restart ("+lastEnd(memcachedStatus(now))+")", c.name,
+	e.Expect("EPH-25", "the container did not restart ("+lastEnd(now)+")", c.name,
 		memcachedStatus(now).RestartCount, gomega.Equal(memcachedStatus(c.pod).RestartCount))
 }
 
@@ -146,7 +146,7 @@ func expectCrashSurvived(ctx context.Context, e *framework.Env, c cache) {
 	e.Note("crash", fmt.Sprintf("exit code %d of the command that took memory, %v", ended.ExitCode, err))
 	p, err := awaitRestartInPod(ctx, e, c.pod)
 	e.Require("EPH-15", "memcached is Ready again in its pod after it was ended", c.name, err, framework.Succeed)
-	e.Expect("EPH-15", "it was killed, as after a crash ("+lastEnd(memcachedStatus(p))+")", c.name, lastExit(p), gomega.Equal(killed))
+	e.Expect("EPH-15", "it was killed, as after a crash ("+lastEnd(p)+")", c.name, lastExit(p), gomega.Equal(killed))
 
 	again := inspect(ctx, e, "EPH-15", p)
 	e.Expect("EPH-15", "the volume is the same", c.name, again.mount.Device, gomega.Equal(c.mount.Device))

@@ -49,14 +49,14 @@ func awaitRestartInPod(ctx context.Context, e *framework.Env, p *corev1.Pod) (*c
 		}
 		current = got
 		s := memcachedStatus(got)
-		return s.RestartCount > before && s.Ready && podutils.IsPodReady(got), fmt.Sprintf("%d restarts, ready %t, %s", s.RestartCount, s.Ready, lastEnd(s)), nil
+		return s.RestartCount > before && s.Ready && podutils.IsPodReady(got), fmt.Sprintf("%d restarts, ready %t, %s", s.RestartCount, s.Ready, lastEnd(got)), nil
 	})
 	return current, err
 }
 
-// lastEnd is how the instance of a container before the current one ended.
-func lastEnd(s corev1.ContainerStatus) string {
-	if t := s.LastTerminationState.Terminated; t != nil {
+// lastEnd is how the instance of memcached before the current one ended.
+func lastEnd(p *corev1.Pod) string {
+	if t := memcachedStatus(p).LastTerminationState.Terminated; t != nil {
 		return fmt.Sprintf("ended by %s with exit code %d", t.Reason, t.ExitCode)
 	}
 	return "never ended"

@@ -161,9 +161,12 @@ func (m *Manifest) Env(name string) (value string, ok bool) {
 	return "", false
 }
 
+// argsVariable holds further arguments for memcached, PMEM-CSI examples/memcached.md.
+const argsVariable = "MEMCACHED_ARGS"
+
 // MemcachedArgs returns the extra arguments for memcached, from the variable MEMCACHED_ARGS.
 func (m *Manifest) MemcachedArgs() string {
-	value, _ := m.Env("MEMCACHED_ARGS")
+	value, _ := m.Env(argsVariable)
 	return value
 }
 

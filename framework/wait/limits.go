@@ -33,6 +33,11 @@ const (
 	ClaimBound      Name = "claim-bound"
 	NothingLeft     Name = "nothing-left"
 	DriverReady     Name = "driver-ready"
+	Listing         Name = "listing"
+	ItemExpires     Name = "item-expires"
+	PodReplaced     Name = "pod-replaced"
+	MemcachedUp     Name = "memcached-up"
+	MemcachedDown   Name = "memcached-down"
 	LoadReady       Name = "load-ready"
 	LoadStored      Name = "load-stored"
 	LoadEnds        Name = "load-ends"
@@ -79,6 +84,11 @@ var limits = map[Name]limit{
 	ClaimBound:      {time.Minute, "a claim to be bound, or refused"},
 	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
 	DriverReady:     {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
+	Listing:         {time.Minute, "memcached's crawler to list all items, which it does not while it is busy"},
+	ItemExpires:     {3 * time.Minute, "the time at which an item or a delayed flush_all is due"},
+	PodReplaced:     {2 * time.Minute, "the controller of a deleted pod to make another one"},
+	MemcachedUp:     {time.Minute, "a memcached that was started in a pod to listen"},
+	MemcachedDown:   {time.Minute, "a memcached that was told to stop, or killed, to end"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
 	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},

@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/onsi/gomega"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/bench"
+	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "RST-45", Title: "a full cache comes back item by item, with expiry, CAS ids and order, and goes on to serve",
+	Covers: []spec.ReqID{"RST-45", "RST-09", "RST-27", "RST-28", "RST-29", "RST-30", "RST-31", "RST-35", "RST-36", "RST-37", "RST-38", "RST-39",
+		"RST-42", "RST-43", "RST-44", "RST-46", "RST-47", "RST-52", "RST-54", "RST-58", "RST-59", "OPS-06"},
+	Level: spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 12 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "RST-45", e.Manifest(spec.Persistent))
+	clients, end := loadClients(ctx, e, d, 1)
+	c := open(ctx, e, pod(ctx, e, d))
+	full := fillUp(ctx, e, c, clients, serviceAddr(ctx, e, d))
+	changed := changeItems(ctx, e, c, full.few[:fewGone])
+	before, counters := c.list(ctx, e), stats(ctx, e, c.Connection, "")
+	e.Require("RST-45", "the cache was full, memcached evicted items", c.pod, counters["evictions"], gomega.Not(gomega.Equal("0")))
+	short := storeShortLived(ctx, e, c)
+	c.close()
+
+	down := restartTimed(ctx, e, d, short.gone)
+	c = open(ctx, e, pod(ctx, e, d))
+	expectCounters(ctx, e, c, counters)
+	soonest := before.next(c.clock(ctx, e))
+	alive := c.has(ctx, e, soonest)
+	after := c.list(ctx, e)
+	before.expectKept(e, c.pod, after, c.clock(ctx, e), down)
+	short.expectGone(ctx, e, c)
+	changed.expect(ctx, e, c)
+	full.expectValues(ctx, e, c, after)
+
+	full.expectOrder(ctx, e, c, clients, after)
+	expectExpiry(ctx, e, c, soonest, before[soonest].Expires, alive)
+	e.Step("restart once more")
+	before = c.list(ctx, e)
+	c.close()
+	restartTimed(ctx, e, d, time.Now())
+	c = open(ctx, e, pod(ctx, e, d))
+	now := c.list(ctx, e)
+	e.Expect("RST-47", "after evictions and deletions a further restart finds the same keys", c.pod,
+		some(before.differences(now, c.clock(ctx, e))), gomega.BeEmpty())
+	full.expectValues(ctx, e, c, now)
+	full.sweep(ctx, e, c, clients) // which changes the order of the items
+	end()
+})
+
+// some of a list, for messages.
+func some(all []string) []string { return all[:min(len(all), 5)] }
+
+// filling is what fills a cache: items of every size, large ones of which some
+// are deleted, a few small ones, and then as many of some kB as make memcached
+// evict.
+type filling struct {
+	sizes, large, few []string
+	bulk              load.Options
+}
+
+const (
+	fewItems   = 1000
+	fewGone    = 100 // of them
+	fewSize    = 32
+	bulkSize   = 4000
+	bulkOver   = 1.15 // of what the cache could hold without any overhead
+	largeItems = 6
+	largeGone  = 2 // of them
+)
+
+func fillUp(ctx context.Context, e *framework.Env, c *cached, clients *bench.Clients, addr string) filling {
+	e.Step("fill the cache")
+	start := time.Now()
+	// From here on the items of a size stay where they are, else memcached may
+	// evict some of one size for the sake of another at any time.
+	e.NoError(errUnless(c.do(ctx, e, "slabs automove 0"), "OK"), "keep memcached from moving memory between sizes")
+	settings := stats(ctx, e, c.Connection, "settings")
+	largest, err := strconv.Atoi(settings["item_size_max"])
+	e.NoError(err, "read item_size_max of %s", c.pod)
+	limit, err := strconv.ParseFloat(settings["maxbytes"], 64)
+	e.NoError(err, "read maxbytes of %s", c.pod)
+
+	var f filling
+	var items []memcached.Item
+	add := func(list *[]string, name string, size int) {
+		*list = append(*list, name)
+		items = append(items, made(name, size))
+	}
+	for n := range largeItems {
+		add(&f.large, fmt.Sprintf("large-%d", n), largest*2/3)
+	}
+	for size := 2; size < largest; size *= 2 {
+		if size != sizeOfBulk { // whose class the bulk fills
+			add(&f.sizes, fmt.Sprintf("size-%d", size), size)
+		}
+	}
+	add(&f.sizes, "size-largest", largest-1000)
+	for n := range fewItems {
+		add(&f.few, fmt.Sprintf("few-%06d", n), fewSize)
+	}
+	c.store(ctx, e, items...)
+	e.NoError(c.session.DeleteMany(ctx, f.large[:largeGone]), "delete large items")
+	f.large = f.large[largeGone:]
+
+	f.bulk = bulk(addr, "bulk-", int64(bulkOver*limit/bulkSize))
+	_, err = clients.Load(ctx, f.bulk)
+	e.NoError(err, "store %d items", f.bulk.Keys)
+	e.Note("filling", fmt.Sprintf("%d items of %d MiB in %s", c.count(ctx, e, "curr_items"), c.count(ctx, e, "bytes")/mib, time.Since(start).Round(time.Second)))
+	return f
+}
+
+// sizeOfBulk is the power of two in whose class of sizes the items of the bulk
+// are, which are evicted.
+const sizeOfBulk = 4096
+
+// bulk stores keys one after the other, and then gets them in the same way.
+func bulk(addr, prefix string, keys int64) load.Options {
+	o := load.Default(addr)
+	o.Connections, o.Depth, o.Multiget, o.Popular = 1, 8, 20, load.Sequential()
+	o.Keys, o.Prefix, o.Values = keys, prefix, load.Fixed(bulkSize)
+	o.Gets, o.Sets, o.MayMiss = 1, 0, true
+	o.WarmUp, o.Duration, o.Timeout = 0, time.Second, time.Minute
+	return o
+}
+
+// errUnless is nil when memcached gave the answer that was wanted.
+func errUnless(got, want string) error {
+	if got != want {
+		return fmt.Errorf("memcached answered %q, want %q", got, want)
+	}
+	return nil
+}
+
+// expectValues fetches the items beside the bulk and compares their values.
+func (f filling) expectValues(ctx context.Context, e *framework.Env, c *cached, there listing) {
+	e.Step("fetch and compare values")
+	var flags []string
+	compare := func(says string, keys []string, reqs ...spec.ReqID) {
+		var wrong []string
+		seen := map[string]bool{}
+		err := c.session.FetchMany(ctx, keys, func(i memcached.Item) {
+			seen[i.Key] = true
+			badValue, badFlags := fault(i)
+			if badValue {
+				wrong = append(wrong, i.Key+" has another value")
+			}
+			if badFlags {
+				flags = append(flags, i.Key)
+			}
+		})
+		e.NoError(err, "fetch %d items from %s", len(keys), c.pod)
+		for _, key := range keys {
+			if !seen[key] {
+				wrong = append(wrong, key+" is a miss")
+			}
+		}
+		for _, req := range reqs {
+			e.Expect(req, says, c.pod, share(len(keys), wrong), gomega.Equal(share(len(keys), nil)))
+		}
+	}
+	compare("items of every size have their values", f.sizes, "RST-44")
+	compare("large items, in several chunks each, have their values, though others were deleted", f.large, "RST-42", "RST-43")
+	compare("small items have their values", there.keys("few-"), "RST-45")
+	e.Expect("RST-37", "every item has its flags (those that have not)", c.pod, some(flags), gomega.BeEmpty())
+}
+
+// sweepTime is enough for all keys on an idle machine.
+const sweepTime = 5 * time.Second
+
+// sweep gets all keys of the bulk, from within the cluster.
+func (f filling) sweep(ctx context.Context, e *framework.Env, c *cached, clients *bench.Clients) {
+	e.Step("fetch and compare %d values from within the cluster", f.bulk.Keys)
+	o := f.bulk
+	o.Preloaded, o.Duration = true, sweepTime
+	var got, hits int64
+	var took time.Duration
+	for got < o.Keys {
+		if got > 0 {
+			// Each load begins at the same key, so it has to be as long as a whole sweep takes.
+			o.Duration = min(time.Duration(1.5*float64(took)*float64(o.Keys)/float64(got)), time.Minute)
+		}
+		r, err := clients.Load(ctx, o)
+		e.NoError(err, "get %d items", o.Keys)
+		expectRight(e, "RST-45", c.pod, r)
+		if got, hits, took = r.Hits+r.Misses, r.Hits, r.Elapsed; got == 0 {
+			e.NoError(errors.New("no get was answered"), "get %d items", o.Keys)
+		}
+	}
+	e.Note("verification", fmt.Sprintf("%d values of %d bytes compared in %s, %.0f keys/s", hits, bulkSize, took.Round(100*time.Millisecond), float64(hits)/took.Seconds()))
+}
+
+// expectOrder stores half as many items as there are of the same size, and
+// examines that those which were stored first made room for them.
+func (f filling) expectOrder(ctx context.Context, e *framework.Env, c *cached, clients *bench.Clients, there listing) {
+	e.Step("evict and delete items")
+	pid := c.count(ctx, e, "pid")
+	old := there.keys(f.bulk.Prefix) // whose numbers are their order
+	_, err := clients.Load(ctx, bulk(f.bulk.Addr, "newer-", int64(len(old)/2)))
+	e.NoError(err, "store %d items", len(old)/2)
+	e.NoError(c.session.DeleteMany(ctx, f.few[fewGone:2*fewGone]), "delete items")
+	now := c.list(ctx, e)
+	left := func(keys []string) string {
+		n := 0
+		for _, key := range keys {
+			if _, ok := now[key]; ok {
+				n++
+			}
+		}
+		return fmt.Sprintf("%d of %d", n, len(keys))
+	}
+	quarter := len(old) / 4
+	e.Expect("RST-46", "of the items stored first, before the restart, are left", c.pod, left(old[:quarter]), gomega.Equal(fmt.Sprintf("0 of %d", quarter)))
+	e.Expect("RST-46", "of the items stored last before the restart are left", c.pod, left(old[len(old)-quarter:]), gomega.Equal(fmt.Sprintf("%d of %d", quarter, quarter)))
+	e.Expect("RST-47", "storing, evicting and deleting after a warm start has not ended memcached (pid)", c.pod, c.count(ctx, e, "pid"), gomega.Equal(pid))
+	e.Expect("RST-47", "memcached evicts items after a warm start", c.pod, c.count(ctx, e, "evictions"), gomega.BeNumerically(">", 0))
+}
+
+// keys are those with a prefix, in order.
+func (l listing) keys(prefix string) []string {
+	var keys []string
+	for key, m := range l {
+		if hasPrefix(prefix)(key, m) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/onsi/gomega"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "RST-23", Title: "changed settings keep the cache, or empty it and say which setting it was",
+	Covers: []spec.ReqID{"RST-17", "RST-18", "RST-19", "RST-20", "RST-21", "RST-22", "RST-23", "RST-26", "RST-48", "RST-66"},
+	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "workbench"}, Budget: 12 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "RST-23", e.Manifest(spec.Persistent))
+	p := pod(ctx, e, d)
+	c := inspect(ctx, e, "RST-23", p)
+	given := d.MemcachedArgs()
+	old := stock("old")
+	storeIn(ctx, e, p, old)
+	e.Step("change the settings of the workload")
+	e.NoError(d.SetArgs(ctx, given+" -I 2m"), "change the arguments of %s", d.Name)
+	p = pod(ctx, e, d)
+	e.Expect("RST-19", "after a rolling update to -I 2m, items from before are served", framework.Name("pod", p), servedBy(ctx, e, p, old), gomega.Equal(none(old)))
+
+	// What follows are starts on the volume of that workload, in a pod that is
+	// made for it: all settings would take as many rolling updates.
+	scaleDown(ctx, e, d)
+	w := newWorkbench(ctx, e, p, c.file.Path)
+	expectHarmless(ctx, w, given)
+	expectLayouts(ctx, w, given)
+	expectLimit(ctx, w, given)
+	expectExtstore(ctx, w, given)
+	expectShutdown(ctx, w, given)
+	w.remove(ctx)
+})
+
+// harmless settings do not concern the layout of items.
+var harmless = []struct {
+	req  spec.ReqID
+	args string
+}{
+	{"RST-23", "-t 2"}, {"RST-23", "-c 200"}, {"RST-23", "-v"}, {"RST-23", "-o hash_algorithm=jenkins"},
+	{"RST-23", "-M"}, {"RST-23", "-o no_lru_maintainer,no_lru_crawler"}, {"RST-21", "-f 1.25"}, {"RST-23", ""},
+}
+
+// expectHarmless starts memcached again and again, each time with other
+// settings, and never stores anything after the first start.
+func expectHarmless(ctx context.Context, w *workbench, given string) {
+	e := w.e
+	items := stock("kept")
+	r := w.mustStart(ctx, "RST-23", "memcached serves", given)
+	r.store(ctx, items)
+	for n, change := range harmless {
+		e.Step("restart with %q", change.args)
+		r.stop(ctx)
+		w.down(ctx)
+		r = w.mustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q", change.args), given+" "+change.args)
+		says := fmt.Sprintf("with %q after %q a start is warm, items", change.args, harmless[max(n-1, 0)].args)
+		e.Expect(change.req, says, w.name, r.served(ctx, items), gomega.Equal(all(items)))
+	}
+	e.Expect("RST-48", fmt.Sprintf("after %d restarts without a break every item is served", len(harmless)), w.name, r.served(ctx, items), gomega.Equal(all(items)))
+	r.stop(ctx)
+}
+
+// layouts are settings that concern the layout of items, with the name that
+// memcached's log has for them (memcached.c, restart callbacks).
+var layouts = []struct {
+	req        spec.ReqID
+	args, name string
+}{
+	{"RST-19", "-I 2m", "item_size_max"},
+	{"RST-20", "-n 96", "chunk_size"},
+	{"RST-20", "-o slab_sizes=120-480-1920-7680-120000-450000", "slab_config"},
+	{"RST-20", "-o slab_chunk_max=256", "slab_chunk_size_max"},
+	{"RST-21", "-f 1.5", "slab_config"},
+	{"RST-21", "-f 1.250", "slab_config"},
+	{"RST-22", "-C", "use_cas"},
+	{"RST-22", "-o no_slab_reassign", "slab_reassign"},
+}
+
+// expectLayouts goes from one setting to the next: each start finds items that
+// were laid out by another one.
+func expectLayouts(ctx context.Context, w *workbench, given string) {
+	e := w.e
+	r := w.mustStart(ctx, "RST-19", "memcached serves", given)
+	before, beforeName := "", ""
+	for _, change := range layouts {
+		e.Step("restart with %q after %q", change.args, before)
+		old := stock("old")
+		r.store(ctx, old)
+		r.stop(ctx)
+		w.down(ctx)
+		r = w.mustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q after %q", change.args, before), given+" "+change.args)
+		e.Expect(change.req, fmt.Sprintf("with %q after %q, items of another layout are served", change.args, before), w.name, r.served(ctx, old), gomega.Equal(none(old)))
+		fresh := stock("fresh")
+		r.store(ctx, fresh)
+		e.Expect(change.req, fmt.Sprintf("with %q, items stored since are served", change.args), w.name, r.served(ctx, fresh), gomega.Equal(all(fresh)))
+		log := r.stop(ctx)
+		e.Expect(change.req, fmt.Sprintf("with %q after %q, the log names the setting", change.args, before), w.name, named(log),
+			gomega.Or(gomega.Equal(change.name), gomega.Equal(beforeName)))
+		w.down(ctx)
+		r = w.mustStart(ctx, "RST-17", fmt.Sprintf("memcached serves again after %q had cost the cache", change.args), given+" "+change.args)
+		e.Expect("RST-17", fmt.Sprintf("a second start with %q is warm, items", change.args), w.name, r.served(ctx, fresh), gomega.Equal(all(fresh)))
+		before, beforeName = change.args, change.name
+	}
+	r.stop(ctx)
+}
+
+// named is the setting that a log blames for a cold start.
+func named(log string) string {
+	for line := range strings.Lines(log) {
+		if _, rest, ok := strings.Cut(line, "restart incompatible due to setting for ["); ok {
+			name, _, _ := strings.Cut(rest, "]")
+			return name
+		}
+	}
+	return "no setting: " + tailOf(log)
+}
+
+// expectLimit makes the memory file smaller, by which the memory limit changes.
+func expectLimit(ctx context.Context, w *workbench, given string) {
+	e := w.e
+	e.Step("restart with a smaller memory file")
+	r := w.mustStart(ctx, "RST-18", "memcached serves", given)
+	old := stock("old")
+	r.store(ctx, old)
+	limit := r.limit(ctx)
+	r.stop(ctx)
+	w.sh(ctx, `truncate -s -8M "$1"`, w.file)
+	w.down(ctx)
+	r = w.mustStart(ctx, "RST-18", "memcached serves with a smaller memory file", given)
+	e.Expect("RST-18", "the limit is that of the smaller memory file", w.name, r.limit(ctx), gomega.Equal(limit-8*mib))
+	e.Expect("RST-18", "items from before the change are served", w.name, r.served(ctx, old), gomega.Equal(none(old)))
+	e.Expect("RST-18", "the log names the setting", w.name, named(r.stop(ctx)), gomega.Equal("maxbytes"))
+}
+
+func (r *run) limit(ctx context.Context) int64 {
+	return r.connected(ctx).count(ctx, r.w.e, "limit_maxbytes")
+}
+
+// expectExtstore has memcached keep large values in a second file.
+func expectExtstore(ctx context.Context, w *workbench, given string) {
+	e := w.e
+	e.Step("restart with extstore")
+	// The second file needs room beside the memory file.
+	w.sh(ctx, `truncate -s -24M "$1"`, w.file)
+	r := w.mustStart(ctx, "RST-26", "memcached serves", given)
+	old := stock("old")
+	r.store(ctx, old)
+	r.stop(ctx)
+	w.down(ctx)
+	args := given + " -o ext_page_size=2,ext_wbuf_size=2,ext_path=" + w.file + ".ext:8m"
+	r, err := w.start(ctx, args)
+	if !e.Expect("RST-26", "memcached serves with extstore", w.name, err, framework.Succeed) {
+		return
+	}
+	e.Expect("RST-26", "items from before extstore are served", w.name, r.served(ctx, old), gomega.Equal(none(old)))
+	e.Expect("RST-26", "the log says that extstore and restart do not go together", w.name, r.stop(ctx), gomega.ContainSubstring("not presently supported"))
+	w.sh(ctx, `rm -f "$1" "$2"`, w.file+".ext", w.file+stateSuffix)
+}
+
+// expectShutdown stops memcached by its own command.
+func expectShutdown(ctx context.Context, w *workbench, given string) {
+	e := w.e
+	shutdown := func(r *run, command string) string {
+		lines, err := r.connected(ctx).session.Do(ctx, command, func(string) bool { return true })
+		if err == nil {
+			return lines[0]
+		}
+		r.disconnect()
+		r.await(ctx)
+		return "the end of memcached"
+	}
+	e.Step("shutdown without -A")
+	items := stock("kept")
+	r := w.mustStart(ctx, "RST-66", "memcached serves", given)
+	r.store(ctx, items)
+	for _, command := range []string{"shutdown", "shutdown graceful"} {
+		e.Expect("RST-66", fmt.Sprintf("without -A %q is refused, answer", command), w.name, shutdown(r, command), gomega.HavePrefix("ERROR"))
+	}
+	e.Expect("RST-66", "memcached serves after a shutdown that was refused, items", w.name, r.served(ctx, items), gomega.Equal(all(items)))
+	r.stop(ctx)
+	for _, of := range []struct{ command, want string }{{"shutdown graceful", all(items)}, {"shutdown", none(items)}} {
+		e.Step("%s with -A", of.command)
+		w.down(ctx)
+		r = w.mustStart(ctx, "RST-66", "memcached serves with -A", given+" -A")
+		r.store(ctx, items)
+		e.Expect("RST-66", fmt.Sprintf("with -A %q ends memcached", of.command), w.name, shutdown(r, of.command), gomega.Equal("the end of memcached"))
+		w.down(ctx)
+		r = w.mustStart(ctx, "RST-66", fmt.Sprintf("memcached serves after %q", of.command), given)
+		e.Expect("RST-66", fmt.Sprintf("after %q items are served", of.command), w.name, r.served(ctx, items), gomega.Equal(of.want))
+		r.stop(ctx)
+	}
+}

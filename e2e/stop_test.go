@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "RST-49", Title: "clients lose no acknowledged write when a large cache stops under them, and notice that it is gone",
+	Covers: []spec.ReqID{"RST-11", "RST-49", "RST-50", "RST-51"},
+	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 10 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "RST-11", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse("1Gi")}))
+	p := pod(ctx, e, d)
+	c := inspect(ctx, e, "RST-11", p)
+	e.Expect("RST-11", "on a volume of 1 GiB the user has room for the state file (bytes)", c.name, c.fs.Available, gomega.BeNumerically(">=", c.fs.BlockSize))
+	by := newBystander(ctx, e, d, p)
+	items := stock("before")
+	storeIn(ctx, e, p, append(items, memcached.Item{Key: knocking, Value: []byte("old")}))
+
+	e.Step("write with %d clients while the workload is scaled to 0", writers)
+	ended := by.hang(ctx)
+	stop := startWriters(ctx, e, p)
+	began := time.Now()
+	downLongEnough := scaleDown(ctx, e, d)
+	acknowledged := stop()
+	e.Expect("RST-49", "writes were acknowledged before the connections broke", c.name, len(acknowledged), gomega.BeNumerically(">", 0))
+	e.Note("writers", fmt.Sprintf("%d writes of %d clients were acknowledged", len(acknowledged), writers))
+	end := <-ended
+	e.Expect("RST-50", fmt.Sprintf("a client that waits sees the end of its connection (%v)", end.err), by.name, end.ExitCode, gomega.BeZero())
+	limit := time.Duration(float64(endLimit) * e.Config.WaitScale.Max())
+	e.Expect("RST-50", "a client that waits sees the end of its connection soon after the stop began", by.name, end.at.Sub(began), gomega.BeNumerically("<", limit))
+
+	e.Step("write while there is no memcached")
+	r, err := by.bash(ctx, knock)
+	e.NoError(err, "write from %s", by.name)
+	e.Expect("RST-51", fmt.Sprintf("a write while memcached is down fails at the client (%.60q %.200q)", r.Stdout, r.Stderr), by.name, r.ExitCode, gomega.Not(gomega.BeZero()))
+	downLongEnough()
+	scaleUp(ctx, e, d)
+
+	q := pod(ctx, e, d)
+	name := framework.Name("pod", q)
+	e.Expect("RST-11", "on a volume of 1 GiB a restart is warm, items of every size are served", name, servedBy(ctx, e, q, items), gomega.Equal(all(items)))
+	e.Expect("RST-49", "of the writes that were acknowledged before the stop are served", name, servedBy(ctx, e, q, acknowledged), gomega.Equal(all(acknowledged)))
+	now := connect(ctx, e, q)
+	defer now.Close()
+	value := "a miss"
+	if i, err := now.Get(ctx, knocking); err == nil {
+		value = string(i.Value)
+	}
+	e.Expect("RST-51", "after the restart the value from before the stop is served, not the one that could not be written", name, value, gomega.Equal("old"))
+})
+
+const (
+	writers  = 4
+	perWrite = 50 // items, which memcached acknowledges together
+	// endLimit is for the stop of the pod, and what it takes to be told of it.
+	endLimit = 20 * time.Second
+)
+
+// startWriters has clients write until their connections break. The function
+// that it returns waits for that, and returns what was acknowledged.
+func startWriters(ctx context.Context, e *framework.Env, p *corev1.Pod) (stop func() []memcached.Item) {
+	var group sync.WaitGroup
+	acknowledged := make([][]memcached.Item, writers)
+	for w := range writers {
+		c := open(ctx, e, p)
+		group.Go(func() {
+			defer c.close()
+			for n := 0; ; n += perWrite {
+				var batch []memcached.Item
+				for i := range perWrite {
+					batch = append(batch, made(fmt.Sprintf("writer-%d-%07d", w, n+i), 100))
+				}
+				if c.session.StoreMany(ctx, batch) != nil {
+					return
+				}
+				acknowledged[w] = append(acknowledged[w], batch...)
+			}
+		})
+	}
+	return func() (all []memcached.Item) {
+		group.Wait()
+		for _, items := range acknowledged {
+			all = append(all, items...)
+		}
+		return all
+	}
+}
+
+// bystander is a pod that reaches memcached through the Service, as other
+// workloads of the cluster do.
+type bystander struct {
+	e          *framework.Env
+	pod        *corev1.Pod
+	name       string
+	host, port string
+}
+
+func newBystander(ctx context.Context, e *framework.Env, d *deploy.Deployment, server *corev1.Pod) bystander {
+	grace := int64(1)
+	pod := server.Spec.DeepCopy()
+	own := corev1.PodSpec{
+		SecurityContext: pod.SecurityContext, AutomountServiceAccountToken: pod.AutomountServiceAccountToken,
+		ImagePullSecrets: pod.ImagePullSecrets, Tolerations: pod.Tolerations,
+		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace,
+	}
+	for _, c := range pod.Containers {
+		if c.Name == deploy.Container {
+			c = idle(c)
+			c.VolumeMounts, c.Ports = nil, nil
+			own.Containers = append(own.Containers, c)
+		}
+	}
+	b := bystander{e: e, pod: e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "bystander-", Namespace: d.Namespace}, Spec: own})}
+	b.name = framework.Name("pod", b.pod)
+	var err error
+	b.host, b.port, err = net.SplitHostPort(serviceAddr(ctx, e, d))
+	e.NoError(err, "find the address of the Service")
+	return b
+}
+
+// idle is a container in which nothing runs by itself.
+func idle(c corev1.Container) corev1.Container {
+	c.Command, c.Args = []string{"sleep", "36000"}, nil
+	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle, c.RestartPolicy = nil, nil, nil, nil, nil
+	return c
+}
+
+func (b bystander) bash(ctx context.Context, script string) (cluster.ExecResult, error) {
+	return b.e.Cluster.Exec(ctx, b.pod.Namespace, b.pod.Name, deploy.Container, "bash", "-c", script, "bash", b.host, b.port)
+}
+
+// ending is how a connection came to its end.
+type ending struct {
+	cluster.ExecResult
+	at  time.Time
+	err error
+}
+
+// waitForEnd reads from a connection on which nothing is asked, until its end.
+const waitForEnd = `exec 3<>"/dev/tcp/$1/$2" && cat <&3`
+
+func (b bystander) hang(ctx context.Context) <-chan ending {
+	ended := make(chan ending, 1)
+	go func() {
+		r, err := b.bash(ctx, waitForEnd)
+		ended <- ending{r, time.Now(), err}
+	}()
+	return ended
+}
+
+const knocking = "knocking"
+
+// knock writes and expects to be told that it is stored.
+const knock = `exec 3<>"/dev/tcp/$1/$2" || exit 2
+printf 'set ` + knocking + ` 0 0 3\r\nnew\r\nquit\r\n' >&3 && timeout 10 cat <&3 | grep STORED`

@@ -1,0 +1,204 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// A workbench is a pod with the claim, images, identities and variables of a
+// pod of the deployment, in which nothing runs but what the spec starts: the
+// commands of the init containers, each in a container like its own, and that
+// of memcached. What differs from the deployment is who starts them. So a spec
+// sees many starts on one volume in the time that one start of a pod takes.
+type workbench struct {
+	e       *framework.Env
+	pod     *corev1.Pod
+	name    string // of the pod, for failures
+	file    string // the memory file
+	inits   []corev1.Container
+	command []string
+}
+
+// newWorkbench takes the place of p, which is gone, beside the deployment.
+func newWorkbench(ctx context.Context, e *framework.Env, p *corev1.Pod, file string) *workbench {
+	e.Step("make a workbench out of %s", framework.Name("pod", p))
+	w := &workbench{e: e, file: file}
+	grace := int64(1)
+	template := p.Spec.DeepCopy()
+	var containers []corev1.Container
+	for _, c := range template.InitContainers {
+		if c.RestartPolicy == nil {
+			w.inits = append(w.inits, c)
+			containers = append(containers, idle(c))
+		}
+	}
+	for _, c := range template.Containers {
+		if c.Name != deploy.Container {
+			continue
+		}
+		w.command = slices.Concat(c.Command, c.Args)
+		containers = append(containers, idle(c))
+	}
+	if len(w.command) == 0 {
+		e.NoError(errors.New("its container memcached leaves the command to the image"), "start memcached as %s does", framework.Name("pod", p))
+	}
+	template.InitContainers, template.Containers, template.NodeName = nil, containers, ""
+	template.RestartPolicy, template.TerminationGracePeriodSeconds = corev1.RestartPolicyNever, &grace
+	template.Hostname, template.Subdomain = "", ""
+	w.pod = e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "workbench-", Namespace: p.Namespace}, Spec: *template})
+	w.name = framework.Name("pod", w.pod)
+	return w
+}
+
+// remove makes room for a pod of the deployment.
+func (w *workbench) remove(ctx context.Context) { w.e.RemovePod(ctx, w.pod) }
+
+// sh runs a script with memcached's identity; it has to succeed.
+func (w *workbench) sh(ctx context.Context, script string, args ...string) string {
+	r, err := w.exec(ctx, deploy.Container, append([]string{"sh", "-c", script, "sh"}, args...)...)
+	if err == nil && r.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d: %s", r.ExitCode, r.Stderr)
+	}
+	w.e.NoError(err, "run %q in %s", script, w.name)
+	return strings.TrimSpace(r.Stdout)
+}
+
+func (w *workbench) exec(ctx context.Context, container string, command ...string) (cluster.ExecResult, error) {
+	return w.e.Cluster.Exec(ctx, w.pod.Namespace, w.pod.Name, container, command...)
+}
+
+// run is a memcached that was started.
+type run struct {
+	w       *workbench
+	initLog string
+	client  *cached // once it was used
+	ended   chan struct{}
+	result  cluster.ExecResult // once ended
+	err     error
+}
+
+// log is what the commands have said; that of memcached is there once it has
+// ended.
+func (r *run) log() string {
+	select {
+	case <-r.ended:
+		return r.initLog + r.result.Stdout + r.result.Stderr
+	default:
+		return r.initLog
+	}
+}
+
+// start does what the kubelet does when it starts a pod, with further
+// arguments for memcached. The error is about memcached, or a script before it,
+// that does not come up.
+func (w *workbench) start(ctx context.Context, args string) (*run, error) {
+	r := &run{w: w, ended: make(chan struct{})}
+	for _, c := range w.inits {
+		done, err := w.exec(ctx, c.Name, slices.Concat(c.Command, c.Args)...)
+		w.e.NoError(err, "run init container %s in %s", c.Name, w.name)
+		r.initLog += done.Stdout + done.Stderr
+		if done.ExitCode != 0 {
+			return r, fmt.Errorf("init container %s ended with exit code %d: %s", c.Name, done.ExitCode, tailOf(r.initLog))
+		}
+	}
+	go func() {
+		defer close(r.ended)
+		r.result, r.err = w.exec(ctx, deploy.Container, slices.Concat([]string{"env", "MEMCACHED_ARGS=" + args}, w.command)...)
+	}()
+	err := w.e.Waiter.Until(ctx, wait.MemcachedUp, "memcached in "+w.name+" to listen", func(ctx context.Context) (bool, string, error) {
+		select {
+		case <-r.ended:
+			return false, "", wait.Stop(fmt.Errorf("memcached ended with exit code %d (%v): %s", r.result.ExitCode, r.err, tailOf(r.log())))
+		default:
+		}
+		done, err := w.exec(ctx, deploy.Container, "grep", "-q", "-i", fmt.Sprintf(":%04X 0*:0000 0A ", port(w.pod)), "/proc/net/tcp", "/proc/net/tcp6")
+		return err == nil && done.ExitCode == 0, "nobody listens", err
+	})
+	return r, err
+}
+
+func tailOf(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-4):], "; ")
+}
+
+// stop ends memcached as the kubelet does, with SIGTERM to the process of the
+// container, and returns its log.
+func (r *run) stop(ctx context.Context) string { return r.end(ctx, "TERM", "top") }
+
+// kill ends memcached without any warning.
+func (r *run) kill(ctx context.Context) string { return r.end(ctx, "KILL", "itself") }
+
+func (r *run) end(ctx context.Context, signal, whom string) string {
+	r.disconnect()
+	done, err := r.w.exec(ctx, deploy.Container, "sh", "-c", signalScript, "sh", signal, whom)
+	if err == nil && done.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d: %s", done.ExitCode, done.Stderr)
+	}
+	r.w.e.NoError(err, "send SIG%s in %s", signal, r.w.name)
+	r.await(ctx)
+	return r.log()
+}
+
+// await waits until memcached has ended.
+func (r *run) await(ctx context.Context) {
+	err := r.w.e.Waiter.Until(ctx, wait.MemcachedDown, "memcached in "+r.w.name+" to end", func(ctx context.Context) (bool, string, error) {
+		select {
+		case <-r.ended:
+			return true, fmt.Sprintf("exit code %d", r.result.ExitCode), nil
+		case <-ctx.Done():
+			return false, "it runs", nil
+		}
+	})
+	if err == nil {
+		err = r.err
+	}
+	r.w.e.NoError(err, "see the end of memcached in %s", r.w.name)
+}
+
+// mustStart ends the spec with req not met when memcached does not come up.
+func (w *workbench) mustStart(ctx context.Context, req spec.ReqID, says, args string) *run {
+	r, err := w.start(ctx, args)
+	w.e.Require(req, says, w.name, err, framework.Succeed)
+	return r
+}
+
+// down waits until a warm start is possible.
+func (w *workbench) down(ctx context.Context) { awaitDowntime(ctx, w.e)() }
+
+// connected is a client of the memcached, for as long as that runs.
+func (r *run) connected(ctx context.Context) *cached {
+	if r.client == nil {
+		r.client = open(ctx, r.w.e, r.w.pod)
+	}
+	return r.client
+}
+
+// disconnect is for who stops memcached by other ways than stop and kill.
+func (r *run) disconnect() {
+	if r.client != nil {
+		r.client.close()
+		r.client = nil
+	}
+}
+
+func (r *run) store(ctx context.Context, items []memcached.Item) {
+	r.connected(ctx).store(ctx, r.w.e, items...)
+}
+
+func (r *run) served(ctx context.Context, items []memcached.Item) string {
+	return served(ctx, r.w.e, r.connected(ctx), items)
+}

@@ -1,0 +1,54 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// SetArgs changes the variable MEMCACHED_ARGS of the container memcached in
+// the workload's template, as kubectl set env does, and waits until the pods
+// that follow from it are Ready.
+func (d *Deployment) SetArgs(ctx context.Context, args string) error {
+	return d.patchTemplate(ctx, "setting MEMCACHED_ARGS", map[string]any{"spec": map[string]any{"containers": []any{
+		map[string]any{"name": Container, "env": []any{map[string]any{"name": argsVariable, "value": args}}},
+	}}})
+}
+
+// SetImage changes the image of the container memcached in the same way.
+func (d *Deployment) SetImage(ctx context.Context, image string) error {
+	return d.patchTemplate(ctx, "setting the image", map[string]any{"spec": map[string]any{"containers": []any{
+		map[string]any{"name": Container, "image": image},
+	}}})
+}
+
+// Restart replaces all pods, as kubectl rollout restart does, and waits until
+// the new ones are Ready.
+func (d *Deployment) Restart(ctx context.Context) error {
+	now := time.Now().Format(time.RFC3339)
+	return d.patchTemplate(ctx, "restarting", map[string]any{"metadata": map[string]any{
+		"annotations": map[string]any{"kubectl.kubernetes.io/restartedAt": now},
+	}})
+}
+
+func (d *Deployment) patchTemplate(ctx context.Context, what string, template map[string]any) error {
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": template}})
+	if err != nil {
+		return err
+	}
+	apps := d.cluster.Client.AppsV1()
+	switch d.Kind {
+	case "Deployment":
+		_, err = apps.Deployments(d.Namespace).Patch(ctx, d.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	default:
+		_, err = apps.StatefulSets(d.Namespace).Patch(ctx, d.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("%s of %s %s/%s: %w", what, d.Kind, d.Namespace, d.Name, err)
+	}
+	return d.Ready(ctx)
+}

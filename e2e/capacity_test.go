@@ -26,8 +26,8 @@ const noRoom = "not enough space"
 var _ = framework.It(spec.Spec{
 	ID: "EPH-20", Title: "an update that finds no persistent memory says so and serves on, and completes with an empty cache once there is some",
 	Covers: []spec.ReqID{"EPH-19", "EPH-20"},
-	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess},
-	Tags: []string{"capacity", "disruptive"}, Budget: 8 * time.Minute,
+	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess, spec.Disruption},
+	Tags: []string{"capacity", disruptive}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-19", e.Manifest(spec.Ephemeral))
 	before := pod(ctx, e, d)

@@ -21,7 +21,7 @@ import (
 var _ = framework.It(spec.Spec{
 	ID: "DRV-19", Title: "memcached goes on to serve while the driver restarts, on the same mount and with the same memory file",
 	Covers: []spec.ReqID{"DRV-19"}, Level: spec.Must, Profile: spec.Driver,
-	Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess}, Tags: []string{"driver", "disruptive"}, Budget: 8 * time.Minute,
+	Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess, spec.Disruption}, Tags: []string{"driver", disruptive}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "DRV-19", e.Manifest(spec.Ephemeral))
 	p := pod(ctx, e, d)

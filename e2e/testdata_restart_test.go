@@ -12,6 +12,7 @@ import (
 // renders and still has its one change.
 func TestRestartOverlays(t *testing.T) {
 	for dir, change := range map[string]string{
+		"resized":                `"storage":"320Mi"`,
 		"broken/slab-automove":   `"MEMCACHED_ARGS","value":"-o slab_automove=1"`,
 		"broken/state-file-kept": "cp -p /data/kept",
 	} {

@@ -126,6 +126,9 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	if err != nil {
 		ginkgo.Fail(fmt.Sprintf("connect to the cluster: %v", err))
 	}
+	if c.Power, err = power(s.config); err != nil {
+		ginkgo.Fail(err.Error())
+	}
 	s.cluster = c
 	s.leaks = newWatcher(s)
 	s.leaks.begin(ctx)

@@ -33,7 +33,8 @@ type Cluster struct {
 	Config     *rest.Config
 	Client     kubernetes.Interface
 	Resources  *resources.Resources
-	Kubeconfig string // the path that was given, or the files that were searched
+	Kubeconfig string    // the path that was given, or the files that were searched
+	Power      NodePower // of its provider; nil: none
 }
 
 // Connect reads kubeconfig and verifies that its API server answers within 10 seconds. An empty

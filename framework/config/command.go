@@ -59,6 +59,9 @@ func (c Config) Command(focus string) string {
 	if c.Exclusive != nil {
 		add("EXCLUSIVE", number(*c.Exclusive), "")
 	}
+	if c.Disruptive != nil {
+		add("DISRUPTIVE", number(*c.Disruptive), "")
+	}
 	add("WAIT_SCALE", c.WaitScale.String(), std.WaitScale.String())
 	add("BENCH_DURATION", c.Sampling.Duration.String(), std.Sampling.Duration.String())
 	add("BENCH_PAIRS", strconv.Itoa(c.Sampling.Pairs), strconv.Itoa(std.Sampling.Pairs))

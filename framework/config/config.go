@@ -41,6 +41,7 @@ type Rules struct {
 	KnownFailures string   // absolute path of the file with accepted failures; empty: none
 	SkipPreflight []string // names of checks that are left out
 	Exclusive     *bool    // nothing else uses the cluster; nil: so it is with the lab
+	Disruptive    *bool    // nodes and the driver may be out of use for a while; nil: so it is with the lab
 }
 
 // Task is what the runner tells the suite's process; users do not set it.
@@ -63,6 +64,14 @@ func (c Config) Examines() bool { return !c.Bench }
 func (c Config) OwnsCluster() bool {
 	if c.Exclusive != nil {
 		return *c.Exclusive
+	}
+	return c.Cluster.Provider == Lab
+}
+
+// MayDisrupt tells whether specs may put nodes and the driver out of use.
+func (c Config) MayDisrupt() bool {
+	if c.Disruptive != nil {
+		return *c.Disruptive
 	}
 	return c.Cluster.Provider == Lab
 }

@@ -269,7 +269,7 @@ func TestCommand(t *testing.T) {
 	full.Deploy = Deploy{Ephemeral: "/srv/eph", Persistent: "/srv/per", MemcachedImage: "memcached:1.6"}
 	full.WaitScale = wait.Scale{All: 2, ByName: map[wait.Name]float64{wait.DeploymentReady: 3}}
 	full.Sampling = Sampling{Duration: time.Minute, Pairs: 8, Clients: 2, Place: "another"}
-	full.Rules = Rules{Retries: 2, KnownFailures: "/src/known.yaml", SkipPreflight: []string{"api", "images"}, Exclusive: new(bool)}
+	full.Rules = Rules{Retries: 2, KnownFailures: "/src/known.yaml", SkipPreflight: []string{"api", "images"}, Exclusive: new(bool), Disruptive: new(bool)}
 
 	signed := Default("/src")
 	signed.Cluster.Provider = Lab
@@ -295,10 +295,10 @@ func TestCommand(t *testing.T) {
 		{"versions, focused", chosen, "RST-01", "make e2e FOCUS=RST-01 LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie LAB_KERNEL=6.1 LAB_DRIVER=direct"},
 		{"existing", existing, "RST-01", "make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5"},
 		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
-			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +
+			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
 			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
 		{"everything, focused", full, "RST-02", "make e2e FOCUS=RST-02 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
-			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 " +
+			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
 			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
 		{"qualification", signed, "", "make e2e QUALIFICATION=1 KNOWN_FAILURES=/srv/known.yaml"},
 		{"benchmarks", bench, "", "make bench LABELS=ephemeral BASELINE=base.yaml"},
@@ -343,9 +343,12 @@ func TestOwnsCluster(t *testing.T) {
 		{Lab, nil, true}, {Lab, &no, false}, {Lab, &yes, true},
 		{Existing, nil, false}, {Existing, &no, false}, {Existing, &yes, true},
 	} {
-		c := Config{Cluster: Cluster{Provider: tt.provider}, Rules: Rules{Exclusive: tt.set}}
+		c := Config{Cluster: Cluster{Provider: tt.provider}, Rules: Rules{Exclusive: tt.set, Disruptive: tt.set}}
 		if got := c.OwnsCluster(); got != tt.want {
 			t.Errorf("OwnsCluster() of %s is %t, want %t", tt.provider, got, tt.want)
+		}
+		if got := c.MayDisrupt(); got != tt.want {
+			t.Errorf("MayDisrupt() of %s is %t, want %t", tt.provider, got, tt.want)
 		}
 	}
 }

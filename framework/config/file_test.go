@@ -100,7 +100,7 @@ func TestFileIsNamedByVariableOrFlag(t *testing.T) {
 
 // The texts are what a user sees; FILE is the path of the file.
 func TestFileRefuses(t *testing.T) {
-	const names = "baseline, bench, bench-clients, bench-duration, bench-pairs, bench-placement, context, ephemeral, exclusive, focus, keep-lab, known-failures, kubeconfig, lab-driver, lab-kernel, lab-kubernetes, lab-memcached, labels, " +
+	const names = "baseline, bench, bench-clients, bench-duration, bench-pairs, bench-placement, context, disruptive, ephemeral, exclusive, focus, keep-lab, known-failures, kubeconfig, lab-driver, lab-kernel, lab-kubernetes, lab-memcached, labels, " +
 		"memcached-image, persistent, provider, qualification, report-dir, retries, seed, skip-preflight, verbose, wait-scale"
 	const example = "write lines such as 'wait-scale: 2'"
 	tests := []struct{ name, text, want string }{

@@ -92,6 +92,13 @@ var settings = []setting{
 		}
 		return err
 	}},
+	{"DISRUPTIVE", "disruptive", "1: specs may cordon nodes and delete pods of the driver (default: 1 for the lab)", func(c *Config, _, v string) error {
+		may, err := yesOrNo(v)
+		if err == nil {
+			c.Disruptive = &may
+		}
+		return err
+	}},
 	{"BENCH", "bench", "1: measure instead of examining conformance; the specs are those with the label benchmark", func(c *Config, _, v string) (err error) {
 		c.Bench, err = yesOrNo(v)
 		return err

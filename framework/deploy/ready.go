@@ -50,6 +50,17 @@ func (d *Deployment) Ready(ctx context.Context) error {
 
 // Scale sets the number of replicas, and waits until the pods are gone for 0, else for Ready.
 func (d *Deployment) Scale(ctx context.Context, replicas int32) error {
+	if err := d.SetReplicas(ctx, replicas); err != nil {
+		return err
+	}
+	if replicas == 0 {
+		return d.podsGone(ctx, wait.ScaledDown)
+	}
+	return d.Ready(ctx)
+}
+
+// SetReplicas sets the number of replicas and does not wait.
+func (d *Deployment) SetReplicas(ctx context.Context, replicas int32) error {
 	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
 	apps := d.cluster.Client.AppsV1()
 	var err error
@@ -62,10 +73,7 @@ func (d *Deployment) Scale(ctx context.Context, replicas int32) error {
 	if err != nil {
 		return fmt.Errorf("scaling %s %s/%s to %d: %w", d.Kind, d.Namespace, d.Name, replicas, err)
 	}
-	if replicas == 0 {
-		return d.podsGone(ctx, wait.ScaledDown)
-	}
-	return d.Ready(ctx)
+	return nil
 }
 
 func (d *Deployment) snapshot(ctx context.Context) (snapshot, error) {

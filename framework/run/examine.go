@@ -48,6 +48,7 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []repo
 		return nil, context.Cause(ctx)
 	} // else facts and checks tell what is wrong with the driver
 	found := facts.Probe(limited, c, deployments)
+	found.Given(r.Config)
 	plan := r.plan(listing, found.Features)
 	r.recorder.Plan(plan)
 	r.Config.NotApplicable = map[string]string{}

@@ -40,7 +40,13 @@ const (
 	DAX          Feature = "dax"           // volumes are mounted with direct access to PMEM
 	InlineVolume Feature = "inline-volume" // the driver makes CSI ephemeral inline volumes
 	NodeAccess   Feature = "node-access"   // the driver's node pod can be asked about the node
+	// Disruption is the consent of who runs the specs that nodes are cordoned,
+	// restarted or filled, and pods of the driver deleted, for a while.
+	Disruption Feature = "disruption"
+	NodePower  Feature = "node-power" // nodes can be switched off and on
 )
+
+var features = []Feature{DAX, InlineVolume, NodeAccess, Disruption, NodePower}
 
 // BenchmarkTag is the tag of specs that measure. They take long, and run when
 // they are asked for.
@@ -96,7 +102,7 @@ func (s Spec) Validate() error {
 		bad("Profile", s.Profile, "ephemeral, persistent or driver")
 	}
 	for _, f := range s.Needs {
-		if f != DAX && f != InlineVolume && f != NodeAccess {
+		if !slices.Contains(features, f) {
 			bad("Needs", f, "a known feature")
 		}
 	}

@@ -1,0 +1,161 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// resized is an overlay that changes size and class of the persistent base.
+const resized = "testdata/resized"
+
+var _ = framework.It(spec.Spec{
+	ID: "RST-62", Title: "replicas keep their own claims, which go when they are to go and not before",
+	Covers: []spec.ReqID{"RST-03", "RST-62", "OBJ-06", "OBJ-07", "KUS-08"},
+	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "customised"}, Budget: 12 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	other := e.Namespace + "-resized"
+	e.MakeNamespace(ctx, other)
+	m := e.Manifest(spec.Persistent)
+	e.Require("RST-62", "the workload makes claims of their own for its replicas", m.Dir, m.Kind, gomega.Equal("StatefulSet"))
+	overlay := e.Render(resized, other)
+	both := e.DeployAll(ctx, "KUS-08", m, overlay)
+	d := both[0]
+	expectResized(ctx, e, both[1])
+
+	e.Step("scale to 2")
+	e.NoError(d.Scale(ctx, 2), "scale %s to 2", d.Name)
+	own := [][]string{{"of-0"}, {"of-1"}}
+	pods := byName(ctx, e, d)
+	claims := expectNames(ctx, e, d, pods)
+	for n := range pods {
+		storeIn(ctx, e, &pods[n], stock(own[n][0]))
+	}
+	scaleDown(ctx, e, d)()
+	e.Step("scale to 2 again")
+	e.NoError(d.Scale(ctx, 2), "scale %s to 2", d.Name)
+	pods = byName(ctx, e, d)
+	for n := range pods {
+		name := framework.Name("pod", &pods[n])
+		mine, others := stock(own[n][0]), stock(own[1-n][0])
+		e.Expect("RST-62", "a replica serves its own items after a restart", name, servedBy(ctx, e, &pods[n], mine), gomega.Equal(all(mine)))
+		e.Expect("RST-62", "a replica serves items of the other", name, servedBy(ctx, e, &pods[n], others), gomega.Equal(none(others)))
+	}
+
+	expectProtected(ctx, e, d, &claims[1], &pods[1])
+	expectRetention(ctx, e, d, &claims[0], stock(own[0][0]))
+})
+
+// byName are the two pods of a StatefulSet, that with the number 0 first.
+func byName(ctx context.Context, e *framework.Env, d *deploy.Deployment) []corev1.Pod {
+	pods, err := d.Pods(ctx)
+	e.NoError(err, "list the pods of %s", d.Name)
+	slices.SortFunc(pods, func(a, b corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
+	if len(pods) != 2 {
+		e.NoError(fmt.Errorf("there are %d", len(pods)), "find the two pods of %s", d.Name)
+	}
+	return pods
+}
+
+// expectNames examines that pods and claims have the names by which they find
+// each other.
+func expectNames(ctx context.Context, e *framework.Env, d *deploy.Deployment, pods []corev1.Pod) []corev1.PersistentVolumeClaim {
+	v, err := d.Volume()
+	e.NoError(err, "find the volume in %s", d.Dir)
+	var claims []corev1.PersistentVolumeClaim
+	for n := range pods {
+		name := fmt.Sprintf("%s-%d", d.Name, n)
+		e.Expect("RST-03", "a pod is called after its StatefulSet and its number", framework.Name("pod", &pods[n]), pods[n].Name, gomega.Equal(name))
+		claimed := "no claim"
+		for _, pv := range pods[n].Spec.Volumes {
+			if pv.Name == v.Name && pv.PersistentVolumeClaim != nil {
+				claimed = pv.PersistentVolumeClaim.ClaimName
+			}
+		}
+		e.Require("RST-03", "a claim is called after its template and its pod", framework.Name("pod", &pods[n]), claimed, gomega.Equal(v.Claim+"-"+name))
+		claim, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(d.Namespace).Get(ctx, claimed, metav1.GetOptions{})
+		e.NoError(err, "get claim %s", claimed)
+		claims = append(claims, *claim)
+	}
+	return claims
+}
+
+// expectResized examines the claim of an overlay that changes its size.
+func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+	v, err := d.Volume()
+	e.NoError(err, "find the volume in %s", d.Dir)
+	claims, err := d.Claims(ctx)
+	e.NoError(err, "list the claims of %s", d.Dir)
+	e.Require("KUS-08", "an overlay that changes size and class of the claim has one", d.Dir, len(claims), gomega.Equal(1))
+	claim := claims[0]
+	name := framework.Name("claim", &claim)
+	e.Expect("KUS-08", "the claim of the overlay is bound", name, claim.Status.Phase, gomega.Equal(corev1.ClaimBound))
+	request, capacity := claim.Spec.Resources.Requests[corev1.ResourceStorage], claim.Status.Capacity[corev1.ResourceStorage]
+	e.Expect("KUS-08", "the claim asks for the size of the overlay", name, request.String(), gomega.Equal("320Mi"))
+	e.Expect("KUS-08", "the volume is at least as large (bytes)", name, capacity.Value(), gomega.BeNumerically(">=", request.Value()))
+	class := ""
+	if claim.Spec.StorageClassName != nil {
+		class = *claim.Spec.StorageClassName
+	}
+	e.Expect("KUS-08", "the claim has the class of the overlay", name, class, gomega.Equal(v.Class))
+	e.Expect("KUS-08", "the claim has kept its access modes", name, claim.Spec.AccessModes, gomega.ConsistOf(corev1.ReadWriteOnce))
+	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
+	e.NoError(d.DeleteClaims(ctx), "delete the claims of %s", d.Dir)
+}
+
+// expectProtected deletes a claim that is in use, and then the pod.
+func expectProtected(ctx context.Context, e *framework.Env, d *deploy.Deployment, claim *corev1.PersistentVolumeClaim, p *corev1.Pod) {
+	e.Step("delete a claim in use")
+	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace)
+	name := framework.Name("claim", claim)
+	e.NoError(claims.Delete(ctx, claim.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &claim.UID}}), "delete %s", name)
+	now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
+	e.Require("OBJ-06", "a claim that was deleted while a pod uses it is there", name, err, framework.Succeed)
+	e.Expect("OBJ-06", "a claim that was deleted while a pod uses it is marked as deleted", name, now.DeletionTimestamp != nil, gomega.BeTrue())
+	fresh := stock("while-deleted")
+	storeIn(ctx, e, p, fresh)
+	e.Expect("OBJ-06", "the pod goes on to serve while its claim is marked as deleted", framework.Name("pod", p), servedBy(ctx, e, p, fresh), gomega.Equal(all(fresh)))
+	now, err = claims.Get(ctx, claim.Name, metav1.GetOptions{})
+	e.Expect("OBJ-06", "the claim has outlasted that", name, err == nil && now.UID == claim.UID, gomega.BeTrue())
+	e.NoError(d.Scale(ctx, 1), "scale %s to 1", d.Name)
+	e.Expect("OBJ-06", "the claim goes once its pod is gone", name, removeClaim(ctx, e, claim), framework.Succeed)
+}
+
+// expectRetention has the StatefulSet remove its claims with itself.
+func expectRetention(ctx context.Context, e *framework.Env, d *deploy.Deployment, claim *corev1.PersistentVolumeClaim, items []memcached.Item) {
+	e.Step("let the claims go with the StatefulSet")
+	patch := []byte(`{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete","whenScaled":"Retain"}}}`)
+	_, err := e.Cluster.Client.AppsV1().StatefulSets(d.Namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	e.NoError(err, "set the retention policy of %s", d.Name)
+	scaleDown(ctx, e, d)()
+	name := framework.Name("claim", claim)
+	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace)
+	now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
+	e.Expect("OBJ-07", "the claim stays while the StatefulSet is scaled to 0", name, err == nil && now.UID == claim.UID && now.DeletionTimestamp == nil, gomega.BeTrue())
+	scaleUp(ctx, e, d)
+	p := pod(ctx, e, d)
+	e.Expect("OBJ-07", "with that policy a restart is warm", framework.Name("pod", p), servedBy(ctx, e, p, items), gomega.Equal(all(items)))
+	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
+	err = e.Waiter.Until(ctx, wait.ClaimsGone, name+" to go with its StatefulSet", func(ctx context.Context) (bool, string, error) {
+		now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, "gone", nil
+		}
+		return false, string(now.Status.Phase), err
+	})
+	e.Expect("OBJ-07", "the claim goes with the StatefulSet", name, err, framework.Succeed)
+}

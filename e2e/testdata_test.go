@@ -47,6 +47,10 @@ func TestOverlays(t *testing.T) {
 			c := command(m)
 			return len(c) == 3 && strings.Contains(c[2].(string), "tmpfs")
 		}},
+		{"renamed", "Deployment", func(m *deploy.Manifest) bool {
+			return m.Name == "team-pmem-memcached" && m.MemcachedArgs() == "-u \"no body\" '--conn-limit=321'\n-t 2"
+		}},
+		{"deprecated", "Deployment", func(m *deploy.Manifest) bool { return m.Namespace == "demo" }},
 		{"broken/inline-without-dax", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).Volumes[0].CSI.VolumeAttributes["usage"] == "FileIO" }},
 		{"broken/refuses-when-full", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-M" }},
 		{"broken/commands-disabled", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-F -C" }},

@@ -31,6 +31,7 @@ const (
 	EventSeen       Name = "event-seen"
 	RestartedInPod  Name = "restarted-in-pod"
 	ClaimBound      Name = "claim-bound"
+	CapacityTold    Name = "capacity-told"
 	NothingLeft     Name = "nothing-left"
 	DriverReady     Name = "driver-ready"
 	Listing         Name = "listing"
@@ -82,6 +83,7 @@ var limits = map[Name]limit{
 	EventSeen:       {time.Minute, "an event that tells of a refusal"},
 	RestartedInPod:  {time.Minute, "a container that has ended to be Ready again in its pod"},
 	ClaimBound:      {time.Minute, "a claim to be bound, or refused"},
+	CapacityTold:    {3 * time.Minute, "the published capacity to follow volumes, which it does once a minute at least"},
 	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
 	DriverReady:     {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
 	Listing:         {time.Minute, "memcached's crawler to list all items, which it does not while it is busy"},

@@ -217,7 +217,7 @@ func TestParseScale(t *testing.T) {
 		{text: "NaN", err: `"NaN" is no factor`},
 		{text: "101", err: `"101" is no factor`},
 		{text: "2,3", err: `"3" is a second factor for all waits`},
-		{text: "pods=2", err: `"pods" is no wait; there are claim-bound, claims-gone, deployment-ready`},
+		{text: "pods=2", err: `"pods" is no wait; there are capacity-told, claim-bound`},
 		{text: "pod-runs=2,pod-runs=3", err: `"pod-runs" is given twice`},
 	}
 	for _, test := range tests {

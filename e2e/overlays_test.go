@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"context"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+const (
+	deprecated   = "testdata/deprecated"
+	renamed      = "testdata/renamed"
+	absentDriver = "absent.pmem-memcached-e2e.example"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "KUS-04", Title: "overlays in either form, with other names, labels, image and quoted arguments, do what they say",
+	Covers: []spec.ReqID{"KUS-01", "KUS-04", "KUS-06", "MC-07"},
+	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
+	Tags: []string{"customised"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	e.Expect("KUS-04", "the deprecated form renders the same objects as the current one", "kustomizations "+deprecated+" and "+overlay,
+		e.Render(deprecated, "").Objects, gomega.Equal(e.Render(overlay, "").Objects))
+
+	absent := e.Namespace + "-absent"
+	e.MakeNamespace(ctx, absent)
+	homeless := apply(ctx, e, deploy.Changes{Namespace: absent, Inline: deploy.InlineChange{Driver: absentDriver}})
+
+	m := e.Render(renamed, e.Namespace)
+	object := "kustomization " + renamed
+	e.Expect("KUS-01", "the prefix is before the names of the workload and the Service", object, []string{m.Name, m.Service},
+		gomega.Equal([]string{"team-pmem-memcached", "team-pmem-memcached"}))
+	p := pod(ctx, e, e.Deploy(ctx, "KUS-01", m))
+	name := framework.Name("pod", p)
+	e.Expect("KUS-01", "the label is on the pod", name, p.Labels, gomega.HaveKeyWithValue("team", "blue"))
+	args := process(ctx, e, p).Args
+	e.Expect("MC-07", "an argument in quotes stays one, though it has a blank in it", name, args, gomega.ContainElement("no body"))
+	settings := stats(ctx, e, connect(ctx, e, p), "settings")
+	e.Expect("MC-07", "an argument in single quotes takes effect (maxconns)", name, settings["maxconns"], gomega.Equal("321"))
+	e.Expect("MC-07", "an argument on the next line takes effect (num_threads)", name, settings["num_threads"], gomega.Equal("2"))
+
+	waiting := firstPod(ctx, e, homeless)
+	name = framework.Name("pod", waiting)
+	e.Expect("KUS-06", "the name of the driver can be patched", name, inlineDrivers(waiting), gomega.ConsistOf(absentDriver))
+	event, err := awaitEvent(ctx, e, "pod", waiting, "FailedMount", absentDriver)
+	e.Expect("KUS-06", "an event names the driver that is absent ("+event+")", name, err, framework.Succeed)
+	e.Expect("KUS-06", "a pod without a driver does not start", name, firstPod(ctx, e, homeless).Status.Phase, gomega.Equal(corev1.PodPending))
+})
+
+func inlineDrivers(p *corev1.Pod) []string {
+	var names []string
+	for _, v := range p.Spec.Volumes {
+		if v.CSI != nil {
+			names = append(names, v.CSI.Driver)
+		}
+	}
+	return names
+}

@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "DRV-12", Title: "the published capacity follows the volumes, and a claim that fits nowhere waits",
+	Covers: []spec.ReqID{"DRV-12"}, Level: spec.Must, Profile: spec.Driver,
+	Tags: []string{"driver"}, Budget: 10 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	driver := driverName(ctx, e)
+	late := makeClass(ctx, e, driver, "late", storagev1.VolumeBindingWaitForFirstConsumer, nil)
+	soon := makeClass(ctx, e, driver, "soon", storagev1.VolumeBindingImmediate, map[string]string{"eraseafter": "false"})
+	object := "capacity of class " + late.Name
+	nodes, err := e.Cluster.Client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
+	e.NoError(err, "list the CSINode objects")
+	var free int64
+	err = awaitCapacity(ctx, e, late.Name, "one for each node with the driver", func(sizes []int64) bool {
+		free = total(sizes)
+		return len(sizes) == nodesWith(nodes.Items, driver) && free > 0
+	})
+	e.Require("DRV-12", "the free persistent memory of each node is published", object, err, framework.Succeed)
+
+	e.Step("wait for a claim that fits nowhere")
+	huge := makeClaim(ctx, e, late.Name, fmt.Sprintf("%d", free+1<<30), corev1.PersistentVolumeFilesystem)
+	waiting := e.StartPod(ctx, idlePod(e.Namespace, "waiting-", e.Manifest(spec.Ephemeral).Image(), claimVolume("volume", huge)))
+	_, err = awaitEvent(ctx, e, "pod", waiting, "FailedScheduling", "free storage")
+	e.Expect("DRV-12", "the pod of a claim that fits nowhere is not scheduled, and says why", framework.Name("pod", waiting), err, framework.Succeed)
+	e.Expect("DRV-12", "the claim waits", framework.Name("claim", huge), currentClaim(ctx, e, huge).Status.Phase, gomega.Equal(corev1.ClaimPending))
+
+	const size = 256 * mib
+	e.Step("follow the capacity")
+	claim, err := awaitBound(ctx, e, makeClaim(ctx, e, soon.Name, fmt.Sprint(size), corev1.PersistentVolumeFilesystem))
+	e.NoError(err, "bind a claim")
+	err = awaitCapacity(ctx, e, late.Name, "less by a volume of 256 MiB", func(sizes []int64) bool { return total(sizes) <= free-size })
+	e.Expect("DRV-12", "the published capacity shrinks with a volume", object, err, framework.Succeed)
+	e.NoError(removeClaim(ctx, e, claim), "remove a claim")
+	err = awaitCapacity(ctx, e, late.Name, "as before", func(sizes []int64) bool { return total(sizes) >= free })
+	e.Expect("DRV-12", "the published capacity grows when the volume is gone", object, err, framework.Succeed)
+})
+
+// awaitCapacity waits until the capacity that is published for a class, bytes
+// for each of its objects, is as wanted.
+func awaitCapacity(ctx context.Context, e *framework.Env, class, what string, reached func([]int64) bool) error {
+	return e.Waiter.Until(ctx, wait.CapacityTold, "the capacity of class "+class+" to be "+what, func(ctx context.Context) (bool, string, error) {
+		list, err := e.Cluster.Client.StorageV1().CSIStorageCapacities(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		var sizes []int64
+		for _, c := range list.Items {
+			if c.StorageClassName == class && c.Capacity != nil {
+				sizes = append(sizes, c.Capacity.Value())
+			}
+		}
+		return reached(sizes), fmt.Sprintf("bytes %v", sizes), nil
+	})
+}
+
+func total(sizes []int64) int64 {
+	var sum int64
+	for _, s := range sizes {
+		sum += s
+	}
+	return sum
+}
+
+func nodesWith(nodes []storagev1.CSINode, driver string) int {
+	n := 0
+	for _, node := range nodes {
+		if slices.ContainsFunc(node.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver }) {
+			n++
+		}
+	}
+	return n
+}

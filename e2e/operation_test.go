@@ -105,12 +105,8 @@ const programs = `stat --format=%s / >/dev/null && stat --file-system --format=%
 
 func expectImage(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
-	client := connect(ctx, e, p)
-	defer client.Close()
-	text := stats(ctx, e, client, "")["version"]
-	v, err := version.ParseGeneric(text)
-	e.NoError(err, "read the version of memcached")
-	e.Expect("OPS-07", "memcached "+text+" can be restarted on its memory file", name, v.AtLeast(restartable), gomega.BeTrue())
+	v := memcachedVersion(ctx, e, p)
+	e.Expect("OPS-07", "memcached "+v.String()+" can be restarted on its memory file", name, v.AtLeast(restartable), gomega.BeTrue())
 	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", programs)
 	e.NoError(err, "try the programs of the image")
 	e.Expect("OPS-07", "the image has stat of coreutils and fallocate ("+lastLine(result.Stderr)+")", name, result.ExitCode, gomega.BeZero())

@@ -42,6 +42,7 @@ func (c Config) Command(focus string) string {
 		path("KUBECONFIG", c.Cluster.Kubeconfig, "")
 		add("KUBE_CONTEXT", c.Cluster.Context, "")
 		add("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "")
+		add("OTHER_MEMCACHED_IMAGE", c.Deploy.OtherImage, "")
 	} else {
 		add("LAB_KUBERNETES", c.Cluster.LabKubernetes, "")
 		add("LAB_MEMCACHED", c.Cluster.LabMemcached, "")

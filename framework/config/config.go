@@ -105,6 +105,7 @@ type Deploy struct {
 	Ephemeral      string // absolute directory of a kustomization
 	Persistent     string // absolute directory of a kustomization
 	MemcachedImage string // takes the place of every image called memcached; empty: as written
+	OtherImage     string // has another release of memcached, for what becomes of the cache at an update; empty: none
 }
 
 // Sampling says how loads are measured.
@@ -170,6 +171,9 @@ func (c Config) Validate() error {
 		}
 		if c.Deploy.MemcachedImage != "" {
 			refuse("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "the lab brings its own image and pulls none; leave MEMCACHED_IMAGE unset")
+		}
+		if c.Deploy.OtherImage != "" {
+			refuse("OTHER_MEMCACHED_IMAGE", c.Deploy.OtherImage, "the lab brings its own images and pulls none; give a second version in LAB_MEMCACHED")
 		}
 	default:
 		refuse("PROVIDER", c.Cluster.Provider, "unknown provider; give lab or existing")

@@ -168,6 +168,7 @@ func TestValidate(t *testing.T) {
 		}, []string{`LAB_KUBERNETES="1.36"`, `LAB_MEMCACHED="sid"`, `LAB_KERNEL="6.1"`, `LAB_DRIVER="direct"`, "KUBECONFIG"}},
 		{"versions of the lab", func(c *Config) { c.Cluster.LabKubernetes, c.Cluster.LabMemcached = "1.36", "sid" }, nil},
 		{"context of the lab", func(c *Config) { c.Cluster.Context = "other" }, []string{"KUBE_CONTEXT", "other"}},
+		{"other image on the lab", func(c *Config) { c.Deploy.OtherImage = "memcached:1" }, []string{"OTHER_MEMCACHED_IMAGE", "memcached:1", "LAB_MEMCACHED"}},
 		{"image on the lab", func(c *Config) { c.Deploy.MemcachedImage = "memcached:1" }, []string{"MEMCACHED_IMAGE", "memcached:1"}},
 		{"provider", func(c *Config) { c.Cluster.Provider = "kind" }, []string{"PROVIDER", "kind"}},
 		{"ephemeral missing", func(c *Config) { c.Deploy.Ephemeral = base + "/none" }, []string{"EPHEMERAL", "/none"}},
@@ -266,7 +267,7 @@ func TestCommand(t *testing.T) {
 	full := Default("/src")
 	full.Cluster = Cluster{Provider: Existing, Kubeconfig: "/src/kube", Context: "me"}
 	full.Select = Select{Labels: "ephemeral && MUST", Focus: "^RST", Seed: 7}
-	full.Deploy = Deploy{Ephemeral: "/srv/eph", Persistent: "/srv/per", MemcachedImage: "memcached:1.6"}
+	full.Deploy = Deploy{Ephemeral: "/srv/eph", Persistent: "/srv/per", MemcachedImage: "memcached:1.6", OtherImage: "memcached:1.7"}
 	full.WaitScale = wait.Scale{All: 2, ByName: map[wait.Name]float64{wait.DeploymentReady: 3}}
 	full.Sampling = Sampling{Duration: time.Minute, Pairs: 8, Clients: 2, Place: "another"}
 	full.Rules = Rules{Retries: 2, KnownFailures: "/src/known.yaml", SkipPreflight: []string{"api", "images"}, Exclusive: new(bool), Disruptive: new(bool)}
@@ -294,10 +295,10 @@ func TestCommand(t *testing.T) {
 		{"versions", chosen, "", "make e2e LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie LAB_KERNEL=6.1 LAB_DRIVER=direct"},
 		{"versions, focused", chosen, "RST-01", "make e2e FOCUS=RST-01 LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie LAB_KERNEL=6.1 LAB_DRIVER=direct"},
 		{"existing", existing, "RST-01", "make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5"},
-		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
+		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 OTHER_MEMCACHED_IMAGE=memcached:1.7 " +
 			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
 			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
-		{"everything, focused", full, "RST-02", "make e2e FOCUS=RST-02 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 " +
+		{"everything, focused", full, "RST-02", "make e2e FOCUS=RST-02 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 OTHER_MEMCACHED_IMAGE=memcached:1.7 " +
 			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
 			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
 		{"qualification", signed, "", "make e2e QUALIFICATION=1 KNOWN_FAILURES=/srv/known.yaml"},

@@ -101,7 +101,7 @@ func TestFileIsNamedByVariableOrFlag(t *testing.T) {
 // The texts are what a user sees; FILE is the path of the file.
 func TestFileRefuses(t *testing.T) {
 	const names = "baseline, bench, bench-clients, bench-duration, bench-pairs, bench-placement, context, disruptive, ephemeral, exclusive, focus, keep-lab, known-failures, kubeconfig, lab-driver, lab-kernel, lab-kubernetes, lab-memcached, labels, " +
-		"memcached-image, persistent, provider, qualification, report-dir, retries, seed, skip-preflight, verbose, wait-scale"
+		"memcached-image, other-memcached-image, persistent, provider, qualification, report-dir, retries, seed, skip-preflight, verbose, wait-scale"
 	const example = "write lines such as 'wait-scale: 2'"
 	tests := []struct{ name, text, want string }{
 		{"unknown key", "wait-scale: 2\nfokus: RST-01\n", `FILE:2: fokus: "RST-01": there is no such setting; there are ` + names},

@@ -70,6 +70,10 @@ var settings = []setting{
 		c.Deploy.MemcachedImage = v
 		return nil
 	}},
+	{"OTHER_MEMCACHED_IMAGE", "other-memcached-image", "image with another release of memcached, for the specs of an update (default on the lab: the second of LAB_MEMCACHED)", func(c *Config, _, v string) error {
+		c.Deploy.OtherImage = v
+		return nil
+	}},
 	{"REPORT_DIR", "report-dir", "directory for index.html, report.yaml, junit.xml, summary.md and evidence/ (default: report)", setDir(func(c *Config) *string { return &c.ReportDir })},
 	{"WAIT_SCALE", "wait-scale", "factor on the limits of waits, and others by name, such as 2 or 2,deployment-ready=3 (default: 1)", setWaitScale},
 	{"QUALIFICATION", "qualification", "1: the report is to be signed; nothing may be left out or tried again", func(c *Config, _, v string) (err error) {

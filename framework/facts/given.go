@@ -7,7 +7,7 @@ import (
 
 // Given decides about what nothing on the cluster shows: whether specs may put
 // nodes and the driver out of use for a while, and whether they can switch
-// nodes off.
+// nodes off, and have another release of memcached.
 func (f *Found) Given(c config.Config) {
 	disruption := spec.Support{Supported: c.MayDisrupt(), Evidence: "DISRUPTIVE, or its default for the provider " + c.Cluster.Provider + ", forbids it"}
 	if disruption.Supported {
@@ -19,4 +19,9 @@ func (f *Found) Given(c config.Config) {
 		power.Evidence = "the provider " + c.Cluster.Provider + " switches its nodes"
 	}
 	f.Features[spec.NodePower] = power
+	other := spec.Support{Supported: c.Deploy.OtherImage != "", Evidence: "no image of another release of memcached is given; OTHER_MEMCACHED_IMAGE, or on the lab a second version in LAB_MEMCACHED, does that"}
+	if other.Supported {
+		other.Evidence = "image " + c.Deploy.OtherImage
+	}
+	f.Features[spec.OtherMemcached] = other
 }

@@ -66,7 +66,7 @@ func TestCacheKeepsWhatTheVersionsNeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.opts.Versions.Memcached = []string{"1.6.18"}
+	l.opts.Versions.Memcached = []string{"1.6.45"}
 	both, err := l.currentPaths(store)
 	if err != nil {
 		t.Fatal(err)

@@ -81,14 +81,18 @@ func (l *Lab) checkVersions() error {
 	return nil
 }
 
-// MemcachedImage returns the name of the memcached image to examine, which is
-// on the lab's node.
-func (l *Lab) MemcachedImage() (string, error) {
+// MemcachedImages returns the names of the memcached images on the lab's nodes,
+// the one to examine first.
+func (l *Lab) MemcachedImages() ([]string, error) {
 	has, err := l.versions()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return artifact.MemcachedReference(l.opts.Versions.Or(has).Memcached[0]), nil
+	var images []string
+	for _, v := range l.opts.Versions.Or(has).Memcached {
+		images = append(images, artifact.MemcachedReference(v))
+	}
+	return images, nil
 }
 
 // SourceDir returns the checkout whose hack/ directory pins the programs.

@@ -43,15 +43,15 @@ func TestMade(t *testing.T) {
 	}
 }
 
-func TestMemcachedImage(t *testing.T) {
+func TestMemcachedImages(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		made   *artifact.Versions
 		chosen artifact.Versions
-		want   string
+		want   string // names with blanks between them
 	}{
-		{"by default", nil, artifact.Versions{}, "lab.invalid/memcached:1.6.38"},
-		{"chosen", nil, artifact.Versions{Memcached: []string{"1.6.18", "1.6.38"}}, "lab.invalid/memcached:1.6.18"},
+		{"by default", nil, artifact.Versions{}, "lab.invalid/memcached:1.6.38 lab.invalid/memcached:1.6.18"},
+		{"chosen", nil, artifact.Versions{Memcached: []string{"1.6.18", "1.6.38"}}, "lab.invalid/memcached:1.6.18 lab.invalid/memcached:1.6.38"},
 		{"as the lab was made", &artifact.Versions{Kubernetes: "v1", Memcached: []string{"1.6.45"}}, artifact.Versions{}, "lab.invalid/memcached:1.6.45"},
 		{"the second of the lab", &artifact.Versions{Kubernetes: "v1", Memcached: []string{"1.6.45", "1.6.18"}}, artifact.Versions{Memcached: []string{"1.6.18"}}, "lab.invalid/memcached:1.6.18"},
 	} {
@@ -62,7 +62,7 @@ func TestMemcachedImage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, err := l.MemcachedImage(); err != nil || got != tt.want {
+		if got, err := l.MemcachedImages(); err != nil || strings.Join(got, " ") != tt.want {
 			t.Errorf("%s: %s, %v; want %s", tt.name, got, err, tt.want)
 		}
 	}

@@ -32,6 +32,7 @@ const ExitUsage = 3
 type Target struct {
 	Kubeconfig     string
 	MemcachedImage string        // takes the place of every image called memcached; empty: none does
+	OtherImage     string        // has another release of memcached; empty: there is none
 	Facts          []report.Fact // what its provider knows of it
 }
 
@@ -226,7 +227,7 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), s suite, listing sp
 	if err != nil {
 		return r.because(ctx, "bring up the cluster", err)
 	}
-	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage = target.Kubeconfig, target.MemcachedImage
+	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage, r.Config.Deploy.OtherImage = target.Kubeconfig, target.MemcachedImage, target.OtherImage
 	r.Config.Events = eventsFile
 	if plan, err = r.examine(ctx, listing, target.Facts); err != nil {
 		return r.because(ctx, "preflight", err)

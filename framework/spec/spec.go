@@ -44,9 +44,11 @@ const (
 	// restarted or filled, and pods of the driver deleted, for a while.
 	Disruption Feature = "disruption"
 	NodePower  Feature = "node-power" // nodes can be switched off and on
+	// OtherMemcached is an image with another release of memcached.
+	OtherMemcached Feature = "other-memcached"
 )
 
-var features = []Feature{DAX, InlineVolume, NodeAccess, Disruption, NodePower}
+var features = []Feature{DAX, InlineVolume, NodeAccess, Disruption, NodePower, OtherMemcached}
 
 // BenchmarkTag is the tag of specs that measure. They take long, and run when
 // they are asked for.

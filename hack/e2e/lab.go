@@ -77,8 +77,15 @@ func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Rec
 	} else if err != nil {
 		return run.Target{}, err
 	}
-	image, err := p.lab.MemcachedImage()
-	return run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: image, Facts: []report.Fact{p.start(ctx)}}, err
+	images, err := p.lab.MemcachedImages()
+	if err != nil {
+		return run.Target{}, err
+	}
+	target := run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: images[0], Facts: []report.Fact{p.start(ctx)}}
+	if len(images) > 1 {
+		target.OtherImage = images[1]
+	}
+	return target, nil
 }
 
 // start tells what the lab started from.

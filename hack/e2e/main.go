@@ -66,7 +66,7 @@ func e2e(args []string, stdout, stderr *os.File) int {
 
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	var provider run.Provider = run.Existing{Kubeconfig: c.Cluster.Kubeconfig, MemcachedImage: c.Deploy.MemcachedImage}
+	var provider run.Provider = run.Existing{Kubeconfig: c.Cluster.Kubeconfig, MemcachedImage: c.Deploy.MemcachedImage, OtherImage: c.Deploy.OtherImage}
 	if c.Cluster.Provider == config.Lab {
 		if provider, err = newLab(c, root); err != nil {
 			return refuse(err)

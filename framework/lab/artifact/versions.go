@@ -22,7 +22,9 @@ type Versions struct {
 
 // DefaultVersions are those of a lab about which nothing is said.
 func DefaultVersions() Versions {
-	return Versions{Kubernetes: kubernetesReleases[0].Version, Memcached: []string{memcachedReleases[0].MemcachedVersion}, Kernel: kernelReleases[0].Version}
+	// The second memcached is for the specs of an update.
+	memcached := []string{memcachedReleases[0].MemcachedVersion, memcachedReleases[1].MemcachedVersion}
+	return Versions{Kubernetes: kubernetesReleases[0].Version, Memcached: memcached, Kernel: kernelReleases[0].Version}
 }
 
 // ParseVersions returns what the variables LAB_KUBERNETES, LAB_MEMCACHED and

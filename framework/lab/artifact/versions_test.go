@@ -13,8 +13,8 @@ func TestParseVersions(t *testing.T) {
 		want                  Versions
 	}{
 		{"", "", Versions{}},
-		{"v1.37.2", "1.6.38", Versions{Kubernetes: std.Kubernetes, Memcached: std.Memcached}},
-		{"1.37.2", "trixie", Versions{Kubernetes: std.Kubernetes, Memcached: std.Memcached}},
+		{"v1.37.2", "1.6.38", Versions{Kubernetes: std.Kubernetes, Memcached: []string{"1.6.38"}}},
+		{"1.37.2", "trixie", Versions{Kubernetes: std.Kubernetes, Memcached: []string{"1.6.38"}}},
 		{"1.37", "", Versions{Kubernetes: std.Kubernetes}},
 		{"v1.37", "", Versions{Kubernetes: std.Kubernetes}},
 		{"1.36", "", Versions{Kubernetes: "v1.36.3"}},
@@ -80,7 +80,7 @@ func TestVersionsHas(t *testing.T) {
 func TestDisksOfVersionsLieSideBySide(t *testing.T) {
 	store := openStore(t)
 	seen := map[string][2]string{}
-	for _, names := range [][2]string{{"", ""}, {"1.36", ""}, {"1.35", ""}, {"", "bookworm"}, {"1.36", "bookworm"}, {"", "sid"}, {"", "bookworm,trixie"}} {
+	for _, names := range [][2]string{{"", ""}, {"1.36", ""}, {"1.35", ""}, {"", "bookworm"}, {"1.36", "bookworm"}, {"", "sid"}, {"", "trixie,sid"}} {
 		kubernetes, memcached := names[0], names[1]
 		v, err := ParseVersions(kubernetes, memcached, "")
 		if err != nil {

@@ -151,11 +151,11 @@ func (s *suite) run(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	pod.Namespace = namespace
 	pod.Spec.Containers[0].Name = "main"
-	image, err := s.lab.MemcachedImage()
+	images, err := s.lab.MemcachedImages()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pod.Spec.Containers[0].Image = image
+	pod.Spec.Containers[0].Image = images[0]
 	if err := s.cluster.Resources.Create(during(t), pod); err != nil {
 		t.Fatal(err)
 	}

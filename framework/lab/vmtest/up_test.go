@@ -104,11 +104,11 @@ func useMemcached(b *testing.B, l *lab.Lab) error {
 	if err != nil {
 		return err
 	}
-	image, err := l.MemcachedImage()
+	images, err := l.MemcachedImages()
 	if err != nil {
 		return err
 	}
-	m, err := deploy.Load("../../../manifests/ephemeral", deploy.Changes{MemcachedImage: image})
+	m, err := deploy.Load("../../../manifests/ephemeral", deploy.Changes{MemcachedImage: images[0]})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -29,6 +30,20 @@ func TestCoreDNSIsValid(t *testing.T) {
 	for _, kind := range []string{"Deployment", "Service", "ConfigMap", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"} {
 		if kinds[kind] != 1 {
 			t.Errorf("%d objects of kind %s, want 1", kinds[kind], kind)
+		}
+	}
+}
+
+func TestHurryProvisioner(t *testing.T) {
+	set := &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{
+		{Name: "driver", Args: []string{"-v=3"}}, {Name: "provisioner", Args: []string{"--node-deployment=true"}},
+	}}}}}
+	if err := hurryProvisioner(set); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"-v=3", "--node-deployment=true --node-deployment-base-delay=1s"} {
+		if got := strings.Join(set.Spec.Template.Spec.Containers[i].Args, " "); got != want {
+			t.Errorf("container %d: arguments %s, want %s", i, got, want)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 // snapshotForm changes when Up does something else to a cluster that the key
 // of a snapshot does not tell.
-const snapshotForm = "1"
+const snapshotForm = "2"
 
 // snapshotLife is how long a snapshot is used. The keys in it must outlast
 // that by the life of a lab.

@@ -22,6 +22,8 @@ type Subject struct {
 	Cluster   *cluster.Cluster
 	Manifests []*deploy.Manifest // with the images that will be used
 	Waiter    wait.Waiter
+	// Disruptive says that specs may put nodes out of use.
+	Disruptive bool
 }
 
 // finding is what a check has to say.

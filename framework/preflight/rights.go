@@ -34,7 +34,7 @@ func (r rule) String() string {
 // needed are the rights without which specs or these checks cannot run. Those
 // for the objects of the manifests come on top.
 var needed = []rule{
-	{"", "namespaces", "get create delete"},
+	{"", "namespaces", "get create delete patch"},
 	{"", "serviceaccounts", "get"},
 	{"", "pods", "get list create delete"},
 	{"", "pods/attach", "create"},
@@ -43,18 +43,24 @@ var needed = []rule{
 	{"", "pods/portforward", "create"},
 	{"", "services", "get"},
 	{"", "events", "list"},
-	{"", "persistentvolumeclaims", "get list create delete"},
+	{"", "persistentvolumeclaims", "get list create delete patch"},
 	{"", "persistentvolumes", "get"},
-	{"apps", "deployments", "get"},
+	{"apps", "deployments", "get patch"},
 	{"apps", "deployments/scale", "patch"},
 	{"apps", "replicasets", "list"},
-	{"apps", "statefulsets", "get"},
+	{"apps", "statefulsets", "get patch"},
 	{"apps", "statefulsets/scale", "patch"},
 	{"batch", "jobs", "get create delete"},
 	{"discovery.k8s.io", "endpointslices", "list"},
 	{"storage.k8s.io", "csidrivers", "get"},
-	{"storage.k8s.io", "csinodes", "list"},
-	{"storage.k8s.io", "storageclasses", "get list"},
+	{"storage.k8s.io", "csinodes", "get list"},
+	{"storage.k8s.io", "storageclasses", "get list create delete"},
+}
+
+// disruptive are the rights that specs need besides where they may put nodes
+// out of use.
+var disruptive = []rule{
+	{"", "nodes", "get patch"},
 }
 
 // useful are the rights without which leaks of these kinds go unseen, and facts
@@ -165,7 +171,11 @@ func snippet(rules []rule) string {
 
 // checkRights asks the API server about every right, in all namespaces.
 func checkRights(ctx context.Context, s Subject) finding {
-	must := spread(slices.Concat(needed, ofManifests(s)))
+	rules := slices.Concat(needed, ofManifests(s))
+	if s.Disruptive {
+		rules = append(rules, disruptive...)
+	}
+	must := spread(rules)
 	may := slices.DeleteFunc(spread(useful), func(r right) bool { return slices.Contains(must, r) })
 	refused, err := ask(ctx, s, slices.Concat(must, may))
 	if err != nil {

@@ -41,7 +41,7 @@ func TestRights(t *testing.T) {
 		state       report.CheckState
 		saw, remedy string
 	}{
-		{"all", without(), report.CheckPassed, "all 72 rights that specs, leak detection and evidence need", ""},
+		{"all", without(), report.CheckPassed, "all 77 rights that specs, leak detection and evidence need", ""},
 		{"exec and scale are missing", without("create /pods/exec", "patch apps/statefulsets/scale", "delete /pods/", "create /pods/"), report.CheckFailed,
 			"missing in all namespaces: create/delete pods, create pods/exec, patch statefulsets.apps/scale",
 			remedy + `[{apiGroups: [""], resources: [pods], verbs: [create, delete]}, {apiGroups: [""], resources: [pods/exec], verbs: [create]}, {apiGroups: ["apps"], resources: [statefulsets/scale], verbs: [patch]}]`},
@@ -49,13 +49,18 @@ func TestRights(t *testing.T) {
 			"missing in all namespaces: create storageclasses.storage.k8s.io, create statefulsets.apps",
 			remedy + `[{apiGroups: ["storage.k8s.io"], resources: [storageclasses], verbs: [create]}, {apiGroups: ["apps"], resources: [statefulsets], verbs: [create]}]`},
 		{"leak detection is blind", without("list /secrets/", "list rbac.authorization.k8s.io/roles/"), report.CheckPassed,
-			"all 40 rights that specs need; some leaks, facts and evidence will be missed without: list secrets, list roles.rbac.authorization.k8s.io", ""},
+			"all 45 rights that specs need; some leaks, facts and evidence will be missed without: list secrets, list roles.rbac.authorization.k8s.io", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := checkRights(t.Context(), subject(t, allowing(test.allowed), deploytest.Inline, ownClass))
 			compare(t, f, test.state, test.saw, test.remedy)
 		})
 	}
+	s := subject(t, allowing(without("patch /nodes/")), deploytest.Inline, ownClass)
+	compare(t, checkRights(t.Context(), s), report.CheckPassed, "all 77 rights that specs, leak detection and evidence need", "")
+	s.Disruptive = true
+	compare(t, checkRights(t.Context(), s), report.CheckFailed, "missing in all namespaces: patch nodes",
+		remedy+`[{apiGroups: [""], resources: [nodes], verbs: [patch]}]`)
 	client := fake.NewClientset()
 	refusing(client, "create", "selfsubjectaccessreviews")
 	compare(t, checkRights(t.Context(), subject(t, client)), report.CheckUnknown,
@@ -116,7 +121,7 @@ func use(kind, verb, arguments string) string {
 // the API server and what is asked for beforehand stay the same.
 func TestRightsAreThoseUsed(t *testing.T) {
 	asked := map[string]bool{}
-	for _, r := range spread(slices.Concat(needed, useful)) {
+	for _, r := range spread(slices.Concat(needed, disruptive, useful)) {
 		name := r.Resource
 		if r.subresource != "" {
 			name += "/" + r.subresource
@@ -153,7 +158,7 @@ func TestRightsAreThoseUsed(t *testing.T) {
 			t.Errorf("%s is used in %s, and not asked for", right, strings.Join(unique(where), ", "))
 		}
 	}
-	for _, r := range spread(needed) {
+	for _, r := range spread(slices.Concat(needed, disruptive)) {
 		name := r.Resource
 		if r.subresource != "" {
 			name += "/" + r.subresource

@@ -69,7 +69,7 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []repo
 		manifests = append(manifests, d.Manifest)
 	}
 	checks, more := preflight.Run(limited, preflight.Subject{
-		Cluster: c, Manifests: manifests, Waiter: waiter,
+		Cluster: c, Manifests: manifests, Waiter: waiter, Disruptive: r.Config.MayDisrupt(),
 	}, r.Config.SkipPreflight)
 	all := slices.Concat(found.Facts, known, more)
 	r.recorder.Facts(all)

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pmem-memcached-e2e/framework/report"
 )
 
@@ -28,6 +30,12 @@ func openEvents(path string) (*events, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the stream of events: %w", err)
+	}
+	// What a spec starts and leaves running, such as a node that it has switched
+	// on, must not hold the runner's pipe open: the runner reads to its end.
+	var inherited int
+	if n, _ := fmt.Sscanf(path, "/dev/fd/%d", &inherited); n == 1 {
+		unix.CloseOnExec(inherited)
 	}
 	return &events{to: f}, nil
 }

@@ -200,6 +200,9 @@ func (s suite) command(c config.Config, limit time.Duration, log, events *os.Fil
 	return cmd
 }
 
+// eventsLimit bounds the reading of what the suite has told before it ended.
+const eventsLimit = 10 * time.Second
+
 // runSuite runs the suite to its end and records what it tells.
 func (r *Runner) runSuite(s suite, plan []spec.Planned) error {
 	log, err := os.Create(r.path(suiteLog))
@@ -226,7 +229,9 @@ func (r *Runner) runSuite(s suite, plan []spec.Planned) error {
 	cmd := s.command(r.Config, limit, log, write)
 	code, err := supervise(cmd, r.Signals, patience{run: limit + suiteGrace, grace: r.scaled(suiteGrace)}, r.live.Writer())
 	_ = write.Close() // the child has its own
-	if readErr := <-told; readErr != nil {
+	// Whatever else has the pipe, nobody writes to it any more.
+	_ = read.SetReadDeadline(time.Now().Add(r.scaled(eventsLimit)))
+	if readErr := <-told; readErr != nil && !(ended && errors.Is(readErr, os.ErrDeadlineExceeded)) {
 		err = errors.Join(err, fmt.Errorf("read the suite's events: %w", readErr))
 	}
 	if ended {

@@ -12,9 +12,21 @@ import (
 // renders and still has its one change.
 func TestRestartOverlays(t *testing.T) {
 	for dir, change := range map[string]string{
-		"resized":                `"storage":"320Mi"`,
-		"broken/slab-automove":   `"MEMCACHED_ARGS","value":"-o slab_automove=1"`,
-		"broken/state-file-kept": "cp -p /data/kept",
+		"resized":                          `"storage":"320Mi"`,
+		"broken/arguments-dropped":         "unset MEMCACHED_ARGS",
+		"broken/cas-begins-anew":           "Kcurrent_cas 1/",
+		"broken/claims-deleted-with-scale": `"whenScaled":"Delete"`,
+		"broken/downtime-not-counted":      "Kstop_time $(($(date +%s) - 2))/",
+		"broken/flush-forgotten":           "Koldest_live 0/",
+		"broken/grace-too-short":           `"terminationGracePeriodSeconds":1,`,
+		"broken/memory-file-made-anew":     "rm -f /data/memcached-memory-file",
+		"broken/no-room-for-state":         "head -c 1048576 /dev/zero",
+		"broken/shutdown-allowed":          `"MEMCACHED_ARGS","value":"-A"`,
+		"broken/slab-automove":             `"MEMCACHED_ARGS","value":"-o slab_automove=1"`,
+		"broken/state-file-kept":           "cp -p /data/kept",
+		"broken/state-file-unguarded":      "trap 'kill -USR1 $pid; wait $pid' TERM",
+		"broken/stop-delayed":              "sleep 100; kill -TERM",
+		"broken/stop-not-awaited":          "trap 'kill -USR1 $!; exit 0' TERM",
 	} {
 		t.Run(dir, func(t *testing.T) {
 			m, err := deploy.Load("testdata/"+dir, deploy.Changes{})

@@ -22,20 +22,27 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-var _ = framework.It(spec.Spec{
-	ID: "OPS-04", Title: "an ephemeral pod is admitted under the baseline standard, answers once it is Ready, and has no more rights and ports than it needs",
-	Covers: []spec.ReqID{"OPS-03", "OPS-04", "OPS-07", "OPS-10", "OPS-11"},
-	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
-	Tags: []string{"security"}, Budget: 8 * time.Minute,
-}, func(ctx context.Context, e *framework.Env) {
+// expectOperable deploys a profile into a namespace with the baseline standard
+// and examines what holds for every pod of memcached there.
+func expectOperable(ctx context.Context, e *framework.Env, profile spec.Profile) (*deploy.Deployment, *corev1.Pod) {
 	enforceBaseline(ctx, e, e.Namespace)
-	d := e.Deploy(ctx, "OPS-04", e.Manifest(spec.Ephemeral))
+	d := e.Deploy(ctx, "OPS-04", e.Manifest(profile))
 	p := pod(ctx, e, d)
 	expectAnswers(ctx, e, p)
 	expectReadinessProbe(e, p)
 	expectImage(ctx, e, p)
 	expectOnePort(ctx, e, d, p)
 	expectFewRights(ctx, e, p)
+	return d, p
+}
+
+var _ = framework.It(spec.Spec{
+	ID: "OPS-04", Title: "an ephemeral pod is admitted under the baseline standard, answers once it is Ready, and has no more rights and ports than it needs",
+	Covers: []spec.ReqID{"OPS-03", "OPS-04", "OPS-07", "OPS-10", "OPS-11"},
+	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
+	Tags: []string{"security"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	expectOperable(ctx, e, spec.Ephemeral)
 	expectRefusalTold(ctx, e)
 })
 
@@ -44,14 +51,7 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"OBJ-02", "OPS-03", "OPS-04", "OPS-07", "OPS-10", "OPS-11"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"security"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	enforceBaseline(ctx, e, e.Namespace)
-	d := e.Deploy(ctx, "OPS-04", e.Manifest(spec.Persistent))
-	p := pod(ctx, e, d)
-	expectAnswers(ctx, e, p)
-	expectReadinessProbe(e, p)
-	expectImage(ctx, e, p)
-	expectOnePort(ctx, e, d, p)
-	expectFewRights(ctx, e, p)
+	d, p := expectOperable(ctx, e, spec.Persistent)
 
 	claims, err := d.Claims(ctx)
 	e.NoError(err, "list the claims of %s", d.Dir)

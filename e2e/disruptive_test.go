@@ -37,7 +37,7 @@ var _ = framework.It(spec.Spec{
 	e.Step("cordon the node of the volume")
 	uncordon := cordon(ctx, e, p.Spec.NodeName)
 	e.NoError(d.SetReplicas(ctx, 1), "scale %s to 1", d.Name)
-	expectUnschedulable(ctx, e, d)
+	expectUnschedulable(ctx, e, d, "RST-07")
 	e.NoError(uncordon(ctx), "uncordon node %s", p.Spec.NodeName)
 	e.Require("RST-07", "the pod starts once its node accepts pods again", workload(d), d.Ready(ctx), framework.Succeed)
 	q := pod(ctx, e, d)
@@ -68,7 +68,7 @@ func cordon(ctx context.Context, e *framework.Env, node string) (uncordon func(c
 }
 
 // expectUnschedulable examines that the pod says that it has no node.
-func expectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+func expectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deployment, req spec.ReqID) {
 	var why string
 	err := e.Waiter.Until(ctx, wait.PodReplaced, "the scheduler to tell why it finds no node", func(ctx context.Context) (bool, string, error) {
 		pods, err := d.Pods(ctx)
@@ -83,8 +83,8 @@ func expectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deploy
 		}
 		return false, string(pods[0].Status.Phase), nil
 	})
-	e.Require("RST-07", "while its node is cordoned the pod has no node", workload(d), err, framework.Succeed)
-	e.Expect("RST-07", "while its node is cordoned the pod is Pending and says why", workload(d), why,
+	e.Require(req, "while its node is cordoned the pod has no node", workload(d), err, framework.Succeed)
+	e.Expect(req, "while its node is cordoned the pod is Pending and says why", workload(d), why,
 		gomega.And(gomega.HavePrefix("Pending: Unschedulable: "), gomega.ContainSubstring("unschedulable")))
 }
 

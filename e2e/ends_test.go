@@ -13,7 +13,6 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/spec"
-	"pmem-memcached-e2e/framework/wait"
 )
 
 var _ = framework.It(spec.Spec{
@@ -123,19 +122,6 @@ func replacePod(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *
 	pods := e.Cluster.Client.CoreV1().Pods(p.Namespace)
 	err := pods.Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &grace, Preconditions: &metav1.Preconditions{UID: &p.UID}})
 	e.NoError(err, "delete %s", framework.Name("pod", p))
-	what := "another pod in the place of " + framework.Name("pod", p)
-	err = e.Waiter.Until(ctx, wait.PodReplaced, what, func(ctx context.Context) (bool, string, error) {
-		list, err := d.Pods(ctx)
-		if err != nil {
-			return false, "", err
-		}
-		for _, other := range list {
-			if other.UID != p.UID {
-				return true, "there is another", nil
-			}
-		}
-		return false, fmt.Sprintf("%d pods", len(list)), nil
-	})
-	e.NoError(err, "see %s replaced", framework.Name("pod", p))
+	awaitReplaced(ctx, e, d, p)
 	e.Require(req, fmt.Sprintf("after a removal with a grace period of %d s the next pod serves", grace), workload(d), d.Ready(ctx), framework.Succeed)
 }

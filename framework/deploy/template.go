@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -23,6 +24,14 @@ func (d *Deployment) SetArgs(ctx context.Context, args string) error {
 func (d *Deployment) SetImage(ctx context.Context, image string) error {
 	return d.patchTemplate(ctx, "setting the image", map[string]any{"spec": map[string]any{"containers": []any{
 		map[string]any{"name": Container, "image": image},
+	}}})
+}
+
+// SetLivenessProbe has the kubelet restart the container memcached when the
+// probe fails, in the same way.
+func (d *Deployment) SetLivenessProbe(ctx context.Context, probe corev1.Probe) error {
+	return d.patchTemplate(ctx, "setting the liveness probe", map[string]any{"spec": map[string]any{"containers": []any{
+		map[string]any{"name": Container, "livenessProbe": probe},
 	}}})
 }
 

@@ -144,6 +144,7 @@ func TestProbe(t *testing.T) {
 	want := map[spec.Feature]spec.Support{
 		spec.InlineVolume: {Supported: true, Evidence: "Ephemeral is among the volumeLifecycleModes of CSIDriver driver.example"},
 		spec.NodeAccess:   {Supported: true, Evidence: "commands run in pod pmem-csi/on-worker on node worker"},
+		spec.SecondNode:   {Evidence: "nodes with the driver that accept pods: 1 (worker)"},
 	}
 	if fmt.Sprint(features) != fmt.Sprint(want) {
 		t.Errorf("features %+v, want %+v", features, want)
@@ -176,7 +177,7 @@ func TestUnread(t *testing.T) {
 		resource, fact string
 		absent         spec.Feature // that cannot be decided
 	}{
-		{"nodes", "cluster: nodes: unknown (refused by the test)", ""},
+		{"nodes", "cluster: nodes: unknown (refused by the test)", spec.SecondNode},
 		{"pods", "cluster: nodes with the driver: unknown (refused by the test)", spec.NodeAccess},
 		{"storageclasses", "cluster: storage classes: unknown (refused by the test)", ""},
 		{"csidrivers", "driver: volume modes: unknown (refused by the test)", spec.InlineVolume},
@@ -278,6 +279,7 @@ func TestFeaturesOfVolumes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, features := probe(t, t.Context(), fake.NewClientset(test.objects...), nil, test.manifests...)
 			delete(features, spec.NodeAccess)
+			delete(features, spec.SecondNode)
 			if fmt.Sprint(features) != fmt.Sprint(test.want) {
 				t.Errorf("got %+v, want %+v", features, test.want)
 			}
@@ -290,7 +292,7 @@ func TestSeveralNodesAndDrivers(t *testing.T) {
 	client := fake.NewClientset(node("a"), node("b"), node("c"), driverPod("a", "lab/pmem-csi-driver:v1.1.0", corev1.ConditionTrue), other,
 		driverPod("c", "lab/pmem-csi-driver:v1.1.0", corev1.ConditionFalse))
 	inline := strings.ReplaceAll(deploytest.Inline, "driver.example", "other.example")
-	got, _ := probe(t, t.Context(), client, map[string]pmem.Platform{"a": lab, "b": lab}, deploytest.Load(t, "x/same", inline), deploytest.Load(t, "y/same", deploytest.Claim))
+	got, features := probe(t, t.Context(), client, map[string]pmem.Platform{"a": lab, "b": lab}, deploytest.Load(t, "x/same", inline), deploytest.Load(t, "y/same", deploytest.Claim))
 	for _, want := range []string{
 		"cluster: nodes with the driver: 3 (",
 		"driver driver.example: image: lab/pmem-csi-driver:v1.0.0; lab/pmem-csi-driver:v1.1.0 (pod pmem-csi/on-a, container pmem-driver, and the pods of 1 other nodes: image)",
@@ -303,5 +305,9 @@ func TestSeveralNodesAndDrivers(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
+	}
+	want := spec.Support{Supported: true, Evidence: "nodes with the driver that accept pods: 2 (a, b)"}
+	if second := features[spec.SecondNode]; second != want {
+		t.Errorf("second node %+v, want %+v", second, want)
 	}
 }

@@ -50,6 +50,9 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 		return nil, nil
 	}
 	p.add("cluster", "nodes with the driver", fmt.Sprint(len(drivers)+len(unready)), "pods labelled "+pmem.NodeDriverSelector)
+	if len(list.Items) > 0 {
+		p.secondNode(list.Items, drivers)
+	}
 	for _, node := range sorted(unready) {
 		told.unread("node "+node, "driver", unready[node])
 	}
@@ -80,6 +83,20 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	asking.Wait()
 	p.nodeAccess(ctx, drivers, errs)
 	return slices.Concat(append(asked, told)...), found
+}
+
+// secondNode is decided by where pods with a volume can go now.
+func (p *prober) secondNode(nodes []corev1.Node, drivers []*pmem.NodeDriver) {
+	var accepting []string
+	for _, driver := range drivers {
+		if slices.ContainsFunc(nodes, func(n corev1.Node) bool { return n.Name == driver.Node && !n.Spec.Unschedulable }) {
+			accepting = append(accepting, driver.Node)
+		}
+	}
+	p.features[spec.SecondNode] = spec.Support{
+		Supported: len(accepting) > 1,
+		Evidence:  fmt.Sprintf("nodes with the driver that accept pods: %d (%s)", len(accepting), words(strings.Join(accepting, ", "), 100)),
+	}
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -31,13 +31,19 @@ const snapshotLife = keyLife / 2
 // keys, what its etcd holds, and for each node its disk, its persistent and its
 // main memory, and the state of the machine.
 func (l *Lab) snapshot(ctx context.Context) (artifact.Artifact, error) {
-	a := artifact.Artifact{Name: "snapshot", Make: l.takeSnapshot}
 	qemu, err := exec.CommandContext(ctx, "qemu-system-x86_64", "--version").Output()
 	if err != nil {
-		return a, fmt.Errorf("version of QEMU: %w", err)
+		return artifact.Artifact{}, fmt.Errorf("version of QEMU: %w", err)
 	}
+	return l.snapshotBy(string(qemu))
+}
+
+// snapshotBy is snapshot for a QEMU that tells that version.
+func (l *Lab) snapshotBy(qemu string) (artifact.Artifact, error) {
+	a := artifact.Artifact{Name: "snapshot", Make: l.takeSnapshot}
 	processor := ""
 	if l.plan.Accel == "kvm" {
+		var err error
 		if processor, err = processorModel(); err != nil {
 			return a, err
 		}
@@ -54,7 +60,7 @@ func (l *Lab) snapshot(ctx context.Context) (artifact.Artifact, error) {
 		a.Key.Add("command", append([]string{c.Path}, c.Args...)...)
 	}
 	a.Key.Add("form", snapshotForm)
-	a.Key.Add("qemu", string(qemu), processor)
+	a.Key.Add("qemu", qemu, processor)
 	a.Key.Add("parts", l.parts.Directories...)
 	a.Key.Add("files", nodeEnvironment, kubeletConfig, proxyConfig, cniConfig, corednsYAML)
 	a.Key.Add("driver", append([]string{string(l.plan.Driver)}, l.plan.Driver.files()...)...)

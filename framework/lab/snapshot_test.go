@@ -20,13 +20,14 @@ func TestSnapshotKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
+	qemu := "QEMU emulator version 10.0.8"
 	path := func(change func(*Lab)) string {
 		t.Helper()
 		l := testLab(t)
 		l.plan.Accel = "tcg"
 		l.parts = &artifact.Parts{Kubernetes: "/cache/kubernetes", Etcd: "/cache/etcd", Directories: []string{"/cache/disk-1"}}
 		change(l)
-		a, err := l.snapshot(t.Context())
+		a, err := l.snapshotBy(qemu)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,6 +54,10 @@ func TestSnapshotKey(t *testing.T) {
 		if path(change) == same {
 			t.Errorf("%s: the same snapshot for a lab of another kind", name)
 		}
+	}
+	qemu = "QEMU emulator version 7.2.22"
+	if path(func(*Lab) {}) == same {
+		t.Error("the same snapshot for another QEMU")
 	}
 }
 

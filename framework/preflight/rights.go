@@ -61,6 +61,8 @@ var needed = []rule{
 // out of use.
 var disruptive = []rule{
 	{"", "nodes", "get patch"},
+	{"", "pods/eviction", "create"},
+	{"apps", "daemonsets", "get"}, // a drain passes over the pods of those that exist
 }
 
 // useful are the rights without which leaks of these kinds go unseen, and facts

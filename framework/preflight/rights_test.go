@@ -77,6 +77,7 @@ var (
 	log         = regexp.MustCompile(`\.GetLogs\(`)
 	subresource = regexp.MustCompile(`Resource\("(\w+)"\).*SubResource\("(\w+)"\)`)
 	proxy       = regexp.MustCompile(`\bProxyGet\(`)
+	drained     = regexp.MustCompile(`\bdrain\.Helper\{`) // of kubectl, for pods of any kind
 	listed      = regexp.MustCompile(`\b(?:core\("(\w+)"\)|grouped\("[^"]+", "(\w+)"\)|of\("[^"]*", "\w+", "(\w+)"\))`)
 )
 
@@ -101,6 +102,9 @@ func used(text string) []string {
 		}
 		if proxy.MatchString(line) {
 			found = append(found, "get pods/proxy")
+		}
+		if drained.MatchString(line) {
+			found = append(found, "create pods/eviction", "get daemonsets")
 		}
 		for _, m := range listed.FindAllStringSubmatch(line, -1) {
 			found = append(found, "list "+m[1]+m[2]+m[3])

@@ -46,9 +46,10 @@ const (
 	NodePower  Feature = "node-power" // nodes can be switched off and on
 	// OtherMemcached is an image with another release of memcached.
 	OtherMemcached Feature = "other-memcached"
+	SecondNode     Feature = "second-node" // two nodes with the driver accept pods
 )
 
-var features = []Feature{DAX, InlineVolume, NodeAccess, Disruption, NodePower, OtherMemcached}
+var features = []Feature{DAX, InlineVolume, NodeAccess, Disruption, NodePower, OtherMemcached, SecondNode}
 
 // BenchmarkTag is the tag of specs that measure. They take long, and run when
 // they are asked for.

@@ -74,6 +74,13 @@ func markdown(doc report.Document) ([]byte, error) {
 		}
 		line("\n</details>")
 	}
+	if specs := slowest(doc); len(specs) > 0 {
+		line("\n<details><summary>The slowest specs</summary>\n\n| spec | took | waited | for |\n|---|---|---|---|")
+		for _, s := range specs {
+			line("| %s | %s | %s | %s |", s.ID, seconds(s.Took), seconds(s.Waited), escape(s.For))
+		}
+		line("\n</details>")
+	}
 	if shown, total := waits(doc, summaryWaits); total > 0 {
 		line("\n<details><summary>The longest of %d waits</summary>\n\n| spec | awaited | took | limit |\n|---|---|---|---|", total)
 		for _, w := range shown {

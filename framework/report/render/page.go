@@ -154,7 +154,7 @@ func page(doc report.Document) ([]byte, error) {
 	var b bytes.Buffer
 	err = pageTemplate.Execute(&b, map[string]any{
 		"Doc": doc, "Took": doc.Run.Ended.Sub(doc.Run.Started), "Chapters": chapters(doc), "Troubled": troubled(doc),
-		"Texts": texts(doc), "Groups": factGroups(doc), "Waits": shown, "WaitsTotal": total, "Longest": longest,
+		"Texts": texts(doc), "Groups": factGroups(doc), "Waits": shown, "WaitsTotal": total, "Longest": longest, "Slowest": slowest(doc),
 		"Benchmarks": benchmarks, "Examined": examined, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
 	})
 	return b.Bytes(), err

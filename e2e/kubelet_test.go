@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+var _ = framework.It(spec.Spec{
+	ID: "RST-60", Title: "a restart in the pod is warm when a liveness probe was the reason, and cold when memory had run out",
+	Covers: []spec.ReqID{"RST-14", "RST-60", "RST-65"},
+	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "crash"}, Budget: 8 * time.Minute,
+}, func(ctx context.Context, e *framework.Env) {
+	ch := deploy.Changes{Namespace: e.Namespace, MemoryLimit: *resource.NewQuantity(tightLimit, resource.BinarySI)}
+	d := e.Deploy(ctx, "RST-60", e.Variant(spec.Persistent, ch))
+	p := pod(ctx, e, d)
+	unwell := inspect(ctx, e, "RST-60", p).file.Path + ".unwell"
+	first, second := stock("first"), stock("second")
+	storeIn(ctx, e, p, first)
+	e.Step("give the container a liveness probe")
+	e.NoError(d.SetLivenessProbe(ctx, failsOnce(unwell)), "change %s", d.Name)
+
+	p = pod(ctx, e, d)
+	e.Step("have the liveness probe fail")
+	p = inPlace(ctx, e, "RST-60", p, `touch "$1"`, unwell)
+	name := framework.Name("pod", p)
+	served := servedBy(ctx, e, p, first)
+	if gap := downFor(p); gap < time.Second {
+		e.Note("restart by the liveness probe", fmt.Sprintf("within the second of the stop; of the items %s are served", served))
+		e.Expect("RST-60", "after a restart within the second of its stop items are served, all or none", name, served, gomega.BeElementOf(none(first), all(first)))
+		storeIn(ctx, e, p, first)
+	} else {
+		e.Expect("RST-60", fmt.Sprintf("after a restart by the liveness probe (%s, down for %s) items are served", lastEnd(p), gap), name, served, gomega.Equal(all(first)))
+	}
+
+	e.Step("let the container reach its memory limit after a change")
+	changed := memcached.Item{Key: first[1].Key, Value: []byte("changed")}
+	storeIn(ctx, e, p, append(second, changed))
+	// The command goes with the container, and with it perhaps the answer.
+	ended, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", exhaust)
+	e.Note("lack of memory", fmt.Sprintf("exit code %d of the command that took memory, %v", ended.ExitCode, err))
+	p, err = awaitRestartInPod(ctx, e, p)
+	e.Require("RST-14", "the container serves again in its pod", name, err, framework.Succeed)
+	e.Expect("RST-14", "the container was killed ("+lastEnd(p)+")", name, lastExit(p), gomega.Equal(killed))
+	e.Expect("RST-65", "after a lack of memory items from before the last orderly stop are served", name, servedBy(ctx, e, p, first), gomega.Equal(none(first)))
+	e.Expect("RST-14", "after a lack of memory items stored before it are served", name, servedBy(ctx, e, p, second), gomega.Equal(none(second)))
+	storeIn(ctx, e, p, second)
+	e.Expect("RST-14", "after a lack of memory items stored since are served", name, servedBy(ctx, e, p, second), gomega.Equal(all(second)))
+})
+
+// failsOnce is a probe that fails when there is a file, and removes that.
+func failsOnce(path string) corev1.Probe {
+	return corev1.Probe{
+		ProbeHandler:  corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", `! rm "$0" 2>/dev/null`, path}}},
+		PeriodSeconds: 2, FailureThreshold: 1, TimeoutSeconds: 30,
+	}
+}
+
+// downFor is the time between the end of the last instance of memcached and
+// the start of the one that runs, in whole seconds.
+func downFor(p *corev1.Pod) time.Duration {
+	s := memcachedStatus(p)
+	if s.LastTerminationState.Terminated == nil || s.State.Running == nil {
+		return 0
+	}
+	return s.State.Running.StartedAt.Sub(s.LastTerminationState.Terminated.FinishedAt.Time)
+}

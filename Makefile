@@ -31,6 +31,7 @@ export $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX
 help:
 	@echo 'make e2e          run the suite on the lab, or on the cluster of KUBECONFIG'
 	@echo 'make bench        measure instead: the benchmarks on the same cluster'
+	@echo 'make e2e-example  run it with the deployments that PMEM-CSI publishes as its example'
 	@echo 'make matrix       run the suite over combinations of versions, MATRIX=single or MATRIX=kernel=6.1'
 	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
 	@echo 'make lab-up       bring the lab up and leave it up'
@@ -66,6 +67,14 @@ e2e: e2e-packages
 bench: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@BENCH=1 exec .bin/e2e
+
+# PMEM-CSI's own example of both modes, as the release has it that the lab runs.
+.PHONY: e2e-example
+e2e-example: e2e-packages
+	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
+	@go -C hack/pmem-csi mod download github.com/intel/pmem-csi
+	@example=$$(go -C hack/pmem-csi list -m -f '{{.Dir}}' github.com/intel/pmem-csi)/deploy/kustomize/memcached; \
+	EPHEMERAL="$$example/ephemeral" PERSISTENT="$$example/persistent" exec .bin/e2e
 
 # A lab for each combination, one after the other.
 .PHONY: matrix

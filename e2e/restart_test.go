@@ -10,12 +10,9 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-const (
-
-	// memcached takes a restart within one second of the clock for a clock
-	// that went back, and starts cold (memcached.c, restart callbacks).
-	downtime = 2 * time.Second
-)
+// downtime is more than the second in which memcached takes a restart for a
+// clock that went back, and starts cold (memcached.c, restart callbacks).
+const downtime = 1100 * time.Millisecond
 
 // scaleDown takes the deployment to no replicas. The function it returns ends
 // once memcached was down long enough for a warm start.

@@ -59,7 +59,6 @@ func expectHarmless(ctx context.Context, w *workbench, given string) {
 	for n, change := range harmless {
 		e.Step("restart with %q", change.args)
 		r.stop(ctx)
-		w.down(ctx)
 		r = w.mustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q", change.args), given+" "+change.args)
 		says := fmt.Sprintf("with %q after %q a start is warm, items", change.args, harmless[max(n-1, 0)].args)
 		e.Expect(change.req, says, w.name, r.served(ctx, items), gomega.Equal(all(items)))
@@ -95,7 +94,6 @@ func expectLayouts(ctx context.Context, w *workbench, given string) {
 		old := stock("old")
 		r.store(ctx, old)
 		r.stop(ctx)
-		w.down(ctx)
 		r = w.mustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q after %q", change.args, before), given+" "+change.args)
 		e.Expect(change.req, fmt.Sprintf("with %q after %q, items of another layout are served", change.args, before), w.name, r.served(ctx, old), gomega.Equal(none(old)))
 		fresh := stock("fresh")
@@ -104,7 +102,6 @@ func expectLayouts(ctx context.Context, w *workbench, given string) {
 		log := r.stop(ctx)
 		e.Expect(change.req, fmt.Sprintf("with %q after %q, the log names the setting", change.args, before), w.name, named(log),
 			gomega.Or(gomega.Equal(change.name), gomega.Equal(beforeName)))
-		w.down(ctx)
 		r = w.mustStart(ctx, "RST-17", fmt.Sprintf("memcached serves again after %q had cost the cache", change.args), given+" "+change.args)
 		e.Expect("RST-17", fmt.Sprintf("a second start with %q is warm, items", change.args), w.name, r.served(ctx, fresh), gomega.Equal(all(fresh)))
 		before, beforeName = change.args, change.name
@@ -133,7 +130,6 @@ func expectLimit(ctx context.Context, w *workbench, given string) {
 	limit := r.limit(ctx)
 	r.stop(ctx)
 	w.sh(ctx, `truncate -s -8M "$1"`, w.file)
-	w.down(ctx)
 	r = w.mustStart(ctx, "RST-18", "memcached serves with a smaller memory file", given)
 	e.Expect("RST-18", "the limit is that of the smaller memory file", w.name, r.limit(ctx), gomega.Equal(limit-8*mib))
 	e.Expect("RST-18", "items from before the change are served", w.name, r.served(ctx, old), gomega.Equal(none(old)))
@@ -154,7 +150,6 @@ func expectExtstore(ctx context.Context, w *workbench, given string) {
 	old := stock("old")
 	r.store(ctx, old)
 	r.stop(ctx)
-	w.down(ctx)
 	args := given + " -o ext_page_size=2,ext_wbuf_size=2,ext_path=" + w.file + ".ext:8m"
 	r, err := w.start(ctx, args)
 	if !e.Expect("RST-26", "memcached serves with extstore", w.name, err, framework.Succeed) {
@@ -188,11 +183,9 @@ func expectShutdown(ctx context.Context, w *workbench, given string) {
 	r.stop(ctx)
 	for _, of := range []struct{ command, want string }{{"shutdown graceful", all(items)}, {"shutdown", none(items)}} {
 		e.Step("%s with -A", of.command)
-		w.down(ctx)
 		r = w.mustStart(ctx, "RST-66", "memcached serves with -A", given+" -A")
 		r.store(ctx, items)
 		e.Expect("RST-66", fmt.Sprintf("with -A %q ends memcached", of.command), w.name, shutdown(r, of.command), gomega.Equal("the end of memcached"))
-		w.down(ctx)
 		r = w.mustStart(ctx, "RST-66", fmt.Sprintf("memcached serves after %q", of.command), given)
 		e.Expect("RST-66", fmt.Sprintf("after %q items are served", of.command), w.name, r.served(ctx, items), gomega.Equal(of.want))
 		r.stop(ctx)

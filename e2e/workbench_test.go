@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,12 +25,13 @@ import (
 // of memcached. What differs from the deployment is who starts them. So a spec
 // sees many starts on one volume in the time that one start of a pod takes.
 type workbench struct {
-	e       *framework.Env
-	pod     *corev1.Pod
-	name    string // of the pod, for failures
-	file    string // the memory file
-	inits   []corev1.Container
-	command []string
+	e              *framework.Env
+	pod            *corev1.Pod
+	name           string // of the pod, for failures
+	file           string // the memory file
+	inits          []corev1.Container
+	command        []string
+	downLongEnough func() // since the last stop; nil before the first
 }
 
 // newWorkbench takes the place of p, which is gone, beside the deployment.
@@ -84,28 +86,61 @@ func (w *workbench) exec(ctx context.Context, container string, command ...strin
 type run struct {
 	w       *workbench
 	initLog string
+	output  output
 	client  *cached // once it was used
 	ended   chan struct{}
-	result  cluster.ExecResult // once ended
+	code    int // once ended
 	err     error
 }
 
-// log is what the commands have said; that of memcached is there once it has
-// ended.
-func (r *run) log() string {
-	select {
-	case <-r.ended:
-		return r.initLog + r.result.Stdout + r.result.Stderr
-	default:
-		return r.initLog
-	}
+func (r *run) log() string { return r.initLog + r.output.String() }
+
+// output is what a command has said so far.
+type output struct {
+	mu        sync.Mutex
+	text      strings.Builder
+	listening chan struct{}
+	closed    bool
 }
 
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if !o.closed && strings.Contains(o.text.String(), listening) {
+		o.closed = true
+		close(o.listening)
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Replace(o.text.String(), listening+"\n", "", 1)
+}
+
+// listening is what launch says.
+const listening = "workbench: memcached listens"
+
+// launch becomes the command in its arguments, and says when somebody listens
+// on the port, which is $1 in hexadecimal digits.
+const launch = `port=$1; shift
+(
+	until grep -q -i ":$port 0*:0000 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null; do
+		sleep 0.1
+		kill -0 $$ 2>/dev/null || exit
+	done
+	echo "` + listening + `"
+) &
+exec "$@"`
+
 // start does what the kubelet does when it starts a pod, with further
-// arguments for memcached. The error is about memcached, or a script before it,
-// that does not come up.
+// arguments for memcached, once a warm start is possible. The error is about
+// memcached, or a script before it, that does not come up.
 func (w *workbench) start(ctx context.Context, args string) (*run, error) {
-	r := &run{w: w, ended: make(chan struct{})}
+	r := &run{w: w, ended: make(chan struct{}), output: output{listening: make(chan struct{})}}
 	for _, c := range w.inits {
 		done, err := w.exec(ctx, c.Name, slices.Concat(c.Command, c.Args)...)
 		w.e.NoError(err, "run init container %s in %s", c.Name, w.name)
@@ -114,18 +149,23 @@ func (w *workbench) start(ctx context.Context, args string) (*run, error) {
 			return r, fmt.Errorf("init container %s ended with exit code %d: %s", c.Name, done.ExitCode, tailOf(r.initLog))
 		}
 	}
+	if w.downLongEnough != nil {
+		w.downLongEnough()
+	}
 	go func() {
 		defer close(r.ended)
-		r.result, r.err = w.exec(ctx, deploy.Container, slices.Concat([]string{"env", "MEMCACHED_ARGS=" + args}, w.command)...)
+		command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", port(w.pod)), "env", "MEMCACHED_ARGS=" + args}, w.command)
+		r.code, r.err = w.e.Cluster.ExecTo(ctx, &r.output, &r.output, w.pod.Namespace, w.pod.Name, deploy.Container, command...)
 	}()
 	err := w.e.Waiter.Until(ctx, wait.MemcachedUp, "memcached in "+w.name+" to listen", func(ctx context.Context) (bool, string, error) {
 		select {
+		case <-r.output.listening:
+			return true, "it listens", nil
 		case <-r.ended:
-			return false, "", wait.Stop(fmt.Errorf("memcached ended with exit code %d (%v): %s", r.result.ExitCode, r.err, tailOf(r.log())))
-		default:
+			return false, "", wait.Stop(fmt.Errorf("memcached ended with exit code %d (%v): %s", r.code, r.err, tailOf(r.log())))
+		case <-ctx.Done():
+			return false, "nobody listens; log: " + tailOf(r.log()), nil
 		}
-		done, err := w.exec(ctx, deploy.Container, "grep", "-q", "-i", fmt.Sprintf(":%04X 0*:0000 0A ", port(w.pod)), "/proc/net/tcp", "/proc/net/tcp6")
-		return err == nil && done.ExitCode == 0, "nobody listens", err
 	})
 	return r, err
 }
@@ -158,7 +198,7 @@ func (r *run) await(ctx context.Context) {
 	err := r.w.e.Waiter.Until(ctx, wait.MemcachedDown, "memcached in "+r.w.name+" to end", func(ctx context.Context) (bool, string, error) {
 		select {
 		case <-r.ended:
-			return true, fmt.Sprintf("exit code %d", r.result.ExitCode), nil
+			return true, fmt.Sprintf("exit code %d", r.code), nil
 		case <-ctx.Done():
 			return false, "it runs", nil
 		}
@@ -167,6 +207,7 @@ func (r *run) await(ctx context.Context) {
 		err = r.err
 	}
 	r.w.e.NoError(err, "see the end of memcached in %s", r.w.name)
+	r.w.downLongEnough = awaitDowntime(ctx, r.w.e)
 }
 
 // mustStart ends the spec with req not met when memcached does not come up.
@@ -176,8 +217,8 @@ func (w *workbench) mustStart(ctx context.Context, req spec.ReqID, says, args st
 	return r
 }
 
-// down waits until a warm start is possible.
-func (w *workbench) down(ctx context.Context) { awaitDowntime(ctx, w.e)() }
+// hurry has the next start come at once after the stop.
+func (w *workbench) hurry() { w.downLongEnough = nil }
 
 // connected is a client of the memcached, for as long as that runs.
 func (r *run) connected(ctx context.Context) *cached {

@@ -28,6 +28,13 @@ type ExecResult struct {
 // Exec runs command in a container, without a shell. A command that runs and ends with a non-zero
 // exit code is not an error; the exit code is in the result.
 func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, command ...string) (ExecResult, error) {
+	var stdout, stderr bytes.Buffer
+	code, err := c.ExecTo(ctx, &stdout, &stderr, namespace, pod, container, command...)
+	return ExecResult{Stdout: stdout.String(), Stderr: stderr.String(), ExitCode: code}, err
+}
+
+// ExecTo is Exec with output that is there while the command runs.
+func (c *Cluster) ExecTo(ctx context.Context, stdout, stderr io.Writer, namespace, pod, container string, command ...string) (exitCode int, err error) {
 	fail := func(err error) error {
 		return fmt.Errorf("running %q in container %s of pod %s/%s: %w", strings.Join(command, " "), container, namespace, pod, err)
 	}
@@ -35,19 +42,17 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 		Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec))
 	if err != nil {
-		return ExecResult{}, fail(err)
+		return 0, fail(err)
 	}
-	var stdout, stderr bytes.Buffer
-	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr})
-	result := ExecResult{Stdout: stdout.String(), Stderr: stderr.String()}
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
 	var exit exec.CodeExitError
 	switch {
 	case errors.As(err, &exit):
-		result.ExitCode = exit.Code
+		return exit.Code, nil
 	case err != nil:
-		return result, fail(err)
+		return 0, fail(err)
 	}
-	return result, nil
+	return 0, nil
 }
 
 // Attach connects to the standard streams of a container that was made with

@@ -68,10 +68,20 @@ func (c Combination) validate() error {
 }
 
 // Environment is what the suite gets to examine the combination, on top of
-// what the user has set. The directory of the report is not part of it.
+// what the user has set. The directory of the report is not part of it. The
+// lab has another memcached, too, to which that of the combination is updated.
 func (c Combination) Environment() map[string]string {
+	memcached := c.Memcached
+	if given, err := artifact.ParseVersions("", c.Memcached, ""); err == nil {
+		for _, other := range artifact.DefaultVersions().Memcached {
+			if !slices.Contains(given.Memcached, other) {
+				memcached += "," + other
+				break
+			}
+		}
+	}
 	env := map[string]string{
-		"LAB_KUBERNETES": c.Kubernetes, "LAB_MEMCACHED": c.Memcached, "LAB_KERNEL": c.Kernel, "LAB_DRIVER": c.Driver,
+		"LAB_KUBERNETES": c.Kubernetes, "LAB_MEMCACHED": memcached, "LAB_KERNEL": c.Kernel, "LAB_DRIVER": c.Driver,
 	}
 	if c.Filesystem != Filesystems[0] {
 		env["EPHEMERAL"] = "manifests/" + c.Filesystem + "/ephemeral"

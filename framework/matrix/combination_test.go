@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
 const setsPath = "../../hack/matrix/sets.yaml"
@@ -71,6 +73,10 @@ func TestEnvironment(t *testing.T) {
 	for name, set := range sets(t) {
 		for _, c := range set {
 			env := c.Environment()
+			versions, err := artifact.ParseVersions(env["LAB_KUBERNETES"], env["LAB_MEMCACHED"], env["LAB_KERNEL"])
+			if err != nil || len(versions.Memcached) != 2 || !strings.HasPrefix(env["LAB_MEMCACHED"], c.Memcached+",") {
+				t.Errorf("set %s: %+v has memcached %s, %v; want another beside its own", name, c, env["LAB_MEMCACHED"], err)
+			}
 			if (env["EPHEMERAL"] == "") != (c.Filesystem == "ext4") {
 				t.Errorf("set %s: %+v has %v", name, c, env)
 			}

@@ -42,6 +42,10 @@ func TestOverlays(t *testing.T) {
 			ports, _ := object(m, "Service")["spec"].(map[string]any)["ports"].([]any)
 			return len(ports) == 1 && ports[0].(map[string]any)["targetPort"] == int64(11212)
 		}},
+		{"broken/volume-of-the-pod", "StatefulSet", func(m *deploy.Manifest) bool {
+			v, err := m.Volume()
+			return err == nil && v.Source == deploy.Inline && v.Size.String() == "200Mi"
+		}},
 		{"broken/items-flushed", "Deployment", func(m *deploy.Manifest) bool { return len(containers(m)) == 2 }},
 		{"broken/slow-on-persistent-memory", "Deployment", func(m *deploy.Manifest) bool {
 			c := command(m)

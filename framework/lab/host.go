@@ -57,7 +57,7 @@ func (l *Lab) Check() error {
 	if err != nil {
 		return err
 	}
-	return enough(l.opts.planned(), available)
+	return enough(l.opts.planned(available), available)
 }
 
 // enough compares what a lab needs with the MiB that its host has.

@@ -101,7 +101,14 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return err
 	}
 	defer l.leaveNetwork()
-	l.plan = l.opts.planned()
+	available, err := availableMemory()
+	if err != nil {
+		return err
+	}
+	l.plan = l.opts.planned(available)
+	if l.opts.Nodes == 0 && l.plan.Nodes != defaultNodes {
+		fmt.Fprintf(l.progress, "lab has one node, as the %d MiB of memory that are available are too few for %d (LAB_NODES)\n", available, defaultNodes)
+	}
 	if l.opts.Snapshot {
 		return l.bringUp(ctx, slices.Concat(l.preparing(), l.restoring()))
 	}

@@ -37,9 +37,14 @@ func (p *plan) boot(parts *artifact.Parts) {
 
 const planFile = "plan.json"
 
-// planned is what Up makes if nothing is there.
-func (o Options) planned() plan {
-	return plan{Nodes: cmp.Or(o.Nodes, defaultNodes), PMEM: cmp.Or(o.PMEM, defaultPMEM), Driver: cmp.Or(o.Driver, LVM)}
+// planned is what Up makes if nothing is there and its host has that many MiB
+// of memory available.
+func (o Options) planned(available int) plan {
+	p := plan{Nodes: cmp.Or(o.Nodes, defaultNodes), PMEM: cmp.Or(o.PMEM, defaultPMEM), Driver: cmp.Or(o.Driver, LVM)}
+	if need, _ := p.needs(); o.Nodes == 0 && need > available {
+		p.Nodes = 1
+	}
+	return p
 }
 
 // differs tells what of the options a lab with this plan does not have.

@@ -43,6 +43,17 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+func TestPlannedNodes(t *testing.T) {
+	two, _ := plan{Nodes: 2, PMEM: defaultPMEM}.needs()
+	for _, c := range []struct{ given, available, want int }{
+		{0, two, 2}, {0, two - 1, 1}, {0, 0, 1}, {1, two, 1}, {2, 0, 2}, {4, two, 4},
+	} {
+		if got := (Options{Nodes: c.given}).planned(c.available); got.Nodes != c.want {
+			t.Errorf("LAB_NODES=%d and %d MiB: %d nodes, want %d", c.given, c.available, got.Nodes, c.want)
+		}
+	}
+}
+
 func TestEnough(t *testing.T) {
 	for _, c := range []struct {
 		plan      plan

@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+const kernelPackage = "linux-image-cloud-amd64"
+
 // kernelRelease is the kernel that a suite of Debian has, in its flavour for
 // virtual machines. Stable suites keep the minor version of theirs.
 type kernelRelease struct {
@@ -41,7 +43,7 @@ func (r kernelRelease) root() RootFS {
 		Packages: []string{
 			"systemd", "systemd-sysv", "udev", "kmod", "iproute2", "nftables", "conntrack", "ethtool",
 			"e2fsprogs", "xfsprogs", "lvm2", "ndctl", "containernetworking-plugins", "ca-certificates",
-			"linux-image-cloud-amd64", "initramfs-tools", "zstd", r.Runtime,
+			kernelPackage, "initramfs-tools", "zstd", r.Runtime,
 		},
 		// The initial RAM disk only has to find the root disk.
 		Early: []string{

@@ -39,5 +39,8 @@ func SuitePins() []SuitePin {
 	for _, r := range memcachedReleases {
 		pins = append(pins, SuitePin{"memcached", r.Suite, r.MemcachedVersion, r.options()})
 	}
+	for _, r := range kernelReleases {
+		pins = append(pins, SuitePin{kernelPackage, r.Suite, r.Version, nil})
+	}
 	return pins
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -21,19 +22,19 @@ var _ = framework.It(spec.Spec{
 	Tags: []string{"driver"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	driver := driverName(ctx, e)
-	kept := makeClass(ctx, e, driver, "kept", storagev1.VolumeBindingImmediate, map[string]string{"eraseafter": "false"})
-	erased := makeClass(ctx, e, driver, "erased", storagev1.VolumeBindingImmediate, nil)
+	kept := makeClass(ctx, e, driver, "kept", storagev1.VolumeBindingWaitForFirstConsumer, map[string]string{"eraseafter": "false"})
+	erased := makeClass(ctx, e, driver, "erased", storagev1.VolumeBindingWaitForFirstConsumer, nil)
 	first, second := marker(), marker()
 
 	e.Step("write to a volume that is not erased afterwards")
-	useDevice(ctx, e, kept.Name, first, nil)
+	_, node := useDevice(ctx, e, "", kept.Name, first, nil)
 	e.Step("look for it on the next volume, which shows that both have the same memory")
-	found := useDevice(ctx, e, erased.Name, second, []string{first})
+	found, _ := useDevice(ctx, e, node, erased.Name, second, []string{first})
 	if !found[first] {
 		e.NoError(errors.New("what a volume that is not erased has held is not on the next one"), "have two volumes with the same memory")
 	}
 	e.Step("look for what was on a volume that is erased")
-	found = useDevice(ctx, e, kept.Name, marker(), []string{first, second})
+	found, _ = useDevice(ctx, e, node, kept.Name, marker(), []string{first, second})
 	object := "a raw volume of class " + kept.Name
 	e.Expect("DRV-11", "a volume shows nothing of one that was deleted", object, found[second], gomega.BeFalse())
 	e.Expect("DRV-11", "a volume shows nothing of what was there before", object, found[first], gomega.BeFalse())
@@ -46,17 +47,24 @@ const (
 	deviceOffset = 4 * mib
 )
 
-// useDevice makes a raw volume, looks for texts on it, writes one, and removes
-// it again.
-func useDevice(ctx context.Context, e *framework.Env, class, write string, look []string) map[string]bool {
+// useDevice makes a raw volume on a node, or on any, looks for texts on it,
+// writes one, and removes it again. It returns what it has found, and where.
+func useDevice(ctx context.Context, e *framework.Env, node, class, write string, look []string) (found map[string]bool, on string) {
 	claim := makeClaim(ctx, e, class, deviceSize, corev1.PersistentVolumeBlock)
 	p := idlePod(e.Namespace, "device-", e.Manifest(spec.Ephemeral).Image())
 	no, root := false, int64(0)
 	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &root, RunAsNonRoot: &no}
 	p.Spec.Volumes = []corev1.Volume{claimVolume("device", claim)}
+	if node != "" {
+		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{
+				{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}},
+			}}},
+		}}}
+	}
 	p.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "device", DevicePath: "/dev/volume"}}
 	p = e.RunPod(ctx, p)
-	found := map[string]bool{}
+	found = map[string]bool{}
 	for _, text := range look {
 		found[text] = contains(ctx, e, p, "/dev/volume", text)
 	}
@@ -71,5 +79,5 @@ func useDevice(ctx context.Context, e *framework.Env, class, write string, look 
 	e.NoError(err, "get the volume of %s", framework.Name("claim", claim))
 	e.NoError(removeClaim(ctx, e, claim), "remove %s", framework.Name("claim", claim))
 	e.NoError(awaitVolumeGone(ctx, e, pv), "await the removal of %s", framework.Name("volume", pv))
-	return found
+	return found, p.Spec.NodeName
 }

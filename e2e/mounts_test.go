@@ -37,7 +37,8 @@ var _ = framework.It(spec.Spec{
 	without := apply(ctx, e, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
 	var volumes []corev1.Volume
 	for _, f := range filesystems {
-		class := makeClass(ctx, e, driver, f.name, storagev1.VolumeBindingImmediate, f.parameters)
+		// All volumes have to come to the node of the one pod.
+		class := makeClass(ctx, e, driver, f.name, storagev1.VolumeBindingWaitForFirstConsumer, f.parameters)
 		claim := makeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem)
 		volumes = append(volumes, claimVolume(f.name, claim))
 	}

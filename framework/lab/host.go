@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
@@ -57,7 +58,7 @@ func (l *Lab) Check() error {
 	if err != nil {
 		return err
 	}
-	return enough(l.opts.planned(available), available)
+	return enough(l.opts.planned(available, runtime.NumCPU()), available)
 }
 
 // enough compares what a lab needs with the MiB that its host has.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -105,9 +106,9 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	l.plan = l.opts.planned(available)
+	l.plan = l.opts.planned(available, runtime.NumCPU())
 	if l.opts.Nodes == 0 && l.plan.Nodes != defaultNodes {
-		fmt.Fprintf(l.progress, "lab has one node, as the %d MiB of memory that are available are too few for %d (LAB_NODES)\n", available, defaultNodes)
+		fmt.Fprintf(l.progress, "lab has one node: with %d processors and %d MiB of memory, %d are too many for this machine unless LAB_NODES asks for them\n", runtime.NumCPU(), available, defaultNodes)
 	}
 	if l.opts.Snapshot {
 		return l.bringUp(ctx, slices.Concat(l.preparing(), l.restoring()))

@@ -36,7 +36,7 @@ func testLab(t *testing.T) *Lab {
 	}
 	l.dir = filepath.Join(t.TempDir(), "test")
 	l.memory = filepath.Join(t.TempDir(), "memory")
-	l.plan = l.opts.planned(0)
+	l.plan = l.opts.planned(0, 1)
 	return l
 }
 

@@ -50,7 +50,9 @@ type Options struct {
 // Bounds and defaults of what a lab consists of.
 const (
 	maxNodes     = 4
-	defaultNodes = 2 // 1 on a host that has not the memory for them
+	defaultNodes = 2 // 1 on a host that does not bear them
+	// A node keeps a processor busy while it boots, and half of one later, if that is emulated.
+	defaultProcessors = 4
 
 	// In MiB. The kernel takes memory in sections of 128 MiB.
 	minPMEM     = 512
@@ -68,7 +70,7 @@ func Environment(getenv func(string) string) (Options, error) {
 	opts.Versions, unknown = artifact.ParseVersions(getenv("LAB_KUBERNETES"), getenv("LAB_MEMCACHED"), getenv("LAB_KERNEL"))
 	opts.Driver, noDriver = ParseDriver(getenv("LAB_DRIVER"))
 	return opts, errors.Join(unknown, noDriver,
-		number(getenv, "LAB_NODES", 1, maxNodes, 1, fmt.Sprintf("give 1 to %d nodes, or leave it unset for %d, or 1 where there is not the memory for them", maxNodes, defaultNodes), &opts.Nodes),
+		number(getenv, "LAB_NODES", 1, maxNodes, 1, fmt.Sprintf("give 1 to %d nodes, or leave it unset for %d, or 1 where memory or processors are short", maxNodes, defaultNodes), &opts.Nodes),
 		number(getenv, "LAB_PMEM", minPMEM, maxPMEM, pmemStep, fmt.Sprintf("give the persistent memory of a node in MiB, a multiple of %d from %d to %d, or leave it unset for %d", pmemStep, minPMEM, maxPMEM, defaultPMEM), &opts.PMEM),
 		number(getenv, "LAB_PORT", 0, 65535, 1, "give a port number, or leave it unset for any", &opts.Port),
 		yesOrNo(getenv, "LAB_SNAPSHOT", &opts.Snapshot),

@@ -38,10 +38,10 @@ func (p *plan) boot(parts *artifact.Parts) {
 const planFile = "plan.json"
 
 // planned is what Up makes if nothing is there and its host has that many MiB
-// of memory available.
-func (o Options) planned(available int) plan {
+// of memory available and that many processors.
+func (o Options) planned(available, processors int) plan {
 	p := plan{Nodes: cmp.Or(o.Nodes, defaultNodes), PMEM: cmp.Or(o.PMEM, defaultPMEM), Driver: cmp.Or(o.Driver, LVM)}
-	if need, _ := p.needs(); o.Nodes == 0 && need > available {
+	if need, _ := p.needs(); o.Nodes == 0 && (need > available || processors < defaultProcessors) {
 		p.Nodes = 1
 	}
 	return p

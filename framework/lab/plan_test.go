@@ -45,11 +45,11 @@ func TestEnvironment(t *testing.T) {
 
 func TestPlannedNodes(t *testing.T) {
 	two, _ := plan{Nodes: 2, PMEM: defaultPMEM}.needs()
-	for _, c := range []struct{ given, available, want int }{
-		{0, two, 2}, {0, two - 1, 1}, {0, 0, 1}, {1, two, 1}, {2, 0, 2}, {4, two, 4},
+	for _, c := range []struct{ given, available, processors, want int }{
+		{0, two, 4, 2}, {0, two - 1, 4, 1}, {0, two, 3, 1}, {1, two, 4, 1}, {2, 0, 1, 2}, {4, two, 2, 4},
 	} {
-		if got := (Options{Nodes: c.given}).planned(c.available); got.Nodes != c.want {
-			t.Errorf("LAB_NODES=%d and %d MiB: %d nodes, want %d", c.given, c.available, got.Nodes, c.want)
+		if got := (Options{Nodes: c.given}).planned(c.available, c.processors); got.Nodes != c.want {
+			t.Errorf("LAB_NODES=%d, %d MiB and %d processors: %d nodes, want %d", c.given, c.available, c.processors, got.Nodes, c.want)
 		}
 	}
 }

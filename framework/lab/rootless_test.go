@@ -182,7 +182,7 @@ func onLab(step string) error {
 	}
 	switch step {
 	case "start":
-		l.plan = l.opts.planned(0)
+		l.plan = l.opts.planned(0, 1)
 		if err := l.makeNetwork(context.Background()); err != nil {
 			return err
 		}

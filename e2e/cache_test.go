@@ -60,13 +60,9 @@ func memoryFile(e *framework.Env, req spec.ReqID, p *corev1.Pod, proc pmem.Proce
 func inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) cache {
 	c := cache{pod: p, name: framework.Name("pod", p), process: process(ctx, e, p)}
 	path := memoryFile(e, req, p, c.process)
-	var err error
-	c.file, err = pmem.StatMemoryFile(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	at, err := pmem.PlacementOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "look at the memory file %s", path)
-	c.fs, err = pmem.StatFilesystem(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
-	e.NoError(err, "look at the filesystem of %s", path)
-	c.mount, err = pmem.MountOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
-	e.NoError(err, "find the mount of %s", path)
+	c.file, c.fs, c.mount = at.File, at.Filesystem, at.Mount
 	e.Fact("volume, "+string(e.Spec.Profile), "filesystem", c.mount.FSType+" "+strings.Join(c.mount.Options, ","),
 		fmt.Sprintf("/proc/self/mountinfo of %s: %s at %s", deploy.Container, c.mount.Device, c.mount.Path))
 	e.Fact("volume, "+string(e.Spec.Profile), "memory file", fmt.Sprintf("%d MiB of %d MiB", c.file.Size/mib, c.fs.Size/mib), "stat and stat -f of "+path)

@@ -41,13 +41,21 @@ func MountOf(ctx context.Context, e Execer, namespace, pod, container, path stri
 	if err != nil {
 		return Mount{}, err
 	}
-	mounts, err := ParseMountinfo(text)
+	m, err := parseMountOf(text, path)
 	if err != nil {
 		return Mount{}, fmt.Errorf("mounts of container %s of pod %s/%s: %w", container, namespace, pod, err)
 	}
+	return m, nil
+}
+
+func parseMountOf(text, path string) (Mount, error) {
+	mounts, err := ParseMountinfo(text)
+	if err != nil {
+		return Mount{}, err
+	}
 	m, ok := holding(mounts, path)
 	if !ok {
-		return Mount{}, fmt.Errorf("no mount of container %s of pod %s/%s holds %s", container, namespace, pod, path)
+		return Mount{}, fmt.Errorf("none holds %s", path)
 	}
 	return m, nil
 }
@@ -62,9 +70,15 @@ type MemoryFile struct {
 	Mode      uint32 // permission bits
 }
 
+// What stat(1) is to print, see parseStat and parseStatfs.
+const (
+	statFormat   = "%s %b %B %u %g %a %U"
+	statfsFormat = "%S %b %f %a %T"
+)
+
 // StatMemoryFile returns the facts about a file, following symbolic links.
 func StatMemoryFile(ctx context.Context, e Execer, namespace, pod, container, path string) (MemoryFile, error) {
-	text, err := run(ctx, e, namespace, pod, container, "stat", "-L", "-c", "%s %b %B %u %g %a %U", "--", path)
+	text, err := run(ctx, e, namespace, pod, container, "stat", "-L", "-c", statFormat, "--", path)
 	if err != nil {
 		return MemoryFile{}, err
 	}
@@ -95,17 +109,32 @@ type Filesystem struct {
 	Available int64 // to users other than root
 }
 
-// StatFilesystem returns the facts about the filesystem that holds path.
-func StatFilesystem(ctx context.Context, e Execer, namespace, pod, container, path string) (Filesystem, error) {
-	text, err := run(ctx, e, namespace, pod, container, "stat", "-f", "-c", "%S %b %f %a %T", "--", path)
+// A Placement is where a file lies.
+type Placement struct {
+	File       MemoryFile
+	Filesystem Filesystem
+	Mount      Mount
+}
+
+// PlacementOf returns what StatMemoryFile and MountOf do, and the facts about the filesystem, by one command.
+func PlacementOf(ctx context.Context, e Execer, namespace, pod, container, path string) (Placement, error) {
+	text, err := run(ctx, e, namespace, pod, container, "sh", "-c",
+		`stat -L -c "$2" -- "$1" && stat -f -c "$3" -- "$1" && cat /proc/self/mountinfo`, "sh", path, statFormat, statfsFormat)
 	if err != nil {
-		return Filesystem{}, err
+		return Placement{}, err
 	}
-	fs, err := parseStatfs(text)
-	if err != nil {
-		return Filesystem{}, fmt.Errorf("stat of the filesystem of %s in pod %s/%s: %w", path, namespace, pod, err)
+	file, rest, _ := strings.Cut(text, "\n")
+	filesystem, mounts, _ := strings.Cut(rest, "\n")
+	var p Placement
+	var errs [3]error
+	p.File, errs[0] = parseStat(file)
+	p.Filesystem, errs[1] = parseStatfs(filesystem)
+	p.Mount, errs[2] = parseMountOf(mounts, path)
+	p.File.Path = path
+	if err := errors.Join(errs[:]...); err != nil {
+		return Placement{}, fmt.Errorf("where %s lies in container %s of pod %s/%s: %w", path, container, namespace, pod, err)
 	}
-	return fs, nil
+	return p, nil
 }
 
 func parseStatfs(text string) (Filesystem, error) {
@@ -154,11 +183,16 @@ type Process struct {
 	Args []string
 }
 
-// findByName prints the process ids whose name is the first argument. A process may end meanwhile.
-const findByName = `for d in /proc/[0-9]*; do
-	if read -r name 2>/dev/null <"$d/comm" && [ "$name" = "$1" ]; then echo "${d#/proc/}"; fi
+// findByName prints id and owner of each process whose name is the first argument, in one line, and the arguments of the
+// last of them, each with a NUL at its end. A process may end meanwhile.
+const findByName = `found= last=
+for d in /proc/[0-9]*; do
+	if read -r name 2>/dev/null <"$d/comm" && [ "$name" = "$1" ] && uid=$(stat -c %u "$d" 2>/dev/null); then
+		last=$d found="$found ${d#/proc/} $uid"
+	fi
 done
-exit 0`
+echo "$found"
+[ -z "$last" ] || cat "$last/cmdline"`
 
 // FindProcess returns the only process in the container with the given name, as in /proc/PID/comm.
 func FindProcess(ctx context.Context, e Execer, namespace, pod, container, name string) (Process, error) {
@@ -169,24 +203,18 @@ func FindProcess(ctx context.Context, e Execer, namespace, pod, container, name 
 	if err != nil {
 		return fail(err)
 	}
-	pids := strings.Fields(text)
-	if len(pids) != 1 {
-		return fail(fmt.Errorf("%d processes have this name, want 1", len(pids)))
+	found, args, _ := strings.Cut(text, "\n")
+	numbers := strings.Fields(found)
+	if len(numbers) != 2 {
+		return fail(fmt.Errorf("%d processes have this name, want 1", len(numbers)/2))
 	}
-	p := Process{}
-	if p.PID, err = strconv.Atoi(pids[0]); err != nil {
+	p := Process{Args: strings.Split(strings.TrimSuffix(args, "\x00"), "\x00")}
+	var errs [2]error
+	p.PID, errs[0] = strconv.Atoi(numbers[0])
+	p.UID, errs[1] = strconv.Atoi(numbers[1])
+	if err := errors.Join(errs[:]...); err != nil {
 		return fail(err)
 	}
-	if text, err = run(ctx, e, namespace, pod, container, "stat", "-c", "%u", "/proc/"+pids[0]); err != nil {
-		return fail(err)
-	}
-	if p.UID, err = strconv.Atoi(strings.TrimSpace(text)); err != nil {
-		return fail(err)
-	}
-	if text, err = run(ctx, e, namespace, pod, container, "cat", "/proc/"+pids[0]+"/cmdline"); err != nil {
-		return fail(err)
-	}
-	p.Args = strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 	return p, nil
 }
 

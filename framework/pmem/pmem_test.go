@@ -282,13 +282,16 @@ func TestRealMemcached(t *testing.T) {
 	if err != nil || f.Size != 48<<20 || f.UID != p.UID || f.Owner == "" || f.Path != file {
 		t.Errorf("file %+v, %v; want 48 MiB owned by %d", f, err, p.UID)
 	}
-	fs, err := StatFilesystem(ctx, host{}, "n", "p", "c", file)
-	if err != nil || fs.Size <= fs.Free || fs.Available > fs.Free || fs.Type == "" {
+	at, err := PlacementOf(ctx, host{}, "n", "p", "c", file)
+	if fs := at.Filesystem; err != nil || fs.Size <= fs.Free || fs.Available > fs.Free || fs.Type == "" {
 		t.Errorf("filesystem %+v, %v", fs, err)
 	}
 	m, err := MountOf(ctx, host{}, "n", "p", "c", file)
 	if err != nil || !strings.HasPrefix(file, m.Path) || m.FSType == "" {
 		t.Errorf("mount %+v, %v", m, err)
+	}
+	if at.File != f || at.Mount.Path != m.Path {
+		t.Errorf("together %+v, want %+v and %+v", at, f, m)
 	}
 
 	conn, err := net.Dial("tcp", addr)
@@ -322,6 +325,9 @@ func TestErrorsOfCommands(t *testing.T) {
 	}
 	if _, err := StatMemoryFile(ctx, host{}, "n", "p", "c", missing); err == nil || !strings.Contains(err.Error(), "container c of pod n/p ended with exit code 1") {
 		t.Errorf("stat of a missing file: %v", err)
+	}
+	if _, err := PlacementOf(ctx, host{}, "n", "p", "c", missing); err == nil || !strings.Contains(err.Error(), "ended with exit code 1") {
+		t.Errorf("placement of a missing file: %v", err)
 	}
 	if found, err := Exists(ctx, host{}, "n", "p", "c", missing); err != nil || found {
 		t.Errorf("missing file exists %t, %v", found, err)

@@ -6,7 +6,7 @@
 set -eu
 
 test_packages="e2fsprogs git iproute2 memcached shellcheck uidmap util-linux xfsprogs"
-lab_packages="ca-certificates debian-archive-keyring e2fsprogs gcc gpg iproute2 libc6-dev libdaxctl-dev libndctl-dev mmdebstrap pkg-config qemu-system-x86 qemu-utils"
+lab_packages="ca-certificates debian-archive-keyring e2fsprogs gcc gpg iproute2 libc6-dev libdaxctl-dev libndctl-dev mmdebstrap pkg-config qemu-utils"
 bench_packages="libmemcached-tools memcached util-linux"
 
 # Who is not root gets to be that in a user namespace.

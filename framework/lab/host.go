@@ -14,7 +14,7 @@ import (
 )
 
 // tools are the programs of this host that a lab calls.
-var tools = []string{"qemu-system-x86_64", "qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
+var tools = []string{"qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
 
 // headroom is the memory in MiB that the control plane and the suite need
 // beside the nodes.

@@ -50,7 +50,7 @@ func TestStatusShowsTheEndOfALostProgram(t *testing.T) {
 func TestQEMUOfANode(t *testing.T) {
 	l, _ := poweredLab(t)
 	args, err := l.QEMU("node2")
-	if err != nil || args[0] != "qemu-system-x86_64" || !slices.Contains(args, "pmem-lab-test-node2") {
+	if err != nil || !slices.Contains(args, "qemu-system-x86_64") || !slices.Contains(args, "pmem-lab-test-node2") {
 		t.Errorf("got %q, %v", args, err)
 	}
 	if _, err := l.QEMU("node7"); !errors.Is(err, ErrUnknown) {

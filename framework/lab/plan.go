@@ -24,6 +24,8 @@ type plan struct {
 	Kernel string `json:"kernel"`
 	InitRD string `json:"initrd"`
 	Disk   string `json:"disk"`
+	// QEMU runs the nodes.
+	QEMU artifact.QEMU `json:"qemu"`
 	// Memory is the directory of the files that are the persistent memory.
 	Memory string `json:"memory"`
 	// Snapshot is the directory of the snapshot that the lab came from.
@@ -32,7 +34,7 @@ type plan struct {
 
 // boot has the nodes boot what the parts have for that.
 func (p *plan) boot(parts *artifact.Parts) {
-	p.Kernel, p.InitRD, p.Disk = parts.Kernel, parts.InitRD, parts.Disk
+	p.Kernel, p.InitRD, p.Disk, p.QEMU = parts.Kernel, parts.InitRD, parts.Disk, parts.QEMU
 }
 
 const planFile = "plan.json"

@@ -71,7 +71,7 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 	// another processor runs it; then it starts again.
 	kernelArguments := "root=/dev/vda rw panic=-1 console=ttyS0 net.ifnames=0 mitigations=off nokaslr loglevel=5 systemd.unit=lab.target systemd.show_status=false" + p.memmap()
 	attach, pmem := p.attach()
-	cmd := exec.Command("qemu-system-x86_64",
+	cmd := p.QEMU.Command(
 		"-name", l.namespace()+"-"+n.name(),
 		"-machine", p.machine(), "-nodefaults", "-no-user-config", "-display", "none",
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",

@@ -31,7 +31,7 @@ const snapshotLife = keyLife / 2
 // keys, what its etcd holds, and for each node its disk, its persistent and its
 // main memory, and the state of the machine.
 func (l *Lab) snapshot(ctx context.Context) (artifact.Artifact, error) {
-	qemu, err := exec.CommandContext(ctx, "qemu-system-x86_64", "--version").Output()
+	qemu, err := within(ctx, l.parts.QEMU.Command("--version")).Output()
 	if err != nil {
 		return artifact.Artifact{}, fmt.Errorf("version of QEMU: %w", err)
 	}

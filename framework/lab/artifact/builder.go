@@ -79,6 +79,8 @@ type Parts struct {
 	// Kernel, InitRD and Disk are what the node boots; Disk must stay as it
 	// is.
 	Kernel, InitRD, Disk string
+	// QEMU runs the nodes.
+	QEMU QEMU
 	// Driver is the directory with the YAML of PMEM-CSI's release.
 	Driver string
 	// Directories of the store that hold all of these.
@@ -128,6 +130,11 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 	}
 	p.Kernel, p.InitRD, p.Disk = filepath.Join(dir, kernelFile), filepath.Join(dir, initrdFile), filepath.Join(dir, diskFile)
 	p.Directories = append(p.Directories, dir)
+	if dir, err = b.store.Get(ctx, qemuArtifact()); err != nil {
+		return nil, err
+	}
+	p.QEMU = QEMU(filepath.Join(dir, qemuDir))
+	p.Directories = append(p.Directories, dir)
 	return &p, nil
 }
 
@@ -159,7 +166,7 @@ func (b *Builder) Paths() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	paths = append(paths, b.store.Path(disk))
+	paths = append(paths, b.store.Path(disk), b.store.Path(qemuArtifact()))
 	for _, r := range b.roots() {
 		paths = append(paths, b.store.Path(r.artifact()))
 	}
@@ -180,6 +187,7 @@ func (b *Builder) expect(disk Artifact) error {
 	var err error
 	if exists(b.store.Path(disk)) {
 		paths, err = b.programPaths(b.kubernetes, etcd, driver)
+		paths = append(paths, b.store.Path(qemuArtifact()))
 	} else {
 		paths, err = b.Paths()
 	}
@@ -208,6 +216,9 @@ func (b *Builder) prepare(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
+		if _, err := b.store.Get(ctx, qemuArtifact()); err != nil {
+			return err
+		}
 		for _, r := range b.roots() {
 			if _, err := b.store.Get(ctx, r.artifact()); err != nil {
 				return err

@@ -224,7 +224,7 @@ func TestPathsOfABuilder(t *testing.T) {
 		t.Fatal(err)
 	}
 	paths, err := b.Paths()
-	if want := 1 + len(b.programs()) + len(b.roots()) + len(b.images()); err != nil || len(paths) != want {
+	if want := 2 + len(b.programs()) + len(b.roots()) + len(b.images()); err != nil || len(paths) != want {
 		t.Errorf("%d paths, %v; want %d", len(paths), err, want)
 	}
 	seen := map[string]bool{}

@@ -77,6 +77,7 @@ func TestLab(t *testing.T) {
 	t.Run("cuts", s.testCuts)
 	t.Run("power", s.testPower)
 	t.Run("shell", s.testShell)
+	t.Run("specs", s.testSpecs)
 }
 
 // up brings a lab of its own up, and has it removed at the end.

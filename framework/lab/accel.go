@@ -99,6 +99,6 @@ func accelArguments(accel string) []string {
 // A lab of one node comes up in five sixths of the time.
 var emulated = []string{
 	"la57=off", "pclmulqdq=off", "vpclmulqdq=off", "aes=off", "vaes=off", "erms=off",
-	"smap=off", "smep=off", "umip=off", "pku=off", "svm=off", "xlevel=0x80000008",
+	"smap=off", "smep=off", "umip=off", "pku=off", "x2apic=off", "svm=off", "xlevel=0x80000008",
 	"fsrm=off", "avx=off", "avx2=off", "fma=off", "f16c=off",
 }

@@ -39,3 +39,30 @@ func TestPanicsInARow(t *testing.T) {
 		t.Errorf("after new panics: %v", err)
 	}
 }
+
+// A node whose processor has lost its timer is reset, once for each time that its
+// kernel says so.
+func TestLostTimer(t *testing.T) {
+	l, m := poweredLab(t)
+	hung := []byte("[   22.5] rcu: " + hangMark + " for 15753 jiffies!\n")
+	say := func() {
+		if err := appendFile(l.path("logs", "node1", "console.log"), hung); err != nil {
+			t.Error(err)
+		}
+	}
+	say()
+	for want := range 2 {
+		if want > 0 {
+			l.wait.Begin = func(wait.Record) { say() }
+		}
+		var timeout *wait.TimeoutError
+		if err := l.awaitNode(t.Context(), fake.NewClientset(), 1); !errors.As(err, &timeout) {
+			t.Errorf("the node never comes: %v", err)
+		}
+		m.mu.Lock()
+		if m.resets != want {
+			t.Errorf("reset %d times, want %d", m.resets, want)
+		}
+		m.mu.Unlock()
+	}
+}

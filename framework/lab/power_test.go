@@ -30,6 +30,7 @@ type machine struct {
 	mu      sync.Mutex
 	running bool
 	deaf    bool // to the power button
+	resets  int
 }
 
 // poweredLab is a lab of two nodes that was brought up, and its node1.
@@ -84,6 +85,8 @@ func (m *machine) serve(conn net.Conn) {
 			m.running = false
 		case "cont":
 			m.running = true
+		case "system_reset":
+			m.resets++
 		case "system_powerdown":
 			if !m.deaf {
 				m.process.Kill()

@@ -78,7 +78,9 @@ func drained(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon fun
 	var says strings.Builder
 	limit, _ := wait.Default(wait.PodReplaced)
 	helper := &drain.Helper{
-		Ctx: ctx, Client: e.Cluster.Client, Out: &says, ErrOut: &says,
+		// Pods of others may have no controller; they are seen before the filter below leaves them out.
+		Force: true,
+		Ctx:   ctx, Client: e.Cluster.Client, Out: &says, ErrOut: &says,
 		GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
 		Timeout: time.Duration(float64(limit) * e.Config.WaitScale.Of(wait.PodReplaced)),
 		AdditionalFilters: []drain.PodFilter{func(other corev1.Pod) drain.PodDeleteStatus {

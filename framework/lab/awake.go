@@ -21,13 +21,18 @@ func (l *Lab) awaitAwake(ctx context.Context) error {
 		return err
 	}
 	return l.eachNode(ctx, func(ctx context.Context, n node) error {
-		return l.console(n, l.wait.Until(ctx, wait.LabAwake, "the kubelet and the cluster's own pods of "+n.name()+" to answer", func(ctx context.Context) (bool, string, error) {
+		err := l.console(n, l.wait.Until(ctx, wait.LabAwake, "the kubelet and the cluster's own pods of "+n.name()+" to answer", func(ctx context.Context) (bool, string, error) {
 			if err := l.alive(n); err != nil {
 				return false, "", err
 			}
 			err := awake(ctx, client, n)
 			return err == nil, "", err
 		}))
+		if err != nil {
+			return err
+		}
+		// When it went on, with everything else that it had to do, it has taken the time over late.
+		return l.setClock(n)
 	})
 }
 

@@ -70,18 +70,17 @@ func cordon(ctx context.Context, e *framework.Env, node string) (uncordon func(c
 // expectUnschedulable examines that the pod says that it has no node.
 func expectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deployment, req spec.ReqID) {
 	var why string
-	err := e.Waiter.Until(ctx, wait.PodReplaced, "the scheduler to tell why it finds no node", func(ctx context.Context) (bool, string, error) {
-		pods, err := d.Pods(ctx)
-		if err != nil || len(pods) == 0 {
-			return false, "no pod", err
+	_, err := awaitPods(ctx, e, d, wait.PodReplaced, "the scheduler to tell why it finds no node for the pod of "+workload(d), func(pods []corev1.Pod) bool {
+		if len(pods) == 0 {
+			return false
 		}
 		for _, c := range pods[0].Status.Conditions {
 			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
 				why = fmt.Sprintf("%s: %s: %s", pods[0].Status.Phase, c.Reason, c.Message)
-				return true, why, nil
+				return true
 			}
 		}
-		return false, string(pods[0].Status.Phase), nil
+		return false
 	})
 	e.Require(req, "while its node is cordoned the pod has no node", workload(d), err, framework.Succeed)
 	e.Expect(req, "while its node is cordoned the pod is Pending and says why", workload(d), why,

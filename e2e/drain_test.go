@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,18 +70,18 @@ var _ = framework.It(spec.Spec{
 // drained does to the node of p what kubectl drain does, but leaves alone the
 // pods that the spec has not made. It returns when p is gone.
 func drained(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon func(context.Context) error) {
-	ginkgo.GinkgoHelper()
 	node := p.Spec.NodeName
 	e.Step("drain node %s", node)
 	uncordon = cordon(ctx, e, node)
 	var says strings.Builder
-	limit, _ := wait.Default(wait.PodReplaced)
+	limit, err := e.Waiter.Limit(wait.PodReplaced)
+	e.NoError(err, "find how long a drain may take")
 	helper := &drain.Helper{
 		// Pods of others may have no controller; they are seen before the filter below leaves them out.
 		Force: true,
 		Ctx:   ctx, Client: e.Cluster.Client, Out: &says, ErrOut: &says,
 		GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
-		Timeout: time.Duration(float64(limit) * e.Config.WaitScale.Of(wait.PodReplaced)),
+		Timeout: limit,
 		AdditionalFilters: []drain.PodFilter{func(other corev1.Pod) drain.PodDeleteStatus {
 			if other.Namespace != p.Namespace {
 				return drain.MakePodDeleteStatusSkip()
@@ -96,14 +95,13 @@ func drained(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon fun
 	if !slices.ContainsFunc(evicted, func(other corev1.Pod) bool { return other.UID == p.UID }) {
 		e.NoError(fmt.Errorf("%d pods would go and it is not among them", len(evicted)), "drain node %s of %s", node, framework.Name("pod", p))
 	}
-	err := helper.DeleteOrEvictPods(evicted)
+	err = helper.DeleteOrEvictPods(evicted)
 	e.Require("OPS-09", "the pod can be evicted from a node that is drained "+says.String(), framework.Name("pod", p), err, framework.Succeed)
 	return uncordon
 }
 
 // awaitReplaced waits until the controller of p has made another pod.
 func awaitReplaced(ctx context.Context, e *framework.Env, d *deploy.Deployment, p metav1.Object) {
-	ginkgo.GinkgoHelper()
 	_, err := awaitPods(ctx, e, d, wait.PodReplaced, "another pod in the place of "+framework.Name("pod", p), func(pods []corev1.Pod) bool {
 		return slices.ContainsFunc(pods, func(other corev1.Pod) bool { return other.UID != p.GetUID() })
 	})

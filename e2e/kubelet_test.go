@@ -47,10 +47,7 @@ var _ = framework.It(spec.Spec{
 	e.Step("let the container reach its memory limit after a change")
 	changed := memcached.Item{Key: first[1].Key, Value: []byte("changed")}
 	storeIn(ctx, e, p, append(second, changed))
-	// The command goes with the container, and with it perhaps the answer.
-	ended, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", exhaust)
-	e.Note("lack of memory", fmt.Sprintf("exit code %d of the command that took memory, %v", ended.ExitCode, err))
-	p, err = awaitRestartInPod(ctx, e, p)
+	p, err := runOutOfMemory(ctx, e, p)
 	e.Require("RST-14", "the container serves again in its pod", name, err, framework.Succeed)
 	e.Expect("RST-14", "the container was killed ("+lastEnd(p)+")", name, lastExit(p), gomega.Equal(killed))
 	e.Expect("RST-65", "after a lack of memory items from before the last orderly stop are served", name, servedBy(ctx, e, p, first), gomega.Equal(none(first)))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"pmem-memcached-e2e/framework"
@@ -133,6 +134,15 @@ func expectItemsOnly(ctx context.Context, e *framework.Env, c cache, hashTable i
 // first process of a container cannot be killed from within.
 const exhaust = "exec tail /dev/zero"
 
+// runOutOfMemory has the kernel end the container, and returns the pod once
+// memcached is Ready again in it.
+func runOutOfMemory(ctx context.Context, e *framework.Env, p *corev1.Pod) (*corev1.Pod, error) {
+	// The command goes with the container, and with it perhaps the answer.
+	ended, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", exhaust)
+	e.Note("lack of memory", fmt.Sprintf("exit code %d of the command that took memory, %v", ended.ExitCode, err))
+	return awaitRestartInPod(ctx, e, p)
+}
+
 // expectCrashSurvived examines that the container comes back in its pod after
 // the kernel has ended it for want of memory.
 func expectCrashSurvived(ctx context.Context, e *framework.Env, c cache) {
@@ -141,10 +151,7 @@ func expectCrashSurvived(ctx context.Context, e *framework.Env, c cache) {
 	e.NoError(err, "store a value")
 	client.Close()
 	e.Step("have the kernel end the container")
-	// The command goes with the container, and with it perhaps the answer.
-	ended, err := e.Cluster.Exec(ctx, c.pod.Namespace, c.pod.Name, deploy.Container, "sh", "-c", exhaust)
-	e.Note("crash", fmt.Sprintf("exit code %d of the command that took memory, %v", ended.ExitCode, err))
-	p, err := awaitRestartInPod(ctx, e, c.pod)
+	p, err := runOutOfMemory(ctx, e, c.pod)
 	e.Require("EPH-15", "memcached is Ready again in its pod after it was ended", c.name, err, framework.Succeed)
 	e.Expect("EPH-15", "it was killed, as after a crash ("+lastEnd(p)+")", c.name, lastExit(p), gomega.Equal(killed))
 

@@ -99,8 +99,8 @@ func (r *run) log() string { return r.initLog + r.output.String() }
 type output struct {
 	mu        sync.Mutex
 	text      strings.Builder
-	listening chan struct{}
-	closed    bool
+	once      sync.Once
+	listening chan struct{} // closed once somebody listens
 }
 
 // Write implements io.Writer.
@@ -108,9 +108,8 @@ func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.text.Write(p)
-	if !o.closed && strings.Contains(o.text.String(), listening) {
-		o.closed = true
-		close(o.listening)
+	if strings.Contains(o.text.String(), listening) {
+		o.once.Do(func() { close(o.listening) })
 	}
 	return len(p), nil
 }

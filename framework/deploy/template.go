@@ -15,24 +15,18 @@ import (
 // the workload's template, as kubectl set env does, and waits until the pods
 // that follow from it are Ready.
 func (d *Deployment) SetArgs(ctx context.Context, args string) error {
-	return d.patchTemplate(ctx, "setting MEMCACHED_ARGS", map[string]any{"spec": map[string]any{"containers": []any{
-		map[string]any{"name": Container, "env": []any{map[string]any{"name": argsVariable, "value": args}}},
-	}}})
+	return d.patchContainer(ctx, "setting MEMCACHED_ARGS", "env", []any{map[string]any{"name": argsVariable, "value": args}})
 }
 
 // SetImage changes the image of the container memcached in the same way.
 func (d *Deployment) SetImage(ctx context.Context, image string) error {
-	return d.patchTemplate(ctx, "setting the image", map[string]any{"spec": map[string]any{"containers": []any{
-		map[string]any{"name": Container, "image": image},
-	}}})
+	return d.patchContainer(ctx, "setting the image", "image", image)
 }
 
 // SetLivenessProbe has the kubelet restart the container memcached when the
 // probe fails, in the same way.
 func (d *Deployment) SetLivenessProbe(ctx context.Context, probe corev1.Probe) error {
-	return d.patchTemplate(ctx, "setting the liveness probe", map[string]any{"spec": map[string]any{"containers": []any{
-		map[string]any{"name": Container, "livenessProbe": probe},
-	}}})
+	return d.patchContainer(ctx, "setting the liveness probe", "livenessProbe", probe)
 }
 
 // Restart replaces all pods, as kubectl rollout restart does, and waits until
@@ -42,6 +36,13 @@ func (d *Deployment) Restart(ctx context.Context) error {
 	return d.patchTemplate(ctx, "restarting", map[string]any{"metadata": map[string]any{
 		"annotations": map[string]any{"kubectl.kubernetes.io/restartedAt": now},
 	}})
+}
+
+// patchContainer changes a field of the container memcached.
+func (d *Deployment) patchContainer(ctx context.Context, what, field string, value any) error {
+	return d.patchTemplate(ctx, what, map[string]any{"spec": map[string]any{"containers": []any{
+		map[string]any{"name": Container, field: value},
+	}}})
 }
 
 func (d *Deployment) patchTemplate(ctx context.Context, what string, template map[string]any) error {

@@ -54,11 +54,17 @@ func (l *Lab) Check() error {
 		}
 		return l.opts.differs(p)
 	}
-	available, err := availableMemory()
+	p, available, err := l.opts.plannedHere()
 	if err != nil {
 		return err
 	}
-	return enough(l.opts.planned(available, runtime.NumCPU()), available)
+	return enough(p, available)
+}
+
+// plannedHere is planned on this host, with the MiB that are available here.
+func (o Options) plannedHere() (p plan, available int, err error) {
+	available, err = availableMemory()
+	return o.planned(available, runtime.NumCPU()), available, err
 }
 
 // enough compares what a lab needs with the MiB that its host has.

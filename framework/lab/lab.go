@@ -102,11 +102,10 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 		return err
 	}
 	defer l.leaveNetwork()
-	available, err := availableMemory()
-	if err != nil {
+	var available int
+	if l.plan, available, err = l.opts.plannedHere(); err != nil {
 		return err
 	}
-	l.plan = l.opts.planned(available, runtime.NumCPU())
 	if l.opts.Nodes == 0 && l.plan.Nodes != defaultNodes {
 		fmt.Fprintf(l.progress, "lab has one node: with %d processors and %d MiB of memory, %d are too many for this machine unless LAB_NODES asks for them\n", runtime.NumCPU(), available, defaultNodes)
 	}

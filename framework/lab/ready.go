@@ -42,16 +42,14 @@ const (
 // emulated one that had just begun to boot, and does not end by itself.
 const hangMark = "rcu_preempt kthread timer wakeup didn't happen"
 
-// panics counts those of the node's kernel since the lab came up.
-func (l *Lab) panics(n node) int { return l.said(n, panicMark) }
-
-// said counts how often the node's kernel has said something.
-func (l *Lab) said(n node, text string) int {
-	console, err := os.ReadFile(l.path("logs", n.name(), "console.log"))
+// mishaps counts the panics and the hangs of the node's kernel since the lab
+// came up.
+func (l *Lab) mishaps(n node) (panics, hangs int) {
+	said, err := os.ReadFile(l.path("logs", n.name(), "console.log"))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return bytes.Count(console, []byte(text))
+	return bytes.Count(said, []byte(panicMark)), bytes.Count(said, []byte(hangMark))
 }
 
 func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node) error {
@@ -60,16 +58,17 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 	if err != nil {
 		return err
 	}
-	panics, hangs := l.panics(n), l.said(n, hangMark)
+	panics, hangs := l.mishaps(n)
 	return l.wait.Until(ctx, wait.LabNode, "node "+n.name()+" to be Ready", func(ctx context.Context) (bool, string, error) {
 		if err := l.alive(n); err != nil {
 			return false, "", err
 		}
-		if times := l.panics(n) - panics; times >= panicLimit {
+		nowPanics, nowHangs := l.mishaps(n)
+		if times := nowPanics - panics; times >= panicLimit {
 			return false, "", wait.Stop(fmt.Errorf("its kernel panicked %d times in a row", times))
 		}
-		if now := l.said(n, hangMark); now > hangs {
-			hangs = now
+		if nowHangs > hangs {
+			hangs = nowHangs
 			fmt.Fprintf(l.progress, "lab %s: a processor gets no timer interrupts, so it is reset; see logs/%s/console.log\n", n.name(), n.name())
 			if err := l.ask(ctx, n, qmp.Command{Execute: "system_reset"}, nil); err != nil {
 				return false, "", err
@@ -90,7 +89,7 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 
 // tellPanics tells how often the node's kernel had to start again.
 func (l *Lab) tellPanics(n node) {
-	if times := l.panics(n); times > 0 {
+	if times, _ := l.mishaps(n); times > 0 {
 		fmt.Fprintf(l.progress, "lab %s: its kernel has panicked and started again, %d times by now; see logs/%s/console.log\n", n.name(), times, n.name())
 	}
 }

@@ -2,12 +2,10 @@ package artifact
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // QEMU is a directory with QEMU and all that it needs of a Debian release.
@@ -30,27 +28,30 @@ const (
 	qemuDir     = "root"
 )
 
-// qemuArtifact holds the packages unpacked and not set up: nothing of them is
-// started by their scripts.
+// qemuRoot has the packages unpacked and not set up: nothing of them is started
+// by their scripts.
+var qemuRoot = RootFS{Name: "qemu", Suite: Suite, Variant: "extract", Packages: []string{"qemu-system-x86"}}
+
+// qemuArtifact holds the directory that a QEMU is.
 func qemuArtifact() Artifact {
-	args := []string{
-		"--variant=extract", "--components=main", "--format=tar", "--include=qemu-system-x86",
-		"--aptopt=Apt::Install-Recommends false",
-	}
-	a := Artifact{Name: "qemu", Make: func(ctx context.Context, out string, log io.Writer) (err error) {
-		archive, scratch := filepath.Join(out, rootTar), filepath.Join(out, scratchDir)
-		if err := runMounting(ctx, out, scratch, systemPath(), log, "mmdebstrap", append(args, Suite, archive)...); err != nil {
+	a := qemuRoot.artifact()
+	a.Make = func(ctx context.Context, out string, log io.Writer) error {
+		if err := qemuRoot.make(ctx, out, log); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, os.Remove(archive)) }()
 		if err := os.Mkdir(filepath.Join(out, qemuDir), 0o755); err != nil {
 			return err
 		}
 		// Who has root only in a user namespace cannot make devices.
-		unpack := "-C " + qemuDir + " --no-same-owner --exclude=./dev --exclude=./usr/share/doc --exclude=./usr/share/man --exclude=./usr/share/locale -xpf " + rootTar
-		return run(ctx, out, scratch, os.Environ(), log, "tar", strings.Fields(unpack)...)
-	}}
-	a.Key.Add("suite", Suite)
-	a.Key.Add("arguments", args...)
+		unpack := []string{"-C", qemuDir, "--no-same-owner", "--exclude=./dev"}
+		for _, dir := range []string{"doc", "locale", "man"} { // mmdebstrap leaves them in this variant
+			unpack = append(unpack, "--exclude=./usr/share/"+dir)
+		}
+		if err := run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", append(unpack, "-xpf", rootTar)...); err != nil {
+			return err
+		}
+		return os.Remove(filepath.Join(out, rootTar))
+	}
+	a.Key.Add("unpacked", qemuDir, "without documentation")
 	return a
 }

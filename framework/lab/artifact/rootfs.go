@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -17,6 +18,8 @@ type RootFS struct {
 	Name string
 	// Suite is the Debian release.
 	Suite string
+	// Variant is that of mmdebstrap; empty for "apt".
+	Variant string
 	// Options are further ones of apt.
 	Options []string
 	// Packages are installed with what they depend on.
@@ -30,18 +33,20 @@ type RootFS struct {
 const rootTar = "root.tar"
 
 func (r RootFS) artifact() Artifact {
-	args := r.arguments()
-	a := Artifact{Name: r.Name, Make: func(ctx context.Context, out string, log io.Writer) error {
-		return runMounting(ctx, out, filepath.Join(out, scratchDir), systemPath(), log, "mmdebstrap", append(args, r.Suite, filepath.Join(out, rootTar))...)
-	}}
+	a := Artifact{Name: r.Name, Make: r.make}
 	a.Key.Add("suite", r.Suite)
-	a.Key.Add("arguments", args...)
+	a.Key.Add("arguments", r.arguments()...)
 	return a
+}
+
+// make writes the file rootTar.
+func (r RootFS) make(ctx context.Context, out string, log io.Writer) error {
+	return runMounting(ctx, out, filepath.Join(out, scratchDir), systemPath(), log, "mmdebstrap", append(r.arguments(), r.Suite, filepath.Join(out, rootTar))...)
 }
 
 func (r RootFS) arguments() []string {
 	args := []string{
-		"--variant=apt", "--components=main", "--format=tar",
+		"--variant=" + cmp.Or(r.Variant, "apt"), "--components=main", "--format=tar",
 		"--include=" + strings.Join(r.Packages, ","),
 		"--aptopt=Apt::Install-Recommends false",
 	}

@@ -57,10 +57,13 @@ func goBuild(ctx context.Context, root string, env []string, args ...string) err
 	return nil
 }
 
+// entry leaves out the unit tests that a suite has beside its specs.
+const entry = "-test.run=^TestE2E$"
+
 // list asks the suite for its specs and which of them are selected.
 func (s suite) list(ctx context.Context, c config.Config) (spec.Listing, error) {
 	path := filepath.Join(s.temp, "listing.json")
-	cmd := exec.CommandContext(ctx, s.binary, append([]string{"-list=" + path}, selection(c)...)...)
+	cmd := exec.CommandContext(ctx, s.binary, append([]string{entry, "-list=" + path}, selection(c)...)...)
 	cmd.Dir = s.dir
 	ownGroup(cmd)
 	cmd.Cancel = func() error { killGroup(cmd); return nil }
@@ -187,7 +190,7 @@ const eventsFile = "/dev/fd/3"
 // command is the suite with everything that a run needs. What it prints is for
 // its log; what counts goes to events.
 func (s suite) command(c config.Config, limit time.Duration, log, events *os.File) *exec.Cmd {
-	args := append([]string{"-config=" + s.config()}, selection(c)...)
+	args := append([]string{entry, "-config=" + s.config()}, selection(c)...)
 	args = append(args, "--ginkgo.v", "--ginkgo.silence-skips", "--ginkgo.fail-on-empty", "--ginkgo.no-color",
 		"--ginkgo.timeout="+limit.String())
 	if c.Retries > 0 {

@@ -25,7 +25,7 @@ var (
 	listFile   = flag.String("list", "", "file that gets the list of the specs")
 )
 
-func TestOutcomes(t *testing.T) {
+func TestE2E(t *testing.T) {
 	if *listFile != "" {
 		framework.List(t, *listFile)
 		return

@@ -18,7 +18,6 @@ import (
 
 const (
 	mib              = 1 << 20
-	defaultPort      = 11211
 	defaultMountPath = "/data"
 )
 
@@ -150,18 +149,8 @@ func awaitFreed(ctx context.Context, e *framework.Env, req spec.ReqID, nd *pmem.
 	e.Expect(req, "the volume is removed from the node", dev.name+" on node "+nd.Node, err, framework.Succeed)
 }
 
-// port is where memcached listens in its pod.
-func port(p *corev1.Pod) int {
-	for _, c := range p.Spec.Containers {
-		if c.Name == deploy.Container && len(c.Ports) > 0 {
-			return int(c.Ports[0].ContainerPort)
-		}
-	}
-	return defaultPort
-}
-
 func connect(ctx context.Context, e *framework.Env, p *corev1.Pod) *framework.Connection {
-	return e.ConnectPod(ctx, p, port(p))
+	return e.ConnectPod(ctx, p, deploy.Port(p))
 }
 
 func stats(ctx context.Context, e *framework.Env, c *framework.Connection, sub string) map[string]string {

@@ -75,7 +75,7 @@ func enforceBaseline(ctx context.Context, e *framework.Env, namespace string) {
 // expectAnswers comes at once after the pod was seen to be Ready.
 func expectAnswers(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
-	f, err := e.Cluster.ForwardPod(ctx, p.Namespace, p.Name, port(p))
+	f, err := e.Cluster.ForwardPod(ctx, p.Namespace, p.Name, deploy.Port(p))
 	e.NoError(err, "forward to %s", name)
 	defer f.Close()
 	c, err := memcached.Dial(ctx, f.Addr)
@@ -84,17 +84,8 @@ func expectAnswers(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	}
 }
 
-func memcachedContainer(p *corev1.Pod) corev1.Container {
-	for _, c := range p.Spec.Containers {
-		if c.Name == deploy.Container {
-			return c
-		}
-	}
-	return corev1.Container{}
-}
-
 func expectReadinessProbe(e *framework.Env, p *corev1.Pod) {
-	e.Expect("OPS-03", "the container has a readiness probe", framework.Name("pod", p), memcachedContainer(p).ReadinessProbe != nil, gomega.BeTrue())
+	e.Expect("OPS-03", "the container has a readiness probe", framework.Name("pod", p), deploy.MemcachedContainer(p.Spec).ReadinessProbe != nil, gomega.BeTrue())
 }
 
 // restartable is the first memcached with a memory file that outlives it.
@@ -141,7 +132,7 @@ func expectOnePort(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 	}
 	slices.Sort(open)
 	open = slices.Compact(open)
-	e.Expect("OPS-10", fmt.Sprintf("memcached listens on its port %d and nowhere else", port(p)), name, open, gomega.Equal([]string{fmt.Sprintf("tcp %d", port(p))}))
+	e.Expect("OPS-10", fmt.Sprintf("memcached listens on its port %d and nowhere else", deploy.Port(p)), name, open, gomega.Equal([]string{fmt.Sprintf("tcp %d", deploy.Port(p))}))
 	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, getOptions)
 	e.NoError(err, "read the Service %s", d.Service)
 	e.Expect("OPS-10", "the Service is for the cluster alone", "Service "+d.Namespace+"/"+d.Service, s.Spec.Type, gomega.Equal(corev1.ServiceTypeClusterIP))

@@ -51,6 +51,9 @@ func awaitRestartInPod(ctx context.Context, e *framework.Env, p *corev1.Pod) (*c
 		s := memcachedStatus(got)
 		return s.RestartCount > before && s.Ready && podutils.IsPodReady(got), fmt.Sprintf("%d restarts, ready %t, %s", s.RestartCount, s.Ready, lastEnd(got)), nil
 	})
+	if err == nil {
+		err = deploy.AwaitAnswer(ctx, e.Cluster, e.Waiter, current)
+	}
 	return current, err
 }
 

@@ -21,7 +21,7 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-24", e.Manifest(spec.Persistent))
 	p := pod(ctx, e, d)
-	image := memcachedContainer(p).Image
+	image := deploy.MemcachedContainer(p.Spec).Image
 	// Which of the two is the newer one is not known, so both ways are gone.
 	p = updated(ctx, e, d, p, e.Config.Deploy.OtherImage, "there")
 	updated(ctx, e, d, p, image, "back")

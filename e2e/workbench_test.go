@@ -153,7 +153,7 @@ func (w *workbench) start(ctx context.Context, args string) (*run, error) {
 	}
 	go func() {
 		defer close(r.ended)
-		command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", port(w.pod)), "env", "MEMCACHED_ARGS=" + args}, w.command)
+		command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", deploy.Port(w.pod)), "env", "MEMCACHED_ARGS=" + args}, w.command)
 		r.code, r.err = w.e.Cluster.ExecTo(ctx, &r.output, &r.output, w.pod.Namespace, w.pod.Name, deploy.Container, command...)
 	}()
 	err := w.e.Waiter.Until(ctx, wait.MemcachedUp, "memcached in "+w.name+" to listen", func(ctx context.Context) (bool, string, error) {

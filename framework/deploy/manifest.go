@@ -286,19 +286,10 @@ func (m *Manifest) leadsToMemcached(p corev1.ServicePort) bool {
 	if target.Type == intstr.Int && target.IntVal == 0 {
 		target = intstr.FromInt32(p.Port)
 	}
-	for _, c := range m.container().Ports {
+	for _, c := range MemcachedContainer(m.template.Spec).Ports {
 		if target.Type == intstr.String && c.Name == target.StrVal || target.Type == intstr.Int && c.ContainerPort == target.IntVal {
 			return true
 		}
 	}
 	return false
-}
-
-func (m *Manifest) container() corev1.Container {
-	for _, c := range m.template.Spec.Containers {
-		if c.Name == Container {
-			return c
-		}
-	}
-	return corev1.Container{}
 }

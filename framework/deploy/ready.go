@@ -18,7 +18,8 @@ const (
 	detailsLimit = 15 * time.Second
 )
 
-// Ready waits until as many pods as the workload wants, and no others, are Ready. It ends early in
+// Ready waits until as many pods as the workload wants, and no others, are Ready, and until memcached
+// answers in those that have no readiness probe. It ends early in
 // states that do not mend by themselves, such as an image that cannot be pulled, a crash loop, a
 // CSI driver or storage class that does not exist, a mount that keeps failing, a pod that cannot be
 // scheduled, and pods refused by admission. The error tells
@@ -41,6 +42,11 @@ func (d *Deployment) Ready(ctx context.Context) error {
 		}
 		return false, s.String(), nil
 	})
+	for i := 0; err == nil && i < len(last.pods); i++ {
+		if p := &last.pods[i]; p.DeletionTimestamp == nil && isReady(*p) {
+			err = AwaitAnswer(ctx, d.cluster, d.waiter, p)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, d.details(ctx, last))
 	}

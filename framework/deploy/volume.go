@@ -40,7 +40,7 @@ const sizeAttribute = "size"
 // the one whose mount path occurs in the container's command, arguments or environment.
 func (m *Manifest) Volume() (Volume, error) {
 	var found []Volume
-	c := m.container()
+	c := MemcachedContainer(m.template.Spec)
 	for _, mount := range c.VolumeMounts {
 		v, ok, err := m.volume(mount.Name)
 		if err != nil {
@@ -153,7 +153,7 @@ func mentions(c corev1.Container, path string) bool {
 
 // Env returns a variable that the container memcached gets as a literal value.
 func (m *Manifest) Env(name string) (value string, ok bool) {
-	for _, env := range m.container().Env {
+	for _, env := range MemcachedContainer(m.template.Spec).Env {
 		if env.Name == name && env.ValueFrom == nil {
 			return env.Value, true
 		}
@@ -171,7 +171,7 @@ func (m *Manifest) MemcachedArgs() string {
 }
 
 // Image returns the image of the container memcached.
-func (m *Manifest) Image() string { return m.container().Image }
+func (m *Manifest) Image() string { return MemcachedContainer(m.template.Spec).Image }
 
 // Replicas returns the number of replicas that the manifest asks for.
 func (m *Manifest) Replicas() int32 { return m.replicas }

@@ -89,7 +89,7 @@ var limits = map[Name]limit{
 	Listing:         {time.Minute, "memcached's crawler to list all items, which it does not while it is busy"},
 	ItemExpires:     {3 * time.Minute, "the time at which an item or a delayed flush_all is due"},
 	PodReplaced:     {2 * time.Minute, "the controller of a deleted pod to make another one"},
-	MemcachedUp:     {time.Minute, "a memcached that was started in a pod to listen"},
+	MemcachedUp:     {time.Minute, "a memcached to listen whose pod has no readiness probe, or that a spec started"},
 	MemcachedDown:   {time.Minute, "a memcached that was told to stop, or killed, to end"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},

@@ -1,0 +1,54 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// MemcachedContainer is the container of memcached in a pod, and zero in a pod
+// that has none.
+func MemcachedContainer(pod corev1.PodSpec) corev1.Container {
+	for _, c := range pod.Containers {
+		if c.Name == Container {
+			return c
+		}
+	}
+	return corev1.Container{}
+}
+
+// Port is where memcached listens in its pod.
+func Port(pod *corev1.Pod) int {
+	if ports := MemcachedContainer(pod.Spec).Ports; len(ports) > 0 {
+		return int(ports[0].ContainerPort)
+	}
+	return defaultPort
+}
+
+// AwaitAnswer waits until memcached answers in a Ready pod without a readiness
+// probe, of which Ready says no more than that its processes were started.
+// With a probe there is nothing to wait for.
+func AwaitAnswer(ctx context.Context, c *cluster.Cluster, w wait.Waiter, pod *corev1.Pod) error {
+	if container := MemcachedContainer(pod.Spec); container.Name == "" || container.ReadinessProbe != nil {
+		return nil
+	}
+	what := fmt.Sprintf("memcached to answer in pod %s/%s, which has no readiness probe", pod.Namespace, pod.Name)
+	return w.Until(ctx, wait.MemcachedUp, what, func(ctx context.Context) (bool, string, error) {
+		// A refused connection ends the whole forward.
+		f, err := c.ForwardPod(ctx, pod.Namespace, pod.Name, Port(pod))
+		if err != nil {
+			return false, "", err
+		}
+		defer f.Close()
+		client, err := memcached.Dial(ctx, f.Addr)
+		if err != nil {
+			return false, "", err
+		}
+		return true, "it answers", client.Close()
+	})
+}

@@ -31,11 +31,13 @@ var _ = framework.It(spec.Spec{
 	before, counters := c.list(ctx, e), stats(ctx, e, c.Connection, "")
 	e.Require("RST-45", "the cache was full, memcached evicted items", c.pod, counters["evictions"], gomega.Not(gomega.Equal("0")))
 	short := storeShortLived(ctx, e, c)
+	lag := c.lag(ctx, e)
 	c.close()
 
 	down := restartTimed(ctx, e, d, short.gone)
 	c = open(ctx, e, pod(ctx, e, d))
 	expectCounters(ctx, e, c, counters)
+	e.Expect("RST-27", "memcached's clock has counted the time that it was down (seconds that it lags behind)", c.pod, (c.lag(ctx, e) - lag).Seconds(), gomega.BeNumerically("~", 0, lagLimit.Seconds()))
 	soonest := before.next(c.clock(ctx, e))
 	alive := c.has(ctx, e, soonest)
 	after := c.list(ctx, e)

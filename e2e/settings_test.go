@@ -100,8 +100,7 @@ func expectLayouts(ctx context.Context, w *workbench, given string) {
 		r.store(ctx, fresh)
 		e.Expect(change.req, fmt.Sprintf("with %q, items stored since are served", change.args), w.name, r.served(ctx, fresh), gomega.Equal(all(fresh)))
 		log := r.stop(ctx)
-		e.Expect(change.req, fmt.Sprintf("with %q after %q, the log names the setting", change.args, before), w.name, named(log),
-			gomega.Or(gomega.Equal(change.name), gomega.Equal(beforeName)))
+		e.Expect(change.req, fmt.Sprintf("with %q after %q, the log names the setting", change.args, before), w.name, named(log), gomega.BeElementOf(change.name, beforeName))
 		r = w.mustStart(ctx, "RST-17", fmt.Sprintf("memcached serves again after %q had cost the cache", change.args), given+" "+change.args)
 		e.Expect("RST-17", fmt.Sprintf("a second start with %q is warm, items", change.args), w.name, r.served(ctx, fresh), gomega.Equal(all(fresh)))
 		before, beforeName = change.args, change.name
@@ -177,7 +176,9 @@ func expectShutdown(ctx context.Context, w *workbench, given string) {
 	r := w.mustStart(ctx, "RST-66", "memcached serves", given)
 	r.store(ctx, items)
 	for _, command := range []string{"shutdown", "shutdown graceful"} {
-		e.Expect("RST-66", fmt.Sprintf("without -A %q is refused, answer", command), w.name, shutdown(r, command), gomega.HavePrefix("ERROR"))
+		if !e.Expect("RST-66", fmt.Sprintf("without -A %q is refused, answer", command), w.name, shutdown(r, command), gomega.HavePrefix("ERROR")) {
+			return // memcached may have ended
+		}
 	}
 	e.Expect("RST-66", "memcached serves after a shutdown that was refused, items", w.name, r.served(ctx, items), gomega.Equal(all(items)))
 	r.stop(ctx)

@@ -25,7 +25,7 @@ func TestRestartOverlays(t *testing.T) {
 		"broken/slab-automove":             `"MEMCACHED_ARGS","value":"-o slab_automove=1"`,
 		"broken/state-file-kept":           "cp -p /data/kept",
 		"broken/state-file-unguarded":      "trap 'kill -USR1 $pid; wait $pid' TERM",
-		"broken/stop-delayed":              "sleep 100; kill -TERM",
+		"broken/stop-delayed":              "sleep 30; kill -TERM",
 		"broken/stop-not-awaited":          "trap 'kill -USR1 $!; exit 0' TERM",
 	} {
 		t.Run(dir, func(t *testing.T) {

@@ -24,8 +24,10 @@ func scaleDown(ctx context.Context, e *framework.Env, d *deploy.Deployment) (dow
 
 func awaitDowntime(ctx context.Context, e *framework.Env) func() {
 	down := time.Now()
+	precise := e.Waiter
+	precise.Interval = 20 * time.Millisecond
 	return func() {
-		err := e.Waiter.Until(ctx, wait.Downtime, fmt.Sprintf("%s of downtime", downtime), func(context.Context) (bool, string, error) {
+		err := precise.Until(ctx, wait.Downtime, fmt.Sprintf("%s of downtime", downtime), func(context.Context) (bool, string, error) {
 			passed := time.Since(down)
 			return passed >= downtime, "down for " + passed.Round(time.Millisecond).String(), nil
 		})

@@ -31,13 +31,14 @@ type workbench struct {
 	file           string // the memory file
 	inits          []corev1.Container
 	command        []string
-	downLongEnough func() // since the last stop; nil before the first
+	variables      map[string]map[string]string // by container
+	downLongEnough func()                       // since the last stop; nil before the first
 }
 
 // newWorkbench takes the place of p, which is gone, beside the deployment.
 func newWorkbench(ctx context.Context, e *framework.Env, p *corev1.Pod, file string) *workbench {
 	e.Step("make a workbench out of %s", framework.Name("pod", p))
-	w := &workbench{e: e, file: file}
+	w := &workbench{e: e, file: file, variables: map[string]map[string]string{}}
 	grace := int64(1)
 	template := p.Spec.DeepCopy()
 	var containers []corev1.Container
@@ -62,7 +63,38 @@ func newWorkbench(ctx context.Context, e *framework.Env, p *corev1.Pod, file str
 	template.Hostname, template.Subdomain = "", ""
 	w.pod = e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "workbench-", Namespace: p.Namespace}, Spec: *template})
 	w.name = framework.Name("pod", w.pod)
+	for _, c := range slices.Concat(w.inits, []corev1.Container{{Name: deploy.Container, Command: w.command}}) {
+		if strings.Contains(strings.Join(slices.Concat(c.Command, c.Args), " "), "$(") {
+			w.readVariables(ctx, c.Name)
+		}
+	}
 	return w
+}
+
+// readVariables finds out what the kubelet puts in the place of $(NAME).
+func (w *workbench) readVariables(ctx context.Context, container string) {
+	r, err := w.exec(ctx, container, "env")
+	if err == nil && r.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d: %s", r.ExitCode, r.Stderr)
+	}
+	w.e.NoError(err, "read the variables of container %s in %s", container, w.name)
+	w.variables[container] = map[string]string{}
+	for line := range strings.Lines(r.Stdout) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		w.variables[container][name] = value
+	}
+}
+
+// expand makes words of a container's command what the kubelet makes of them.
+func (w *workbench) expand(container string, words []string) []string {
+	var expanded []string
+	for _, word := range words {
+		expanded = append(expanded, deploy.Expand(word, func(name string) (string, bool) {
+			value, ok := w.variables[container][name]
+			return value, ok
+		}))
+	}
+	return expanded
 }
 
 // remove makes room for a pod of the deployment.
@@ -141,7 +173,7 @@ exec "$@"`
 func (w *workbench) start(ctx context.Context, args string) (*run, error) {
 	r := &run{w: w, ended: make(chan struct{}), output: output{listening: make(chan struct{})}}
 	for _, c := range w.inits {
-		done, err := w.exec(ctx, c.Name, slices.Concat(c.Command, c.Args)...)
+		done, err := w.exec(ctx, c.Name, w.expand(c.Name, slices.Concat(c.Command, c.Args))...)
 		w.e.NoError(err, "run init container %s in %s", c.Name, w.name)
 		r.initLog += done.Stdout + done.Stderr
 		if done.ExitCode != 0 {
@@ -151,9 +183,13 @@ func (w *workbench) start(ctx context.Context, args string) (*run, error) {
 	if w.downLongEnough != nil {
 		w.downLongEnough()
 	}
+	if known := w.variables[deploy.Container]; known != nil {
+		known[deploy.ArgsVariable] = args
+	}
+	command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", deploy.Port(w.pod)), "env", deploy.ArgsVariable + "=" + args},
+		w.expand(deploy.Container, w.command))
 	go func() {
 		defer close(r.ended)
-		command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", deploy.Port(w.pod)), "env", "MEMCACHED_ARGS=" + args}, w.command)
 		r.code, r.err = w.e.Cluster.ExecTo(ctx, &r.output, &r.output, w.pod.Namespace, w.pod.Name, deploy.Container, command...)
 	}()
 	err := w.e.Waiter.Until(ctx, wait.MemcachedUp, "memcached in "+w.name+" to listen", func(ctx context.Context) (bool, string, error) {

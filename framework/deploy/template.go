@@ -15,7 +15,7 @@ import (
 // the workload's template, as kubectl set env does, and waits until the pods
 // that follow from it are Ready.
 func (d *Deployment) SetArgs(ctx context.Context, args string) error {
-	return d.patchContainer(ctx, "setting MEMCACHED_ARGS", "env", []any{map[string]any{"name": argsVariable, "value": args}})
+	return d.patchContainer(ctx, "setting MEMCACHED_ARGS", "env", []any{map[string]any{"name": ArgsVariable, "value": args}})
 }
 
 // SetImage changes the image of the container memcached in the same way.

@@ -161,12 +161,12 @@ func (m *Manifest) Env(name string) (value string, ok bool) {
 	return "", false
 }
 
-// argsVariable holds further arguments for memcached, PMEM-CSI examples/memcached.md.
-const argsVariable = "MEMCACHED_ARGS"
+// ArgsVariable holds further arguments for memcached, PMEM-CSI examples/memcached.md.
+const ArgsVariable = "MEMCACHED_ARGS"
 
 // MemcachedArgs returns the extra arguments for memcached, from the variable MEMCACHED_ARGS.
 func (m *Manifest) MemcachedArgs() string {
-	value, _ := m.Env(argsVariable)
+	value, _ := m.Env(ArgsVariable)
 	return value
 }
 

@@ -127,8 +127,11 @@ var _ = framework.It(spec.Spec{
 // tried again, which is no reason to stop waiting.
 func expectServesAgain(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
 	ended := memcachedStatus(p).ContainerID
-	_, err := awaitPods(ctx, e, d, wait.DeploymentReady, "a Ready pod of "+workload(d)+" in another container", func(pods []corev1.Pod) bool {
+	pods, err := awaitPods(ctx, e, d, wait.DeploymentReady, "a Ready pod of "+workload(d)+" in another container", func(pods []corev1.Pod) bool {
 		return len(pods) == 1 && podutils.IsPodReady(&pods[0]) && memcachedStatus(&pods[0]).ContainerID != ended
 	})
+	if err == nil {
+		err = deploy.AwaitAnswer(ctx, e.Cluster, e.Waiter, &pods[0])
+	}
 	e.Require("RST-15", "after a power cut of the node the deployment is ready", workload(d), err, framework.Succeed)
 }

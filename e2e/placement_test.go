@@ -22,7 +22,7 @@ import (
 
 const (
 	tightLimit  = 32 * mib        // for each container of the pod
-	wideVolume  = 6 * tightLimit  // of which the cache is several times the limit
+	wideVolume  = 8 * tightLimit  // of which the cache is several times the limit
 	ownMemory   = 32 * mib        // that memcached may take beside its hash table: threads, connections, logger
 	valueOfLoad = 10_000          // bytes
 	loadTime    = 2 * time.Second // after everything was stored once

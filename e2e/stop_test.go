@@ -21,13 +21,13 @@ import (
 
 var _ = framework.It(spec.Spec{
 	ID: "RST-49", Title: "clients lose no acknowledged write when a large cache stops under them, and notice that it is gone",
-	Covers: []spec.ReqID{"RST-11", "RST-49", "RST-50", "RST-51"},
+	Covers: []spec.ReqID{"RST-11", "RST-12", "RST-49", "RST-50", "RST-51"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 10 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-11", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse("1Gi")}))
 	p := pod(ctx, e, d)
 	c := inspect(ctx, e, "RST-11", p)
-	e.Expect("RST-11", "on a volume of 1 GiB the user has room for the state file (bytes)", c.name, c.fs.Available, gomega.BeNumerically(">=", c.fs.BlockSize))
+	e.Expect("RST-12", "on a volume of 1 GiB the user has room for the state file (bytes)", c.name, c.fs.Available, gomega.BeNumerically(">=", c.fs.BlockSize))
 	by := newBystander(ctx, e, d, p)
 	items := stock("before")
 	storeIn(ctx, e, p, append(items, memcached.Item{Key: knocking, Value: []byte("old")}))
@@ -50,7 +50,8 @@ var _ = framework.It(spec.Spec{
 	e.NoError(err, "write from %s", by.name)
 	e.Expect("RST-51", fmt.Sprintf("a write while memcached is down fails at the client (%.60q %.200q)", r.Stdout, r.Stderr), by.name, r.ExitCode, gomega.Not(gomega.BeZero()))
 	downLongEnough()
-	scaleUp(ctx, e, d)
+	e.Step("scale to 1")
+	e.Require("RST-11", "on a volume of 1 GiB memcached serves again after an orderly stop", workload(d), d.Scale(ctx, 1), framework.Succeed)
 
 	q := pod(ctx, e, d)
 	name := framework.Name("pod", q)

@@ -119,18 +119,17 @@ func named(log string) string {
 	return "no setting: " + tailOf(log)
 }
 
-// expectLimit makes the memory file smaller, by which the memory limit changes.
+// expectLimit gives memcached a memory limit below the size of its file.
 func expectLimit(ctx context.Context, w *workbench, given string) {
 	e := w.e
-	e.Step("restart with a smaller memory file")
+	e.Step("restart with a smaller memory limit")
 	r := w.mustStart(ctx, "RST-18", "memcached serves", given)
 	old := stock("old")
 	r.store(ctx, old)
 	limit := r.limit(ctx)
 	r.stop(ctx)
-	w.sh(ctx, `truncate -s -8M "$1"`, w.file)
-	r = w.mustStart(ctx, "RST-18", "memcached serves with a smaller memory file", given)
-	e.Expect("RST-18", "the limit is that of the smaller memory file", w.name, r.limit(ctx), gomega.Equal(limit-8*mib))
+	r = w.mustStart(ctx, "RST-18", "memcached serves with a smaller memory limit", fmt.Sprintf("%s -m %d", given, limit/mib-8))
+	e.Expect("RST-18", "the limit is the smaller one (bytes)", w.name, r.limit(ctx), gomega.Equal(limit-8*mib))
 	e.Expect("RST-18", "items from before the change are served", w.name, r.served(ctx, old), gomega.Equal(none(old)))
 	e.Expect("RST-18", "the log names the setting", w.name, named(r.stop(ctx)), gomega.Equal("maxbytes"))
 }

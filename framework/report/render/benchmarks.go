@@ -127,7 +127,7 @@ func mustsExamined(doc report.Document) (examined, all int) {
 			continue
 		}
 		all++
-		if r.Outcome != "" && r.Outcome != spec.Skipped {
+		if r.Outcome != "" && r.Outcome != spec.Skipped && r.Outcome != spec.NotApplicable {
 			examined++
 		}
 	}

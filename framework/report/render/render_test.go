@@ -9,6 +9,7 @@ import (
 
 	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
 )
 
 func samples() map[string]report.Document {
@@ -166,5 +167,17 @@ func TestSummary(t *testing.T) {
 				t.Errorf("%s: a cell ends early: %s", name, line)
 			}
 		}
+	}
+}
+
+func TestMustsExamined(t *testing.T) {
+	var doc report.Document
+	for _, o := range []spec.Outcome{spec.Passed, spec.Failed, spec.Undetermined, spec.Leaked, spec.Skipped, spec.NotApplicable, ""} {
+		doc.Requirements = append(doc.Requirements,
+			report.RequirementResult{Requirement: spec.Requirement{Level: spec.Must}, Outcome: o},
+			report.RequirementResult{Requirement: spec.Requirement{Level: spec.Should}, Outcome: o})
+	}
+	if examined, all := mustsExamined(doc); examined != 4 || all != 7 {
+		t.Errorf("%d of %d, want 4 of 7", examined, all)
 	}
 }

@@ -118,8 +118,8 @@ func (s shortLived) expectGone(ctx context.Context, e *framework.Env, c *cached)
 // lagLimit allows for whole seconds, and for the time that an answer takes.
 const lagLimit = 2 * time.Second
 
-// lag is how far memcached's clock is behind that of this machine, by which it
-// decides what has expired. Its listings and statistics all follow that clock.
+// lag is how far memcached's clock, by which items expire, is behind that of
+// this machine. All that memcached says of times follows its own clock.
 func (c *cached) lag(ctx context.Context, e *framework.Env) time.Duration {
 	clock := c.clock(ctx, e)
 	return time.Since(clock).Round(time.Second)

@@ -68,12 +68,8 @@ func useDevice(ctx context.Context, e *framework.Env, node, class, write string,
 	for _, text := range look {
 		found[text] = contains(ctx, e, p, "/dev/volume", text)
 	}
-	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c",
+	succeed(ctx, e, p, deploy.Container, "write to "+framework.Name("claim", claim), "sh", "-c",
 		`printf %s "$1" | dd of=/dev/volume bs=4096 seek="$2" conv=fsync,notrunc && grep -F -q -e "$1" /dev/volume`, "sh", write, fmt.Sprint(deviceOffset/4096))
-	if err == nil && result.ExitCode != 0 {
-		err = fmt.Errorf("exit code %d: %s", result.ExitCode, result.Stderr)
-	}
-	e.NoError(err, "write to %s", framework.Name("claim", claim))
 	e.RemovePod(ctx, p)
 	pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, currentClaim(ctx, e, claim).Spec.VolumeName, getOptions)
 	e.NoError(err, "get the volume of %s", framework.Name("claim", claim))

@@ -34,7 +34,7 @@ var _ = framework.It(spec.Spec{
 	Tags: []string{"driver"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	driver := driverName(ctx, e)
-	without := apply(ctx, e, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
+	without := apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
 	var volumes []corev1.Volume
 	for _, f := range filesystems {
 		// All volumes have to come to the node of the one pod.

@@ -28,8 +28,7 @@ import (
 func expectOperable(ctx context.Context, e *framework.Env, profile spec.Profile) (*deploy.Deployment, *corev1.Pod) {
 	enforceBaseline(ctx, e, e.Namespace)
 	e.Step("deploy where the baseline standard is enforced")
-	d, err := e.Manifest(profile).Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
-	e.NoError(err, "apply the manifest of the profile %s", profile)
+	d := apply(ctx, e, profile, deploy.Changes{Namespace: e.Namespace})
 	if !e.Expect("OPS-04", "the deployment becomes ready", workload(d), d.Ready(ctx), framework.Succeed) {
 		free := e.Namespace + "-free"
 		e.MakeNamespace(ctx, free)

@@ -29,7 +29,7 @@ var _ = framework.It(spec.Spec{
 
 	absent := e.Namespace + "-absent"
 	e.MakeNamespace(ctx, absent)
-	homeless := apply(ctx, e, deploy.Changes{Namespace: absent, Inline: deploy.InlineChange{Driver: absentDriver}})
+	homeless := apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: absent, Inline: deploy.InlineChange{Driver: absentDriver}})
 
 	m := e.Render(renamed, e.Namespace)
 	object := "kustomization " + renamed

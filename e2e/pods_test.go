@@ -1,11 +1,26 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 )
+
+// succeed runs a command in a container of p, which has to end with exit code
+// 0, and returns its output. What is attempted by it says what for.
+func succeed(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attempted string, command ...string) string {
+	r, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, container, command...)
+	if err == nil && r.ExitCode != 0 {
+		err = fmt.Errorf("exit code %d: %s", r.ExitCode, r.Stderr)
+	}
+	e.NoError(err, "%s", attempted)
+	return r.Stdout
+}
 
 // idlePod does nothing with a volume that is mounted at /volume, or is there as
 // a device of that name.

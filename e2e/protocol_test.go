@@ -103,9 +103,6 @@ func (c *conversation) close() {
 // TestExchanges asks the memcached of this machine, and makes sure that other
 // answers are told from right ones.
 func TestExchanges(t *testing.T) {
-	if *configFile != "" || *listFile != "" {
-		t.Skip("the specs themselves are run, or listed")
-	}
 	talk := conversation{addr: memcachedtest.Start(t)}
 	defer talk.close()
 	for _, x := range exchanges {
@@ -128,9 +125,6 @@ func TestExchanges(t *testing.T) {
 // TestConversationEnds makes sure that a connection which does not go on is
 // noticed, and opened again.
 func TestConversationEnds(t *testing.T) {
-	if *configFile != "" || *listFile != "" {
-		t.Skip("the specs themselves are run, or listed")
-	}
 	talk := conversation{addr: memcachedtest.Start(t)}
 	defer talk.close()
 	if answer, err := talk.exchange(t.Context(), exchange{send: "quit"}); err == nil {

@@ -33,9 +33,9 @@ var _ = framework.It(spec.Spec{
 	for _, size := range volumeSizes {
 		namespace := e.Namespace + "-" + strings.ToLower(size)
 		e.MakeNamespace(ctx, namespace)
-		all = append(all, apply(ctx, e, deploy.Changes{Namespace: namespace, VolumeSize: resource.MustParse(size)}))
+		all = append(all, apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: namespace, VolumeSize: resource.MustParse(size)}))
 	}
-	unsized := apply(ctx, e, deploy.Changes{
+	unsized := apply(ctx, e, spec.Ephemeral, deploy.Changes{
 		Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"size": ""}}})
 
 	pod := firstPod(ctx, e, unsized)
@@ -49,9 +49,9 @@ var _ = framework.It(spec.Spec{
 	}
 })
 
-// apply makes the objects of the ephemeral kustomization and waits for nothing.
-func apply(ctx context.Context, e *framework.Env, ch deploy.Changes) *deploy.Deployment {
-	m := e.Variant(spec.Ephemeral, ch)
+// apply makes the objects of a profile's kustomization and waits for nothing.
+func apply(ctx context.Context, e *framework.Env, profile spec.Profile, ch deploy.Changes) *deploy.Deployment {
+	m := e.Variant(profile, ch)
 	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
 	e.NoError(err, "apply %s", m.Dir)
 	return d

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework"
-	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/spec"
@@ -63,38 +62,35 @@ func newWorkbench(ctx context.Context, e *framework.Env, p *corev1.Pod, file str
 	template.Hostname, template.Subdomain = "", ""
 	w.pod = e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "workbench-", Namespace: p.Namespace}, Spec: *template})
 	w.name = framework.Name("pod", w.pod)
-	for _, c := range slices.Concat(w.inits, []corev1.Container{{Name: deploy.Container, Command: w.command}}) {
-		if strings.Contains(strings.Join(slices.Concat(c.Command, c.Args), " "), "$(") {
-			w.readVariables(ctx, c.Name)
-		}
-	}
 	return w
 }
 
-// readVariables finds out what the kubelet puts in the place of $(NAME).
-func (w *workbench) readVariables(ctx context.Context, container string) {
-	r, err := w.exec(ctx, container, "env")
-	if err == nil && r.ExitCode != 0 {
-		err = fmt.Errorf("exit code %d: %s", r.ExitCode, r.Stderr)
-	}
-	w.e.NoError(err, "read the variables of container %s in %s", container, w.name)
-	w.variables[container] = map[string]string{}
-	for line := range strings.Lines(r.Stdout) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
-		w.variables[container][name] = value
-	}
-}
-
-// expand makes words of a container's command what the kubelet makes of them.
-func (w *workbench) expand(container string, words []string) []string {
+// expand makes words of a container's command what the kubelet makes of them,
+// where memcached's has args as further arguments.
+func (w *workbench) expand(ctx context.Context, container string, words []string, args string) []string {
 	var expanded []string
 	for _, word := range words {
 		expanded = append(expanded, deploy.Expand(word, func(name string) (string, bool) {
-			value, ok := w.variables[container][name]
+			if container == deploy.Container && name == deploy.ArgsVariable {
+				return args, true
+			}
+			value, ok := w.environment(ctx, container)[name]
 			return value, ok
 		}))
 	}
 	return expanded
+}
+
+// environment is read once, and only where a command refers to it.
+func (w *workbench) environment(ctx context.Context, container string) map[string]string {
+	if w.variables[container] == nil {
+		w.variables[container] = map[string]string{}
+		for line := range strings.Lines(succeed(ctx, w.e, w.pod, container, "read the variables of container "+container+" in "+w.name, "env")) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			w.variables[container][name] = value
+		}
+	}
+	return w.variables[container]
 }
 
 // remove makes room for a pod of the deployment.
@@ -102,16 +98,8 @@ func (w *workbench) remove(ctx context.Context) { w.e.RemovePod(ctx, w.pod) }
 
 // sh runs a script with memcached's identity; it has to succeed.
 func (w *workbench) sh(ctx context.Context, script string, args ...string) string {
-	r, err := w.exec(ctx, deploy.Container, append([]string{"sh", "-c", script, "sh"}, args...)...)
-	if err == nil && r.ExitCode != 0 {
-		err = fmt.Errorf("exit code %d: %s", r.ExitCode, r.Stderr)
-	}
-	w.e.NoError(err, "run %q in %s", script, w.name)
-	return strings.TrimSpace(r.Stdout)
-}
-
-func (w *workbench) exec(ctx context.Context, container string, command ...string) (cluster.ExecResult, error) {
-	return w.e.Cluster.Exec(ctx, w.pod.Namespace, w.pod.Name, container, command...)
+	command := append([]string{"sh", "-c", script, "sh"}, args...)
+	return strings.TrimSpace(succeed(ctx, w.e, w.pod, deploy.Container, fmt.Sprintf("run %q in %s", script, w.name), command...))
 }
 
 // run is a memcached that was started.
@@ -173,7 +161,8 @@ exec "$@"`
 func (w *workbench) start(ctx context.Context, args string) (*run, error) {
 	r := &run{w: w, ended: make(chan struct{}), output: output{listening: make(chan struct{})}}
 	for _, c := range w.inits {
-		done, err := w.exec(ctx, c.Name, w.expand(c.Name, slices.Concat(c.Command, c.Args))...)
+		command := w.expand(ctx, c.Name, slices.Concat(c.Command, c.Args), "")
+		done, err := w.e.Cluster.Exec(ctx, w.pod.Namespace, w.pod.Name, c.Name, command...)
 		w.e.NoError(err, "run init container %s in %s", c.Name, w.name)
 		r.initLog += done.Stdout + done.Stderr
 		if done.ExitCode != 0 {
@@ -183,11 +172,8 @@ func (w *workbench) start(ctx context.Context, args string) (*run, error) {
 	if w.downLongEnough != nil {
 		w.downLongEnough()
 	}
-	if known := w.variables[deploy.Container]; known != nil {
-		known[deploy.ArgsVariable] = args
-	}
 	command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", deploy.Port(w.pod)), "env", deploy.ArgsVariable + "=" + args},
-		w.expand(deploy.Container, w.command))
+		w.expand(ctx, deploy.Container, w.command, args))
 	go func() {
 		defer close(r.ended)
 		r.code, r.err = w.e.Cluster.ExecTo(ctx, &r.output, &r.output, w.pod.Namespace, w.pod.Name, deploy.Container, command...)
@@ -219,11 +205,7 @@ func (r *run) kill(ctx context.Context) string { return r.end(ctx, "KILL", "itse
 
 func (r *run) end(ctx context.Context, signal, whom string) string {
 	r.disconnect()
-	done, err := r.w.exec(ctx, deploy.Container, "sh", "-c", signalScript, "sh", signal, whom)
-	if err == nil && done.ExitCode != 0 {
-		err = fmt.Errorf("exit code %d: %s", done.ExitCode, done.Stderr)
-	}
-	r.w.e.NoError(err, "send SIG%s in %s", signal, r.w.name)
+	succeed(ctx, r.w.e, r.w.pod, deploy.Container, fmt.Sprintf("send SIG%s in %s", signal, r.w.name), "sh", "-c", signalScript, "sh", signal, whom)
 	r.await(ctx)
 	return r.log()
 }

@@ -42,9 +42,9 @@ func (d *Deployment) Ready(ctx context.Context) error {
 		}
 		return false, s.String(), nil
 	})
-	for i := 0; err == nil && i < len(last.pods); i++ {
-		if p := &last.pods[i]; p.DeletionTimestamp == nil && isReady(*p) {
-			err = AwaitAnswer(ctx, d.cluster, d.waiter, p)
+	for _, p := range live(last.pods, isReady) {
+		if err == nil {
+			err = AwaitAnswer(ctx, d.cluster, d.waiter, &p)
 		}
 	}
 	if err != nil {

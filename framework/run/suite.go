@@ -57,7 +57,8 @@ func goBuild(ctx context.Context, root string, env []string, args ...string) err
 	return nil
 }
 
-// entry leaves out the unit tests that a suite has beside its specs.
+// entry is the test that runs the specs: a suite has unit tests beside it,
+// which are not for a run on a cluster.
 const entry = "-test.run=^TestE2E$"
 
 // list asks the suite for its specs and which of them are selected.

@@ -127,7 +127,9 @@ func mustsExamined(doc report.Document) (examined, all int) {
 			continue
 		}
 		all++
-		if r.Outcome != "" && r.Outcome != spec.Skipped && r.Outcome != spec.NotApplicable {
+		switch r.Outcome {
+		case "", spec.Skipped, spec.NotApplicable, spec.NotRun:
+		default:
 			examined++
 		}
 	}

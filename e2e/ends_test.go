@@ -20,9 +20,15 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"RST-14", "RST-15", "RST-16", "RST-53", "RST-60", "RST-61", "RST-65"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "crash"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "RST-14", e.Manifest(spec.Persistent))
-	first, second, third := stock("first"), stock("second"), stock("third")
+	other := e.Namespace + "-other"
+	e.MakeNamespace(ctx, other)
+	both := e.DeployAll(ctx, "RST-14", e.Manifest(spec.Persistent), e.Variant(spec.Persistent, deploy.Changes{Namespace: other}))
+	e.Together(func() { expectEnds(ctx, e, both[0]) }, func() { expectRemovals(ctx, e, both[1]) })
+})
 
+// expectEnds has memcached end in its pod, and the pod for another one.
+func expectEnds(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+	first, second, third := stock("first"), stock("second"), stock("third")
 	e.Step("restart by SIGTERM to the first process of the container")
 	p := pod(ctx, e, d)
 	storeIn(ctx, e, p, first)
@@ -49,13 +55,19 @@ var _ = framework.It(spec.Spec{
 	e.Expect("RST-61", "after a rolling restart the items are served", name, servedBy(ctx, e, q, third), gomega.Equal(all(third)))
 	e.Expect("RST-16", "after a crash, a cold start and an orderly stop, what was stored since the crash is served", name, servedBy(ctx, e, q, third), gomega.Equal(all(third)))
 	e.Expect("RST-16", "after a crash, a cold start and an orderly stop, what was stored before the crash is served", name, servedBy(ctx, e, q, append(first, second...)), gomega.Equal(none(append(first, second...))))
+}
 
-	e.Step("let the grace period of a memcached that stands still run out")
+// expectRemovals has pods removed without the time for an orderly stop.
+func expectRemovals(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+	first, second := stock("first"), stock("second")
+	e.Step("let the grace period of a memcached that stands still run out, after a restart")
+	q := inPlace(ctx, e, "RST-53", pod(ctx, e, d), `kill -s TERM 1`)
+	storeIn(ctx, e, q, second)
 	signal(ctx, e, q, signalScript, "STOP", "itself")
 	replacePod(ctx, e, d, q, "RST-53", shortGrace)
 	q = pod(ctx, e, d)
-	name = framework.Name("pod", q)
-	e.Expect("RST-53", "after a stop that took longer than its grace period, items from before are served", name, servedBy(ctx, e, q, third), gomega.Equal(none(third)))
+	name := framework.Name("pod", q)
+	e.Expect("RST-53", "after a stop that took longer than its grace period, items from before are served", name, servedBy(ctx, e, q, second), gomega.Equal(none(second)))
 	storeIn(ctx, e, q, first)
 	e.Expect("RST-53", "after a stop that took longer than its grace period, items stored since are served", name, servedBy(ctx, e, q, first), gomega.Equal(all(first)))
 
@@ -68,7 +80,7 @@ var _ = framework.It(spec.Spec{
 	storeIn(ctx, e, q, second)
 	e.Expect("RST-15", "after a removal without a grace period, items stored since are served", name, servedBy(ctx, e, q, second), gomega.Equal(all(second)))
 	e.Note("removal without a grace period", "of the items from before "+servedBy(ctx, e, q, first)+" are served")
-})
+}
 
 // shortGrace is enough for a memcached that works, on any machine.
 const shortGrace = 5 // seconds

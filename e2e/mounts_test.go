@@ -42,6 +42,11 @@ var _ = framework.It(spec.Spec{
 		claim := makeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem)
 		volumes = append(volumes, claimVolume(f.name, claim))
 	}
+	// By a claim, because the driver leaves an inline volume behind that it has
+	// refused in this way (seen with release 1.1.0).
+	btrfs := makeClass(ctx, e, driver, "btrfs", storagev1.VolumeBindingImmediate, map[string]string{"csi.storage.k8s.io/fstype": "btrfs"})
+	claim := makeClaim(ctx, e, btrfs.Name, "16Mi", corev1.PersistentVolumeFilesystem)
+	refused := e.StartPod(ctx, idlePod(e.Namespace, "btrfs-", without.Image(), claimVolume("btrfs", claim)))
 	user := e.RunPod(ctx, idlePod(e.Namespace, "mounts-", without.Image(), volumes...))
 	for _, f := range filesystems {
 		mount, err := pmem.MountOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)
@@ -51,11 +56,6 @@ var _ = framework.It(spec.Spec{
 		e.Expect("DRV-07", "a volume is mounted with dax unless it is for file I/O ("+daxOption(mount)+")", object, mount.DAX(), gomega.Equal(f.dax))
 	}
 
-	// By a claim, because the driver leaves an inline volume behind that it has
-	// refused in this way (seen with release 1.1.0).
-	btrfs := makeClass(ctx, e, driver, "btrfs", storagev1.VolumeBindingImmediate, map[string]string{"csi.storage.k8s.io/fstype": "btrfs"})
-	claim := makeClaim(ctx, e, btrfs.Name, "16Mi", corev1.PersistentVolumeFilesystem)
-	refused := e.StartPod(ctx, idlePod(e.Namespace, "btrfs-", without.Image(), claimVolume("btrfs", claim)))
 	event, err := awaitEvent(ctx, e, "pod", refused, "FailedMount", "btrfs")
 	e.Expect("DRV-06", "a filesystem that the driver does not make is refused by an event ("+event+")", framework.Name("pod", refused), err, framework.Succeed)
 

@@ -23,21 +23,24 @@ var _ = framework.It(spec.Spec{
 	given := d.MemcachedArgs()
 	old := stock("old")
 	storeIn(ctx, e, p, old)
-	e.Step("change the settings of the workload")
-	e.NoError(d.SetArgs(ctx, given+" -I 2m"), "change the arguments of %s", d.Name)
-	p = pod(ctx, e, d)
-	e.Expect("RST-19", "after a rolling update to -I 2m, items from before are served", framework.Name("pod", p), servedBy(ctx, e, p, old), gomega.Equal(none(old)))
-
-	// What follows are starts on the volume of that workload, in a pod that is
-	// made for it: all settings would take as many rolling updates.
-	scaleDown(ctx, e, d)
-	w := newWorkbench(ctx, e, p, c.file.Path)
-	expectHarmless(ctx, w, given)
-	expectLayouts(ctx, w, given)
-	expectLimit(ctx, w, given)
-	expectExtstore(ctx, w, given)
-	expectShutdown(ctx, w, given)
-	w.remove(ctx)
+	// Settings are tried on workbenches: all of them would take as many rolling updates.
+	e.Together(func() {
+		e.Step("change the settings of the workload")
+		e.NoError(d.SetArgs(ctx, given+" -I 2m"), "change the arguments of %s", d.Name)
+		q := pod(ctx, e, d)
+		e.Expect("RST-19", "after a rolling update to -I 2m, items from before are served", framework.Name("pod", q), servedBy(ctx, e, q, old), gomega.Equal(none(old)))
+	}, func() {
+		w := newWorkbench(ctx, e, besides(ctx, e, p), c.file.Path)
+		expectHarmless(ctx, w, given)
+		expectLimit(ctx, w, given)
+		expectExtstore(ctx, w, given)
+		expectShutdown(ctx, w, given)
+		w.remove(ctx)
+	}, func() {
+		w := newWorkbench(ctx, e, besides(ctx, e, p), c.file.Path)
+		expectLayouts(ctx, w, given)
+		w.remove(ctx)
+	})
 })
 
 // harmless settings do not concern the layout of items.

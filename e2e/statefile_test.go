@@ -22,13 +22,17 @@ var _ = framework.It(spec.Spec{
 	p := pod(ctx, e, d)
 	c := inspect(ctx, e, "RST-32", p)
 	scaleDown(ctx, e, d)
-	w := newWorkbench(ctx, e, p, c.file.Path)
-
-	expectFlushed(ctx, w)
-	expectSameSecond(ctx, w)
-	expectTamperings(ctx, w)
-	expectForward(ctx, w)
-	w.remove(ctx)
+	e.Together(func() {
+		w := newWorkbench(ctx, e, p, c.file.Path)
+		expectFlushed(ctx, w)
+		expectSameSecond(ctx, w)
+		expectForward(ctx, w)
+		w.remove(ctx)
+	}, func() {
+		w := newWorkbench(ctx, e, besides(ctx, e, p), c.file.Path)
+		expectTamperings(ctx, w)
+		w.remove(ctx)
+	})
 })
 
 // tampering is what is done to the files while memcached is down.

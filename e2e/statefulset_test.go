@@ -34,9 +34,11 @@ var _ = framework.It(spec.Spec{
 	e.Require("RST-62", "the workload makes claims of their own for its replicas", m.Dir, m.Kind, gomega.Equal("StatefulSet"))
 	overlay := e.Render(resized, other)
 	both := e.DeployAll(ctx, "KUS-08", m, overlay)
-	d := both[0]
-	expectResized(ctx, e, both[1])
+	e.Together(func() { expectResized(ctx, e, both[1]) }, func() { expectReplicas(ctx, e, both[0]) })
+})
 
+// expectReplicas examines the claims of replicas that come and go.
+func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	e.Step("scale to 2")
 	e.NoError(d.Scale(ctx, 2), "scale %s to 2", d.Name)
 	own := [][]string{{"of-0"}, {"of-1"}}
@@ -58,7 +60,7 @@ var _ = framework.It(spec.Spec{
 
 	expectProtected(ctx, e, d, &claims[1], &pods[1])
 	expectRetention(ctx, e, d, &claims[0], stock(own[0][0]))
-})
+}
 
 // byName are the two pods of a StatefulSet, that with the number 0 first.
 func byName(ctx context.Context, e *framework.Env, d *deploy.Deployment) []corev1.Pod {

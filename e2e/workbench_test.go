@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -18,9 +19,9 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// A workbench is a pod with the claim, images, identities and variables of a
-// pod of the deployment, in which nothing runs but what the spec starts: the
-// commands of the init containers, each in a container like its own, and that
+// A workbench is a pod with images, identities, variables and the claim of a
+// pod of the deployment, or one like it, in which nothing runs but what the spec
+// starts: the commands of the init containers, each in a container like its own, and that
 // of memcached. What differs from the deployment is who starts them. So a spec
 // sees many starts on one volume in the time that one start of a pod takes.
 type workbench struct {
@@ -34,7 +35,7 @@ type workbench struct {
 	downLongEnough func()                       // since the last stop; nil before the first
 }
 
-// newWorkbench takes the place of p, which is gone, beside the deployment.
+// newWorkbench takes the place of p, which is gone, or that of besides(p).
 func newWorkbench(ctx context.Context, e *framework.Env, p *corev1.Pod, file string) *workbench {
 	e.Step("make a workbench out of %s", framework.Name("pod", p))
 	w := &workbench{e: e, file: file, variables: map[string]map[string]string{}}
@@ -63,6 +64,21 @@ func newWorkbench(ctx context.Context, e *framework.Env, p *corev1.Pod, file str
 	w.pod = e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "workbench-", Namespace: p.Namespace}, Spec: *template})
 	w.name = framework.Name("pod", w.pod)
 	return w
+}
+
+// besides is p with claims of its own, like those of p, for a workbench beside
+// the one that takes the place of p.
+func besides(ctx context.Context, e *framework.Env, p *corev1.Pod) *corev1.Pod {
+	p = p.DeepCopy()
+	for _, v := range p.Spec.Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		like := currentClaim(ctx, e, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: v.PersistentVolumeClaim.ClaimName}}).Spec
+		v.PersistentVolumeClaim.ClaimName = makeClaim(ctx, e, ptr.Deref(like.StorageClassName, ""), like.Resources.Requests.Storage().String(),
+			ptr.Deref(like.VolumeMode, corev1.PersistentVolumeFilesystem)).Name
+	}
+	return p
 }
 
 // expand makes words of a container's command what the kubelet makes of them,

@@ -33,13 +33,15 @@ func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gom
 	if err, ok := observed.(error); ok && cutShort(err) {
 		e.stop(report.Failure{Says: fmt.Sprintf("%s %s: could not be seen to its end", req, says), Observed: err.Error(), Object: object})
 	}
-	e.examined[req] = true
 	f, ok := compare(observed, want)
+	e.mu.Lock()
+	e.examined[req] = true
+	e.mu.Unlock()
 	if ok {
 		return true
 	}
 	f.Requirement, f.Says, f.Object = req, says, object
-	e.failures = append(e.failures, f)
+	e.failed(f)
 	fmt.Fprintln(ginkgo.GinkgoWriter, text(f))
 	return false
 }
@@ -70,8 +72,20 @@ func (e *Env) NoError(err error, attempted string, args ...any) {
 
 func (e *Env) stop(f report.Failure) {
 	ginkgo.GinkgoHelper()
-	e.failures = append(e.failures, f)
+	e.failed(f)
 	ginkgo.Fail(e.message())
+}
+
+func (e *Env) failed(f report.Failure) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failures = append(e.failures, f)
+}
+
+func (e *Env) failuresSoFar() []report.Failure {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.failures)
 }
 
 // finish is called when the body has come to its end.
@@ -95,11 +109,12 @@ func (e *Env) finish() {
 // message is the text of a failed spec: what broke, where to look, and how to
 // see it again. Its first line stands alone.
 func (e *Env) message() string {
+	failures := e.failuresSoFar()
 	var b strings.Builder
-	if len(e.failures) > 1 {
-		b.WriteString(heading(e.failures) + "\n")
+	if len(failures) > 1 {
+		b.WriteString(heading(failures) + "\n")
 	}
-	for _, f := range e.failures {
+	for _, f := range failures {
 		b.WriteString(text(f) + "\n")
 	}
 	fmt.Fprintf(&b, "evidence  %s\nagain     %s", e.evidenceDir(), e.again())

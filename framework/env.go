@@ -26,7 +26,7 @@ import (
 )
 
 // Env is what a spec works with. It belongs to the goroutine of the spec's
-// body; only the wait records may come from others.
+// body, and to those of its parts while these run by Together.
 type Env struct {
 	Spec      spec.Spec
 	Config    config.Config
@@ -38,18 +38,18 @@ type Env struct {
 	events     *events
 	namespaces ledger.Ledger
 	used       []string // namespaces that the spec made
-	examined   map[spec.ReqID]bool
-	failures   []report.Failure
 	leftovers  []report.Leak
 	lost       error  // the cluster no longer answers
 	began      bool   // the set-up is done
 	complete   bool   // the body came to its end
 	evidence   string // relative to the report, when there is some
 
-	mu    sync.Mutex
-	waits []wait.Record
-	steps []string
-	notes []report.Note
+	mu       sync.Mutex
+	examined map[spec.ReqID]bool
+	failures []report.Failure
+	waits    []wait.Record
+	steps    []string
+	notes    []report.Note
 }
 
 func newEnv(s *suite, sp spec.Spec) *Env {

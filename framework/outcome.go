@@ -30,15 +30,13 @@ func (e *Env) conclude(sr ginkgo.SpecReport) {
 	state, failure := sr.State, sr.Failure
 	switch {
 	case state.Is(types.SpecStatePanicked):
-		e.failures = append(e.failures, report.Failure{
-			Says: "the spec panicked: " + firstLine(failure.ForwardedPanic), Observed: failure.Location.String()})
+		e.failed(report.Failure{Says: "the spec panicked: " + firstLine(failure.ForwardedPanic), Observed: failure.Location.String()})
 	case state.Is(interrupted):
-		e.failures = append(e.failures, report.Failure{Says: "the run was interrupted"})
+		e.failed(report.Failure{Says: "the run was interrupted"})
 	case state.Is(types.SpecStateTimedout):
-		e.failures = append(e.failures, report.Failure{
-			Says: failure.FailureNodeType.String() + " did not end in time: " + firstLine(failure.Message)})
-	case sr.Failed() && len(e.failures) == 0 && len(e.leftovers) == 0:
-		e.failures = append(e.failures, report.Failure{Says: firstLine(failure.Message), Observed: rest(failure.Message)})
+		e.failed(report.Failure{Says: failure.FailureNodeType.String() + " did not end in time: " + firstLine(failure.Message)})
+	case sr.Failed() && len(e.failuresSoFar()) == 0 && len(e.leftovers) == 0:
+		e.failed(report.Failure{Says: firstLine(failure.Message), Observed: rest(failure.Message)})
 	}
 }
 

@@ -166,12 +166,17 @@ func TestOutcomes(t *testing.T) {
 			want: map[string]spec.Outcome{"AAA-02": spec.Failed}, reason: "EPH-01 one pod is ready",
 		},
 		{
-			name: "undetermined, each in its way", change: focus("AAA-0[4567]|AAA-13|AAA-14"), code: 2, result: report.Undetermined,
+			name: "undetermined, each in its way", change: focus("AAA-0[4567]|AAA-1[348]"), code: 2, result: report.Undetermined,
 			want: map[string]spec.Outcome{
 				"AAA-04": spec.Undetermined, "AAA-05": spec.Undetermined, "AAA-06": spec.Undetermined,
-				"AAA-07": spec.Undetermined, "AAA-13": spec.Undetermined, "AAA-14": spec.Undetermined,
+				"AAA-07": spec.Undetermined, "AAA-13": spec.Undetermined, "AAA-14": spec.Undetermined, "AAA-18": spec.Undetermined,
 			},
 			reason: "could not reach the pod: connection refused",
+		},
+		{
+			name: "failed in parts", change: focus("AAA-1[79]"), code: 1, result: report.NotConformant,
+			want:   map[string]spec.Outcome{"AAA-17": spec.Failed, "AAA-19": spec.Passed},
+			reason: "2 checks failed: EPH-01 the first part is right; EPH-01 the second part is right",
 		},
 		{
 			name: "leaked", change: focus("AAA-08"), code: 2, result: report.Undetermined,

@@ -103,4 +103,21 @@ var (
 		e.MakeNamespace(ctx, fmt.Sprintf("stays-%d", os.Getpid()))
 		examine(e, 1)
 	})
+	_ = it("AAA-17", "finds more while one part has ended already", spec.Must, func(_ context.Context, e *framework.Env) {
+		ended := make(chan struct{})
+		e.Together(func() {
+			defer close(ended)
+			e.Require("EPH-01", "the first part is right", "the cache", 0, gomega.Equal(1))
+		}, func() {
+			<-ended
+			e.Expect("EPH-01", "the second part is right", "the cache", 0, gomega.Equal(1))
+		})
+		e.Expect("EPH-01", "what comes after both is examined", "the cache", 0, gomega.Equal(1))
+	})
+	_ = it("AAA-18", "panics in a part", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Together(func() { examine(e, 1) }, func() { panic("index out of range") })
+	})
+	_ = it("AAA-19", "passes in parts", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Together(func() { examine(e, 1) }, func() { e.Step("look elsewhere") })
+	})
 )

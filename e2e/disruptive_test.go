@@ -74,6 +74,10 @@ func expectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deploy
 		if len(pods) == 0 {
 			return false
 		}
+		if node := pods[0].Spec.NodeName; node != "" {
+			why = "it is on node " + node
+			return true
+		}
 		for _, c := range pods[0].Status.Conditions {
 			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
 				why = fmt.Sprintf("%s: %s: %s", pods[0].Status.Phase, c.Reason, c.Message)

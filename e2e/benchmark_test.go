@@ -38,7 +38,7 @@ func allScenarios(ctx context.Context, e *framework.Env) {
 	deployments, subjects := twins(ctx, e, deploy.Changes{})
 	limit := min(cacheSize(ctx, e, deployments[0]), cacheSize(ctx, e, deployments[1]))
 	clients, end := loadClients(ctx, e, deployments[0], 1)
-	for _, s := range bench.Scenarios(limit, e.Config.Sampling.Duration) {
+	for _, s := range bench.Scenarios(limit, e.Config.Sample()) {
 		compareTwins(ctx, e, clients, s, subjects)
 	}
 	end()
@@ -50,7 +50,7 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	deployments, subjects := twins(ctx, e, deploy.Changes{})
 	clients, end := loadClients(ctx, e, deployments[0], 1)
-	s := bench.GetHeavy(e.Config.Sampling.Duration)
+	s := bench.GetHeavy(e.Config.Sample())
 	all, err := clients.Rates(ctx, s, subjects, func(text string) { e.Step("%s", text) })
 	e.NoError(err, "measure")
 	end()
@@ -72,7 +72,7 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "MC-09", e.Manifest(e.Spec.Profile))
-	s := bench.GetHeavy(e.Config.Sampling.Duration)
+	s := bench.GetHeavy(e.Config.Sample())
 	many := e.Config.Sampling.Clients
 	s.Load.Connections = max(s.Load.Connections, 4*many)
 	throughput := report.Series{Name: onPMEM}
@@ -107,7 +107,7 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	deployments, subjects := twins(ctx, e, deploy.Changes{})
 	clients, end := loadClients(ctx, e, deployments[0], 1)
-	restarts := restartUnderLoad(ctx, e, clients, deployments, bench.GetHeavy(e.Config.Sampling.Duration), subjects)
+	restarts := restartUnderLoad(ctx, e, clients, deployments, bench.GetHeavy(e.Config.Sample()), subjects)
 	end()
 	curve := report.Curve{Title: "Values found around a restart under load", X: "seconds", Y: "values a second"}
 	for i, r := range restarts {
@@ -184,7 +184,7 @@ var _ = framework.It(spec.Spec{
 		limit := cacheSize(ctx, e, d)
 		clients, end := loadClients(ctx, e, d, 1)
 		subject := bench.Subject{Name: fmt.Sprintf("a cache of %d MiB", limit/mib), Addr: serviceAddr(ctx, e, d)}
-		r := restartUnderLoad(ctx, e, clients, []*deploy.Deployment{d}, bench.Filling(e.Config.Sampling.Duration), []bench.Subject{subject})[0]
+		r := restartUnderLoad(ctx, e, clients, []*deploy.Deployment{d}, bench.Filling(e.Config.Sample()), []bench.Subject{subject})[0]
 		end()
 		e.Expect("MC-09", "every key is found before and after the restart (misses)", workload(d), r.Result.Misses, gomega.BeZero())
 		raw = append(raw, r)

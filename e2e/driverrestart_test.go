@@ -48,7 +48,7 @@ var _ = framework.It(spec.Spec{
 // loadDuring loads a deployment for as long as something takes that is done
 // meanwhile, in samples of some seconds.
 func loadDuring(ctx context.Context, e *framework.Env, d *deploy.Deployment, clients *bench.Clients, meanwhile func()) []load.Result {
-	s := bench.GetHeavy(e.Config.Sampling.Duration)
+	s := bench.GetHeavy(e.Config.Sample())
 	o := s.Load
 	o.Owned, o.Gets, o.Sets, o.Keys, o.Addr = true, 3, 1, 2000, serviceAddr(ctx, e, d)
 	type loaded struct {

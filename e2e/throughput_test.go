@@ -35,7 +35,7 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	deployments, subjects := twins(ctx, e, deploy.Changes{})
 	clients, end := loadClients(ctx, e, deployments[0], 1)
-	compareTwins(ctx, e, clients, bench.GetHeavy(e.Config.Sampling.Duration), subjects)
+	compareTwins(ctx, e, clients, bench.GetHeavy(e.Config.Sample()), subjects)
 	end()
 })
 
@@ -48,7 +48,7 @@ const loadBudget = 15 * time.Minute
 func answersRightly(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-12", e.Manifest(e.Spec.Profile))
 	clients, end := loadClients(ctx, e, d, 1)
-	s := bench.GetHeavy(e.Config.Sampling.Duration)
+	s := bench.GetHeavy(e.Config.Sample())
 	s.Load.Owned, s.Load.Gets, s.Load.Sets = true, 3, 1
 	o := s.Load
 	o.Addr = serviceAddr(ctx, e, d)

@@ -52,6 +52,19 @@ type Task struct {
 	LoadClient    string            // path of the program that load clients in pods run, hack/load
 }
 
+// Sample is the measured time of one sample of a load: what the user has
+// given, or 2 s where benchmarks run and 1 s where nothing is measured but
+// whether a limit is kept.
+func (c Config) Sample() time.Duration {
+	switch {
+	case c.Sampling.Duration != 0:
+		return c.Sampling.Duration
+	case c.Measures():
+		return 2 * time.Second
+	}
+	return time.Second
+}
+
 // Measures reports whether benchmarks are among what may be selected, and
 // Examines whether the other specs are.
 func (c Config) Measures() bool { return c.Bench || c.Qualification && c.Baseline != "" }
@@ -110,7 +123,7 @@ type Deploy struct {
 
 // Sampling says how loads are measured.
 type Sampling struct {
-	Duration time.Duration // of one sample
+	Duration time.Duration // of one sample; 0: as Config.Sample has it
 	Pairs    int           // of samples, on persistent memory and on its twin
 	Clients  int           // pods, of the benchmark that has several
 	Place    string        // of the clients: any, same or another node than memcached's
@@ -136,7 +149,7 @@ func Default(dir string) Config {
 			Persistent: filepath.Join(dir, "manifests", "persistent"),
 		},
 		ReportDir: filepath.Join(dir, "report"),
-		Sampling:  Sampling{Duration: 2 * time.Second, Pairs: 6, Clients: 4, Place: "any"},
+		Sampling:  Sampling{Pairs: 6, Clients: 4, Place: "any"},
 	}
 }
 

@@ -17,6 +17,27 @@ func env(vars map[string]string) func(string) string {
 	return func(name string) string { return vars[name] }
 }
 
+func TestSample(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Config)
+		want   time.Duration
+	}{
+		{"specs", func(*Config) {}, time.Second},
+		{"benchmarks", func(c *Config) { c.Bench = true }, 2 * time.Second},
+		{"specs and benchmarks", func(c *Config) { c.Qualification, c.Baseline = true, "base.yaml" }, 2 * time.Second},
+		{"given", func(c *Config) { c.Bench, c.Sampling.Duration = true, 5*time.Second }, 5 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Default("/src")
+			tt.change(&c)
+			if got := c.Sample(); got != tt.want {
+				t.Errorf("Sample() = %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestLoadPrecedence(t *testing.T) {
 	dir := t.TempDir()
 	tests := []struct {

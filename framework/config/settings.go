@@ -111,7 +111,7 @@ var settings = []setting{
 		c.Baseline = absolute(dir, v)
 		return nil
 	}},
-	{"BENCH_DURATION", "bench-duration", "measured time of one sample of a load, 1s to 10m (default: 2s)", setBenchDuration},
+	{"BENCH_DURATION", "bench-duration", "measured time of one sample of a load, 1s to 10m (default: 2s, and 1s in runs without benchmarks)", setBenchDuration},
 	{"BENCH_PAIRS", "bench-pairs", "pairs of samples of a comparison with DRAM, 6 to 100 (default: 6)", setCount(func(c *Config) *int { return &c.Sampling.Pairs }, 6, 100)},
 	{"BENCH_CLIENTS", "bench-clients", "load clients of the benchmark with several, 2 to 64 (default: 4)", setCount(func(c *Config) *int { return &c.Sampling.Clients }, 2, 64)},
 	{"BENCH_PLACEMENT", "bench-placement", "node of the load clients, seen from memcached's: any, same or another (default: any)", func(c *Config, _, v string) error {

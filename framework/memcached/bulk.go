@@ -113,22 +113,40 @@ var ErrBusy = errors.New("the LRU crawler is busy")
 // effect on them. The error is ErrBusy when it has to be asked again.
 func (s *Session) Metadump(ctx context.Context) (map[string]Metadata, error) {
 	const request = "lru_crawler metadump all"
-	lines, err := s.Do(ctx, request, func(line string) bool { return !strings.HasPrefix(line, "key=") })
+	lines, err := s.Do(ctx, request, endsDump)
 	if err != nil {
 		return nil, err
 	}
-	last := lines[len(lines)-1]
-	if strings.HasPrefix(last, "BUSY") {
-		return nil, ErrBusy
+	items, err := parseDump(lines)
+	if err != nil && !errors.Is(err, ErrBusy) {
+		err = fmt.Errorf("memcached at %s: %s: %w", s.addr, request, err)
 	}
-	if last != "END" {
-		return nil, fmt.Errorf("memcached at %s: %s: answered %.80q", s.addr, request, last)
+	return items, err
+}
+
+// begun is what memcached says before the items, from a release between 1.6.38
+// and 1.6.45 on.
+const begun = "OK"
+
+func endsDump(line string) bool { return line != begun && !strings.HasPrefix(line, "key=") }
+
+func parseDump(lines []string) (map[string]Metadata, error) {
+	last := lines[len(lines)-1]
+	switch {
+	case strings.HasPrefix(last, "BUSY"):
+		return nil, ErrBusy
+	case last != "END":
+		return nil, fmt.Errorf("answered %.80q", last)
+	}
+	lines = lines[:len(lines)-1]
+	if len(lines) > 0 && lines[0] == begun {
+		lines = lines[1:]
 	}
 	items := make(map[string]Metadata, len(lines))
-	for _, line := range lines[:len(lines)-1] {
+	for _, line := range lines {
 		key, m, err := parseMetadata(line)
 		if err != nil {
-			return nil, fmt.Errorf("memcached at %s: %s: %w", s.addr, request, err)
+			return nil, err
 		}
 		items[key] = m
 	}

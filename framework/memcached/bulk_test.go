@@ -74,3 +74,37 @@ func TestBulkAnswers(t *testing.T) {
 		t.Errorf("%q %+v %v", key, m, err)
 	}
 }
+
+func TestDump(t *testing.T) {
+	const a, b = "key=a exp=-1 la=1 cas=2 fetch=no cls=1 size=63", "key=b exp=-1 la=1 cas=3 fetch=no cls=1 size=63 flags=0"
+	for _, test := range []struct {
+		name    string
+		lines   []string // the last of which ends the dump
+		want    int
+		failure string
+	}{
+		{"memcached 1.6.38", []string{a, "END"}, 1, ""},
+		{"memcached 1.6.45", []string{"OK", a, b, "END"}, 2, ""},
+		{"empty", []string{"OK", "END"}, 0, ""},
+		{"busy", []string{"BUSY currently processing crawler request"}, 0, ErrBusy.Error()},
+		{"unknown", []string{"ERROR"}, 0, `answered "ERROR"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for i, line := range test.lines {
+				if got, want := endsDump(line), i == len(test.lines)-1; got != want {
+					t.Errorf("endsDump(%q) = %t, want %t", line, got, want)
+				}
+			}
+			items, err := parseDump(test.lines)
+			if test.failure != "" {
+				if err == nil || err.Error() != test.failure {
+					t.Fatalf("error %v, want %s", err, test.failure)
+				}
+				return
+			}
+			if err != nil || len(items) != test.want {
+				t.Errorf("%v, %v; want %d items", items, err, test.want)
+			}
+		})
+	}
+}

@@ -46,7 +46,7 @@ var _ = framework.It(spec.Spec{
 })
 
 // loadDuring loads a deployment for as long as something takes that is done
-// meanwhile, in samples of some seconds.
+// meanwhile, in one sample after the other.
 func loadDuring(ctx context.Context, e *framework.Env, d *deploy.Deployment, clients *bench.Clients, meanwhile func()) []load.Result {
 	s := bench.GetHeavy(e.Config.Sample())
 	o := s.Load

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/onsi/ginkgo/v2"
@@ -21,9 +22,7 @@ func (e *Env) Together(parts ...func()) {
 		})
 	}
 	group.Wait()
-	for _, done := range whole {
-		if !done {
-			ginkgo.Fail(e.message())
-		}
+	if slices.Contains(whole, false) {
+		ginkgo.Fail(e.message())
 	}
 }

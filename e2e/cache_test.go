@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/onsi/gomega"
@@ -71,31 +72,41 @@ func inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Po
 // device is a part of a node's persistent memory.
 type device struct {
 	name string
-	size int64 // bytes
+	size int64 // bytes of it that it takes
 }
 
 // backing finds the logical volume, or the namespace when the driver runs
 // without LVM, that is mounted.
 func backing(ctx context.Context, nd *pmem.NodeDriver, m pmem.Mount) (device, bool, error) {
+	return findDevice(ctx, nd, func(v pmem.LogicalVolume) bool { return v.Backs(m) },
+		func(n pmem.Namespace) bool { return n.BlockDev != "" && m.Device == "/dev/"+n.BlockDev })
+}
+
+// deviceOf finds what the driver has made for a persistent volume. It names
+// either after the volume's handle.
+func deviceOf(ctx context.Context, nd *pmem.NodeDriver, handle string) (device, bool, error) {
+	return findDevice(ctx, nd, func(v pmem.LogicalVolume) bool { return v.Name == handle },
+		func(n pmem.Namespace) bool { return n.Name == handle })
+}
+
+func findDevice(ctx context.Context, nd *pmem.NodeDriver, volume func(pmem.LogicalVolume) bool, namespace func(pmem.Namespace) bool) (device, bool, error) {
 	volumes, err := nd.LogicalVolumes(ctx)
 	if err != nil {
 		return device{}, false, err
 	}
-	for _, v := range volumes {
-		if v.Backs(m) {
-			return device{v.Path, v.Size}, true, nil
-		}
+	if i := slices.IndexFunc(volumes, volume); i >= 0 {
+		return device{volumes[i].Path, volumes[i].Size}, true, nil
 	}
 	namespaces, err := nd.Namespaces(ctx)
 	if err != nil {
 		return device{}, false, err
 	}
-	for _, n := range namespaces {
-		if n.BlockDev != "" && m.Device == "/dev/"+n.BlockDev {
-			return device{m.Device, n.Size}, true, nil
-		}
+	i := slices.IndexFunc(namespaces, namespace)
+	if i < 0 {
+		return device{}, false, nil
 	}
-	return device{}, false, nil
+	size, err := nd.Taken(ctx, namespaces[i])
+	return device{"/dev/" + namespaces[i].BlockDev, size}, true, err
 }
 
 // expectPMEM examines that the memory file lies on persistent memory that the

@@ -98,7 +98,8 @@ func csiNodeLists(ctx context.Context, e *framework.Env, node, driver string) bo
 var groupName = regexp.MustCompile(`^ndbus[0-9]+region[0-9]+fsdax$`)
 
 // expectConverted examines that no conversion of raw persistent memory is under
-// way and that each node serves from volume groups.
+// way and that each node serves from volume groups, or without LVM from a region
+// whose namespaces the driver has made.
 func expectConverted(ctx context.Context, e *framework.Env, name string, nodes []corev1.Node) {
 	for _, node := range nodes {
 		e.Expect("DRV-17", "no conversion is asked for any more (labels)", framework.Name("node", &node),
@@ -107,24 +108,46 @@ func expectConverted(ctx context.Context, e *framework.Env, name string, nodes [
 	drivers, _, err := pmem.FindNodeDrivers(ctx, e.Cluster)
 	e.NoError(err, "find the nodes with the driver")
 	for _, nd := range drivers {
-		object := "node " + nd.Node
-		groups, err := nd.VolumeGroups(ctx)
-		e.NoError(err, "list the volume groups of node %s", nd.Node)
-		var names []string
-		var size int64
-		for _, g := range groups {
-			names = append(names, g.Name)
-			if groupName.MatchString(g.Name) {
-				size += g.Size
-			}
+		object, modes := "node "+nd.Node, []string{"fsdax"}
+		if nd.Mode == pmem.Direct {
+			// Those for file I/O have a block translation table.
+			modes = append(modes, "sector")
+			expectRegion(ctx, e, nd, object)
+		} else {
+			expectVolumeGroup(ctx, e, nd, object)
 		}
-		e.Expect("DRV-17", "the node has a volume group of the driver (of "+strings.Join(names, ", ")+", bytes)", object, size, gomega.BeNumerically(">", 0))
 		namespaces, err := nd.Namespaces(ctx)
 		e.NoError(err, "list the namespaces of node %s", nd.Node)
 		for _, n := range namespaces {
 			if n.Size > 0 {
-				e.Expect("DRV-17", "namespace "+n.Dev+" is no longer raw", object, n.Mode, gomega.Equal("fsdax"))
+				e.Expect("DRV-17", "namespace "+n.Dev+" is no longer raw", object, n.Mode, gomega.BeElementOf(modes))
 			}
 		}
 	}
+}
+
+func expectRegion(ctx context.Context, e *framework.Env, nd *pmem.NodeDriver, object string) {
+	regions, err := nd.Regions(ctx)
+	e.NoError(err, "list the regions of node %s", nd.Node)
+	var size int64
+	for _, r := range regions {
+		if r.Type == "pmem" {
+			size += r.Size
+		}
+	}
+	e.Expect("DRV-17", "the node has a region of persistent memory (bytes)", object, size, gomega.BeNumerically(">", 0))
+}
+
+func expectVolumeGroup(ctx context.Context, e *framework.Env, nd *pmem.NodeDriver, object string) {
+	groups, err := nd.VolumeGroups(ctx)
+	e.NoError(err, "list the volume groups of node %s", nd.Node)
+	var names []string
+	var size int64
+	for _, g := range groups {
+		names = append(names, g.Name)
+		if groupName.MatchString(g.Name) {
+			size += g.Size
+		}
+	}
+	e.Expect("DRV-17", "the node has a volume group of the driver (of "+strings.Join(names, ", ")+", bytes)", object, size, gomega.BeNumerically(">", 0))
 }

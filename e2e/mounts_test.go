@@ -14,8 +14,11 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// filesystems are claims with what has to be mounted for them. mkfs.xfs makes
-// none of 500 MiB or less.
+// forXFS is the size of a volume with xfs, which mkfs.xfs does not make on
+// 500 MiB or less.
+const forXFS = "720Mi"
+
+// filesystems are claims with what has to be mounted for them.
 var filesystems = []struct {
 	name, size string
 	parameters map[string]string
@@ -23,8 +26,8 @@ var filesystems = []struct {
 	dax        bool
 }{
 	{"by-default", "16Mi", nil, "ext4", true},
-	{"xfs", "720Mi", map[string]string{"csi.storage.k8s.io/fstype": "xfs", "usage": "AppDirect", "eraseafter": "false"}, "xfs", true},
-	{"file-io", "16Mi", map[string]string{"csi.storage.k8s.io/fstype": "ext4", "usage": "FileIO"}, "ext4", false},
+	{"xfs", forXFS, map[string]string{"csi.storage.k8s.io/fstype": "xfs", "usage": "AppDirect", "eraseafter": "false"}, "xfs", true},
+	{"file-io", forFileIO, map[string]string{"csi.storage.k8s.io/fstype": "ext4", "usage": "FileIO"}, "ext4", false},
 }
 
 var _ = framework.It(spec.Spec{

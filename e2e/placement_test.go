@@ -35,8 +35,11 @@ var _ = framework.It(spec.Spec{
 	Tags: []string{"placement", "restart"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	ch := deploy.Changes{Namespace: e.Namespace, MemoryLimit: *resource.NewQuantity(tightLimit, resource.BinarySI)}
-	if _, err := e.Manifest(spec.Ephemeral).Volume(); err == nil {
+	if v, err := e.Manifest(spec.Ephemeral).Volume(); err == nil {
 		ch.VolumeSize = *resource.NewQuantity(wideVolume, resource.BinarySI)
+		if v.FSType == "xfs" {
+			ch.VolumeSize = resource.MustParse(forXFS)
+		}
 	}
 	d := e.Deploy(ctx, "EPH-25", e.Variant(spec.Ephemeral, ch))
 	p := pod(ctx, e, d)

@@ -295,10 +295,8 @@ func (n nodeDriver) says() map[string]string {
 			continue
 		}
 		found["image"] = c.Image
-		for _, arg := range slices.Concat(c.Command, c.Args) {
-			if mode, ok := strings.CutPrefix(strings.TrimLeft(arg, "-"), "deviceManager="); ok {
-				found["device mode"] = mode
-			}
+		if n.driver.Mode != "" {
+			found["device mode"] = n.driver.Mode
 		}
 		if n.version != "" && n.version != unknown {
 			found["version"] = n.version

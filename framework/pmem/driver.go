@@ -27,11 +27,16 @@ const (
 	metricsPort = "metrics"
 )
 
+// Direct is the mode of PMEM-CSI in which each volume is a namespace. In the other one, lvm, volumes
+// are logical volumes.
+const Direct = "direct"
+
 // A NodeDriver is the pod of PMEM-CSI on one node, a way to the node's persistent memory.
 type NodeDriver struct {
 	Node           string
 	Namespace, Pod string
 	Name           string // of the CSI driver
+	Mode           string // its flag -deviceManager, lvm or Direct; empty if it is not given
 	StateDir       string // where it remembers its volumes: a file VOLUME.json each
 	MetricsPort    int    // of the pod; 0 if the container names no such port
 
@@ -124,6 +129,7 @@ func newNodeDriver(c *cluster.Cluster, node string, pod *corev1.Pod) *NodeDriver
 		if name := flagValue(container, "drivername"); name != "" {
 			d.Name = name
 		}
+		d.Mode = flagValue(container, "deviceManager")
 		d.StateDir = flagValue(container, "statePath")
 		for _, port := range container.Ports {
 			if port.Name == metricsPort {

@@ -163,7 +163,7 @@ func TestFindNodeDrivers(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "pmem-csi", Name: name, Labels: map[string]string{"app.kubernetes.io/name": "pmem-csi-node"}},
 			Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
 				Name:    "pmem-driver",
-				Command: []string{"/usr/local/bin/pmem-csi-driver", "-statePath=/var/lib/$(PMEM_CSI_DRIVER_NAME)", "--drivername=$(PMEM_CSI_DRIVER_NAME)"},
+				Command: []string{"/usr/local/bin/pmem-csi-driver", "-deviceManager=direct", "-statePath=/var/lib/$(PMEM_CSI_DRIVER_NAME)", "--drivername=$(PMEM_CSI_DRIVER_NAME)"},
 				Env:     []corev1.EnvVar{{Name: "PMEM_CSI_DRIVER_NAME", Value: "other.example.com"}},
 				Ports:   []corev1.ContainerPort{{Name: "metrics", ContainerPort: 10010}},
 			}}},
@@ -177,10 +177,10 @@ func TestFindNodeDrivers(t *testing.T) {
 	if err != nil || len(drivers) != 2 || len(unready) != 1 {
 		t.Fatalf("%+v, %v, %v", drivers, unready, err)
 	}
-	if d := drivers[0]; d.Node != "node-2" || d.Name != "other.example.com" || d.StateDir != "/var/lib/other.example.com" || d.MetricsPort != 10010 {
+	if d := drivers[0]; d.Node != "node-2" || d.Name != "other.example.com" || d.Mode != Direct || d.StateDir != "/var/lib/other.example.com" || d.MetricsPort != 10010 {
 		t.Errorf("%+v", d)
 	}
-	if d := drivers[1]; d.Name != "pmem-csi.intel.com" || d.StateDir != "/var/lib/pmem-csi.intel.com" || d.MetricsPort != 0 {
+	if d := drivers[1]; d.Name != "pmem-csi.intel.com" || d.Mode != "" || d.StateDir != "/var/lib/pmem-csi.intel.com" || d.MetricsPort != 0 {
 		t.Errorf("without arguments: %+v", d)
 	}
 	if _, err := drivers[1].Available(t.Context()); !errors.Is(err, ErrNoMetrics) {
@@ -245,5 +245,24 @@ func TestAwaitNodeDrivers(t *testing.T) {
 	}
 	if err := AwaitNodeDrivers(t.Context(), &cluster.Cluster{Client: fake.NewClientset()}, w); err == nil || !strings.Contains(err.Error(), "install PMEM-CSI") {
 		t.Errorf("no driver: %v", err)
+	}
+}
+
+func TestTaken(t *testing.T) {
+	bin := t.TempDir()
+	d := &NodeDriver{Node: "node-1", Namespace: "pmem-csi", Pod: "p", exec: node{bin}}
+	for _, test := range []struct {
+		script, err string
+		want        int64
+	}{
+		{`[ "$1" = /sys/bus/nd/devices/namespace0.1/size ] && echo 754974720`, "", 720 << 20},
+		{"echo", "node node-1: size of namespace0.1", 0},
+		{"echo no such file >&2; exit 1", "no such file", 0},
+	} {
+		program(t, bin, "cat", test.script)
+		got, err := d.Taken(t.Context(), Namespace{Dev: "namespace0.1", Size: 708 << 20})
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %d, %v", test.script, got, err)
+		}
 	}
 }

@@ -49,18 +49,6 @@ func (d *NodeDriver) LogicalVolumes(ctx context.Context) ([]LogicalVolume, error
 	return volumes, nil
 }
 
-// LogicalVolume returns the logical volume of the given name, which is the volume handle of a
-// persistent volume of the driver.
-func (d *NodeDriver) LogicalVolume(ctx context.Context, name string) (volume LogicalVolume, ok bool, err error) {
-	volumes, err := d.LogicalVolumes(ctx)
-	for _, v := range volumes {
-		if v.Name == name {
-			return v, true, nil
-		}
-	}
-	return LogicalVolume{}, false, err
-}
-
 type lvmReport struct {
 	Report []struct {
 		LV []struct {
@@ -155,7 +143,7 @@ type Namespace struct {
 	Mode     string `json:"mode"` // fsdax, devdax, sector or raw
 	Map      string `json:"map"`
 	Name     string `json:"name"`
-	Size     int64  `json:"size"` // bytes
+	Size     int64  `json:"size"` // of its device, in bytes
 	BlockDev string `json:"blockdev"`
 }
 
@@ -180,6 +168,21 @@ func (d *NodeDriver) Namespaces(ctx context.Context) ([]Namespace, error) {
 		namespaces = append(namespaces, r.Namespaces...)
 	}
 	return namespaces, err
+}
+
+// Taken returns how many bytes of its region a namespace takes. In mode fsdax with map dev that is
+// more than its device has, since what describes its pages lies there, too. The driver takes the
+// size of a volume for this one (PMEM-CSI docs/design.md, Volume Size).
+func (d *NodeDriver) Taken(ctx context.Context, n Namespace) (int64, error) {
+	text, err := d.run(ctx, "cat", "/sys/bus/nd/devices/"+n.Dev+"/size")
+	if err != nil {
+		return 0, err
+	}
+	size, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("node %s: size of %s: %w", d.Node, n.Dev, err)
+	}
+	return size, nil
 }
 
 // parseNdctl reads what ndctl list -NR prints: nothing, an object with the key regions, a list of

@@ -169,8 +169,26 @@ func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clie
 	return restarts
 }
 
-// sizes of volumes, each of which fits into the lab.
-var sizes = []string{"100Mi", "300Mi", "600Mi", "1200Mi"}
+// Sizes of volumes, each of which fits into the lab.
+var (
+	sizes    = []string{"100Mi", "300Mi", "600Mi", "1200Mi"}
+	xfsSizes = []string{forXFS, "960Mi", "1200Mi", "1500Mi"}
+)
+
+// sizesFor are those that the filesystem of a claim's class can have.
+func sizesFor(ctx context.Context, e *framework.Env, m *deploy.Manifest) []string {
+	v, err := m.Volume()
+	e.NoError(err, "find the volume in %s", m.Dir)
+	if v.Class == "" {
+		return sizes
+	}
+	class, err := e.Cluster.Client.StorageV1().StorageClasses().Get(ctx, v.Class, getOptions)
+	e.NoError(err, "read storage class %s", v.Class)
+	if class.Parameters["csi.storage.k8s.io/fstype"] == "xfs" {
+		return xfsSizes
+	}
+	return sizes
+}
 
 var _ = framework.It(spec.Spec{
 	ID: "BEN-06", Title: "a restart takes longer with more items, and a larger cache is as fast",
@@ -179,7 +197,7 @@ var _ = framework.It(spec.Spec{
 	outage, rate := report.Series{Name: "without an answer"}, report.Series{Name: onPMEM}
 	var raw []restart
 	var found []string
-	for _, size := range sizes {
+	for _, size := range sizesFor(ctx, e, e.Manifest(e.Spec.Profile)) {
 		d := e.Deploy(ctx, "MC-09", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse(size)}))
 		limit := cacheSize(ctx, e, d)
 		clients, end := loadClients(ctx, e, d, 1)

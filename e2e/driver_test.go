@@ -109,26 +109,26 @@ func expectConverted(ctx context.Context, e *framework.Env, name string, nodes [
 	e.NoError(err, "find the nodes with the driver")
 	for _, nd := range drivers {
 		object, modes := "node "+nd.Node, []string{"fsdax"}
+		regions, err := nd.Regions(ctx)
+		e.NoError(err, "list the regions of node %s", nd.Node)
 		if nd.Mode == pmem.Direct {
 			// Those for file I/O have a block translation table.
 			modes = append(modes, "sector")
-			expectRegion(ctx, e, nd, object)
+			expectRegion(e, regions, object)
 		} else {
 			expectVolumeGroup(ctx, e, nd, object)
 		}
-		namespaces, err := nd.Namespaces(ctx)
-		e.NoError(err, "list the namespaces of node %s", nd.Node)
-		for _, n := range namespaces {
-			if n.Size > 0 {
-				e.Expect("DRV-17", "namespace "+n.Dev+" is no longer raw", object, n.Mode, gomega.BeElementOf(modes))
+		for _, r := range regions {
+			for _, n := range r.Namespaces {
+				if n.Size > 0 {
+					e.Expect("DRV-17", "namespace "+n.Dev+" is no longer raw", object, n.Mode, gomega.BeElementOf(modes))
+				}
 			}
 		}
 	}
 }
 
-func expectRegion(ctx context.Context, e *framework.Env, nd *pmem.NodeDriver, object string) {
-	regions, err := nd.Regions(ctx)
-	e.NoError(err, "list the regions of node %s", nd.Node)
+func expectRegion(e *framework.Env, regions []pmem.Region, object string) {
 	var size int64
 	for _, r := range regions {
 		if r.Type == "pmem" {

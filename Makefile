@@ -151,7 +151,7 @@ bench-baseline:
 	@.bin/e2e baseline '$(REPORT)'
 
 catalogue:
-	go test ./e2e -run '^TestCatalogue$$' -update
+	go test ./e2e/internal/catalogue -run '^TestCatalogue$$' -update
 
 # Client and server have a processor each, when there are two.
 .PHONY: bench-load

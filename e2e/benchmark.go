@@ -9,6 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/storage"
+	"pmem-memcached-e2e/e2e/internal/traffic"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/bench"
 	"pmem-memcached-e2e/framework/deploy"
@@ -35,11 +39,11 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) { allScenarios(ctx, e) })
 
 func allScenarios(ctx context.Context, e *framework.Env) {
-	deployments, subjects := twins(ctx, e, deploy.Changes{})
-	limit := min(cacheSize(ctx, e, deployments[0]), cacheSize(ctx, e, deployments[1]))
-	clients, end := loadClients(ctx, e, deployments[0], 1)
+	deployments, subjects := traffic.Controls(ctx, e, deploy.Changes{})
+	limit := min(traffic.CacheSize(ctx, e, deployments[0]), traffic.CacheSize(ctx, e, deployments[1]))
+	clients, end := traffic.Clients(ctx, e, deployments[0], 1)
 	for _, s := range bench.Scenarios(limit, e.Config.Sample()) {
-		compareTwins(ctx, e, clients, s, subjects)
+		traffic.CompareWithControl(ctx, e, clients, s, subjects)
 	}
 	end()
 }
@@ -48,14 +52,14 @@ var _ = framework.It(spec.Spec{
 	ID: "BEN-03", Title: "the latency of an ephemeral cache and of its twin rises with the rate alike",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) {
-	deployments, subjects := twins(ctx, e, deploy.Changes{})
-	clients, end := loadClients(ctx, e, deployments[0], 1)
+	deployments, subjects := traffic.Controls(ctx, e, deploy.Changes{})
+	clients, end := traffic.Clients(ctx, e, deployments[0], 1)
 	s := bench.GetHeavy(e.Config.Sample())
 	all, err := clients.Rates(ctx, s, subjects, func(text string) { e.Step("%s", text) })
 	e.NoError(err, "measure")
 	end()
 	b := report.Benchmark{
-		Name: "latency by rate", Raw: keepJSON(e, "latency-by-rate", all),
+		Name: "latency by rate", Raw: traffic.KeepJSON(e, "latency-by-rate", all),
 		Setting: s.Setting(0) + " to find the ceiling, then open loops",
 		Curves:  []report.Curve{{Title: "Latency by rate (open loop)", X: "requests a second", Y: "p99 in ms"}},
 	}
@@ -75,16 +79,16 @@ var _ = framework.It(spec.Spec{
 	s := bench.GetHeavy(e.Config.Sample())
 	many := e.Config.Sampling.Clients
 	s.Load.Connections = max(s.Load.Connections, 4*many)
-	throughput := report.Series{Name: onPMEM}
+	throughput := report.Series{Name: traffic.OnPMEM}
 	for _, n := range []int{1, many} {
-		clients, end := loadClients(ctx, e, d, n)
+		clients, end := traffic.Clients(ctx, e, d, n)
 		e.Step("load by %d clients", n)
-		p, err := clients.Measure(ctx, s, []bench.Subject{{Name: onPMEM, Addr: serviceAddr(ctx, e, d)}}, bench.Plan{Pairs: e.Config.Sampling.Pairs})
+		p, err := clients.Measure(ctx, s, []bench.Subject{{Name: traffic.OnPMEM, Addr: traffic.Addr(ctx, e, d)}}, bench.Plan{Pairs: e.Config.Sampling.Pairs})
 		e.NoError(err, "measure")
 		end()
 		b := p.Benchmark(s)
 		b.Name = fmt.Sprintf("clients %d", n)
-		b.Raw = keepJSON(e, fmt.Sprintf("clients-%d", n), p)
+		b.Raw = traffic.KeepJSON(e, fmt.Sprintf("clients-%d", n), p)
 		throughput.Points = append(throughput.Points, report.Point{X: float64(n), Y: b.PerSecond()})
 		if n == many {
 			b.Curves = []report.Curve{{Title: "Throughput by clients", X: "clients", Y: "requests a second", Series: []report.Series{throughput}}}
@@ -105,8 +109,8 @@ var _ = framework.It(spec.Spec{
 	ID: "BEN-05", Title: "a persistent cache serves every item again soon after its pod was deleted under load",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Persistent, Tags: append([]string{"restart"}, measuring...), Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) {
-	deployments, subjects := twins(ctx, e, deploy.Changes{})
-	clients, end := loadClients(ctx, e, deployments[0], 1)
+	deployments, subjects := traffic.Controls(ctx, e, deploy.Changes{})
+	clients, end := traffic.Clients(ctx, e, deployments[0], 1)
 	restarts := restartUnderLoad(ctx, e, clients, deployments, bench.GetHeavy(e.Config.Sample()), subjects)
 	end()
 	curve := report.Curve{Title: "Values found around a restart under load", X: "seconds", Y: "values a second"}
@@ -120,17 +124,13 @@ var _ = framework.It(spec.Spec{
 		found = append(found, fmt.Sprintf("%s: %s; %d of %d gets found nothing", subjects[i].Name, r.Dip, r.Result.Misses, r.Result.Hits+r.Result.Misses))
 	}
 	e.Measured(report.Benchmark{
-		Name: "restart", Curves: []report.Curve{curve}, Raw: keepJSON(e, "restart", restarts),
+		Name: "restart", Curves: []report.Curve{curve}, Raw: traffic.KeepJSON(e, "restart", restarts),
 		Setting: fmt.Sprintf("gets only, open loop of %.0f requests/s; each pod is deleted after %s", warm.Result.Options.Rate, restartAfter),
 		Found:   found,
 	})
-	e.Expect("MC-09", "every key is found after the restart, too (misses)", workload(deployments[0]), warm.Result.Misses, gomega.BeZero())
-	e.Expect("MC-09", "the twin, whose memory went with the pod, finds nothing (misses)", workload(deployments[1]), restarts[1].Result.Misses, gomega.BeNumerically(">", 0))
+	e.Expect("MC-09", "every key is found after the restart, too (misses)", workload.Name(deployments[0]), warm.Result.Misses, gomega.BeZero())
+	e.Expect("MC-09", "the twin, whose memory went with the pod, finds nothing (misses)", workload.Name(deployments[1]), restarts[1].Result.Misses, gomega.BeNumerically(">", 0))
 })
-
-func workload(d *deploy.Deployment) string {
-	return fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
-}
 
 // restart is what a load has seen of one.
 type restart struct {
@@ -149,7 +149,7 @@ func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clie
 		e.Step("restart %s under a load of %.0f requests/s", subjects[i].Name, p.Rate)
 		o := s.Load
 		o.Addr, o.Rate, o.Preloaded, o.MayMiss, o.Duration = subjects[i].Addr, p.Rate, true, true, restartLoad
-		old := pod(ctx, e, d)
+		old := workload.Pod(ctx, e, d)
 		r, _, err := clients.Interrupt(ctx, o, restartAfter, func(ctx context.Context) error {
 			pods := e.Cluster.Client.CoreV1().Pods(d.Namespace)
 			if err := pods.Delete(ctx, old.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &old.UID}}); err != nil {
@@ -159,11 +159,11 @@ func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clie
 		})
 		e.NoError(err, "restart %s under load", subjects[i].Name)
 		dip := bench.FindDip(r.Ticks, r.Tick, restartAfter)
-		log, err := e.Cluster.LogTail(ctx, d.Namespace, pod(ctx, e, d).Name, deploy.Container, false, restartLog)
+		log, err := e.Cluster.LogTail(ctx, d.Namespace, workload.Pod(ctx, e, d).Name, deploy.Container, false, restartLog)
 		e.NoError(err, "read the log of memcached after its restart")
 		e.Note("restart, "+subjects[i].Name, dip.String()+"\n"+r.String()+"\n"+log)
-		e.Expect("MC-09", "every value is right", workload(d), r.Wrong, gomega.BeZero())
-		e.Expect("MC-09", "the rate of answers comes back ("+dip.String()+")", workload(d), dip.Regains, gomega.BeTrue())
+		e.Expect("MC-09", "every value is right", workload.Name(d), r.Wrong, gomega.BeZero())
+		e.Expect("MC-09", "the rate of answers comes back ("+dip.String()+")", workload.Name(d), dip.Regains, gomega.BeTrue())
 		restarts = append(restarts, restart{r, dip})
 	}
 	return restarts
@@ -172,7 +172,7 @@ func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clie
 // Sizes of volumes, each of which fits into the lab.
 var (
 	sizes    = []string{"100Mi", "300Mi", "600Mi", "1200Mi"}
-	xfsSizes = []string{forXFS, "960Mi", "1200Mi", "1500Mi"}
+	xfsSizes = []string{storage.SizeForXFS, "960Mi", "1200Mi", "1500Mi"}
 )
 
 // sizesFor are those that the filesystem of a claim's class can have.
@@ -182,7 +182,7 @@ func sizesFor(ctx context.Context, e *framework.Env, m *deploy.Manifest) []strin
 	if v.Class == "" {
 		return sizes
 	}
-	class, err := e.Cluster.Client.StorageV1().StorageClasses().Get(ctx, v.Class, getOptions)
+	class, err := e.Cluster.Client.StorageV1().StorageClasses().Get(ctx, v.Class, metav1.GetOptions{})
 	e.NoError(err, "read storage class %s", v.Class)
 	if class.Parameters["csi.storage.k8s.io/fstype"] == "xfs" {
 		return xfsSizes
@@ -194,19 +194,19 @@ var _ = framework.It(spec.Spec{
 	ID: "BEN-06", Title: "a restart takes longer with more items, and a larger cache is as fast",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Persistent, Tags: append([]string{"restart"}, measuring...), Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) {
-	outage, rate := report.Series{Name: "without an answer"}, report.Series{Name: onPMEM}
+	outage, rate := report.Series{Name: "without an answer"}, report.Series{Name: traffic.OnPMEM}
 	var raw []restart
 	var found []string
 	for _, size := range sizesFor(ctx, e, e.Manifest(e.Spec.Profile)) {
 		d := e.Deploy(ctx, "MC-09", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse(size)}))
-		limit := cacheSize(ctx, e, d)
-		clients, end := loadClients(ctx, e, d, 1)
-		subject := bench.Subject{Name: fmt.Sprintf("a cache of %d MiB", limit/mib), Addr: serviceAddr(ctx, e, d)}
+		limit := traffic.CacheSize(ctx, e, d)
+		clients, end := traffic.Clients(ctx, e, d, 1)
+		subject := bench.Subject{Name: fmt.Sprintf("a cache of %d MiB", limit/cache.MiB), Addr: traffic.Addr(ctx, e, d)}
 		r := restartUnderLoad(ctx, e, clients, []*deploy.Deployment{d}, bench.Filling(e.Config.Sample()), []bench.Subject{subject})[0]
 		end()
-		e.Expect("MC-09", "every key is found before and after the restart (misses)", workload(d), r.Result.Misses, gomega.BeZero())
+		e.Expect("MC-09", "every key is found before and after the restart (misses)", workload.Name(d), r.Result.Misses, gomega.BeZero())
 		raw = append(raw, r)
-		x := float64(limit) / mib
+		x := float64(limit) / cache.MiB
 		found = append(found, fmt.Sprintf("%.0f MiB, %d items: %s", x, r.Result.Options.Keys, r.Dip))
 		outage.Points = append(outage.Points, report.Point{X: x, Y: r.Dip.Outage.Seconds()})
 		rate.Points = append(rate.Points, report.Point{X: x, Y: 2 * r.Result.Options.Rate})
@@ -217,7 +217,7 @@ var _ = framework.It(spec.Spec{
 		Name:    "size of the cache",
 		Setting: "caches filled with values of 10 kB to four fifths, gets only; the pod is deleted while an open loop at half of the throughput goes on",
 		Found:   found,
-		Raw:     keepJSON(e, "size-of-the-cache", raw),
+		Raw:     traffic.KeepJSON(e, "size-of-the-cache", raw),
 		Curves: []report.Curve{
 			{Title: "Restart by size of the cache", X: "MiB for items", Y: "seconds", Series: []report.Series{outage}},
 			{Title: "Throughput by size of the cache", X: "MiB for items", Y: "requests a second", Series: []report.Series{rate}},

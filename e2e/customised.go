@@ -8,6 +8,8 @@ import (
 	"github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -43,11 +45,11 @@ var _ = framework.It(spec.Spec{
 
 	e.MakeNamespace(ctx, custom.Namespace)
 	d := e.Deploy(ctx, "KUS-01", custom)
-	p := pod(ctx, e, d)
-	c := inspect(ctx, e, "KUS-03", p)
-	client := connect(ctx, e, p)
-	settings := stats(ctx, e, client, "settings")
-	e.Expect("MC-07", "--conn-limit=500 in MEMCACHED_ARGS reaches memcached (maxconns)", c.name, settings["maxconns"], gomega.Equal("500"))
-	e.Expect("KUS-05", "the memory file outgrows what 200Mi could hold (bytes)", c.name, c.file.Size, gomega.BeNumerically(">", was.Size.Value()))
-	e.Expect("KUS-05", "memcached's limit follows the memory file (maxbytes)", c.name, settings["maxbytes"], gomega.Equal(fmt.Sprint(c.file.Size)))
+	p := workload.Pod(ctx, e, d)
+	c := cache.Inspect(ctx, e, "KUS-03", p)
+	client := cache.Connect(ctx, e, p)
+	settings := cache.Stats(ctx, e, client, "settings")
+	e.Expect("MC-07", "--conn-limit=500 in MEMCACHED_ARGS reaches memcached (maxconns)", c.Name, settings["maxconns"], gomega.Equal("500"))
+	e.Expect("KUS-05", "the memory file outgrows what 200Mi could hold (bytes)", c.Name, c.File.Size, gomega.BeNumerically(">", was.Size.Value()))
+	e.Expect("KUS-05", "memcached's limit follows the memory file (maxbytes)", c.Name, settings["maxbytes"], gomega.Equal(fmt.Sprint(c.File.Size)))
 })

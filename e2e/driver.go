@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/kubectl/pkg/util/podutils"
 
+	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
@@ -27,7 +28,7 @@ var _ = framework.It(spec.Spec{
 	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.NodeAccess},
 	Tags: []string{"driver"}, Budget: 3 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	name := driverName(ctx, e)
+	name := storage.DriverName(ctx, e)
 	expectDeclared(ctx, e, name)
 	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	e.NoError(err, "list the nodes")
@@ -46,7 +47,7 @@ var _ = framework.It(spec.Spec{
 })
 
 func expectDeclared(ctx context.Context, e *framework.Env, name string) {
-	driver, err := e.Cluster.Client.StorageV1().CSIDrivers().Get(ctx, name, getOptions)
+	driver, err := e.Cluster.Client.StorageV1().CSIDrivers().Get(ctx, name, metav1.GetOptions{})
 	e.Require("DRV-01", "there is a CSIDriver object", "CSIDriver "+name, err, framework.Succeed)
 	object := "CSIDriver " + name
 	for _, field := range []struct {
@@ -88,7 +89,7 @@ func driverPods(ctx context.Context, e *framework.Env, set appsv1.DaemonSet) map
 }
 
 func csiNodeLists(ctx context.Context, e *framework.Env, node, driver string) bool {
-	object, err := e.Cluster.Client.StorageV1().CSINodes().Get(ctx, node, getOptions)
+	object, err := e.Cluster.Client.StorageV1().CSINodes().Get(ctx, node, metav1.GetOptions{})
 	e.NoError(err, "get CSINode %s", node)
 	return slices.ContainsFunc(object.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver })
 }

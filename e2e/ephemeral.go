@@ -13,6 +13,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
@@ -28,7 +31,7 @@ var _ = framework.It(spec.Spec{
 	Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-01", e.Manifest(spec.Ephemeral))
-	p := pod(ctx, e, d)
+	p := workload.Pod(ctx, e, d)
 
 	expectInlineVolume(ctx, e, d, p)
 	expectUnprivileged(ctx, e, p)
@@ -39,7 +42,7 @@ var _ = framework.It(spec.Spec{
 	nd, dev, mount := volumeOnNode(ctx, e, d, p)
 	e.Step("delete %s", d.Dir)
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
-	awaitFreed(ctx, e, "EPH-14", nd, dev, mount)
+	placement.AwaitFreed(ctx, e, "EPH-14", nd, dev, mount)
 })
 
 var _ = framework.It(spec.Spec{
@@ -50,19 +53,19 @@ var _ = framework.It(spec.Spec{
 	Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-03", e.Manifest(spec.Ephemeral))
-	p := pod(ctx, e, d)
-	c := inspect(ctx, e, "EPH-08", p)
-	expectPMEM(ctx, e, "EPH-03", c, requestedSize(d))
+	p := workload.Pod(ctx, e, d)
+	c := cache.Inspect(ctx, e, "EPH-08", p)
+	placement.ExpectPMEM(ctx, e, "EPH-03", c, workload.RequestedSize(d))
 	expectSize(e, c)
 
-	client := connect(ctx, e, p)
+	client := cache.Connect(ctx, e, p)
 	expectMemoryFileInUse(ctx, e, c, client)
 
-	stored, absent := marker(), marker()
+	stored, absent := cache.Marker(), cache.Marker()
 	err := client.Set(ctx, &memcached.Item{Key: "in-memory-file", Value: []byte(stored)})
 	e.NoError(err, "store a value")
-	e.Expect("EPH-10", "a stored value is found in the memory file", c.name, contains(ctx, e, p, c.file.Path, stored), gomega.BeTrue())
-	e.Expect("EPH-11", "a value that was never stored is not found in the memory file", c.name, contains(ctx, e, p, c.file.Path, absent), gomega.BeFalse())
+	e.Expect("EPH-10", "a stored value is found in the memory file", c.Name, cache.Contains(ctx, e, p, c.File.Path, stored), gomega.BeTrue())
+	e.Expect("EPH-11", "a value that was never stored is not found in the memory file", c.Name, cache.Contains(ctx, e, p, c.File.Path, absent), gomega.BeFalse())
 
 	expectLimitRefused(ctx, e, c, client)
 })
@@ -73,37 +76,29 @@ var _ = framework.It(spec.Spec{
 	Needs: []spec.Feature{spec.InlineVolume}, Tags: []string{"restart"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-13", e.Manifest(spec.Ephemeral))
-	before := pod(ctx, e, d)
-	value := marker()
-	client := connect(ctx, e, before)
+	before := workload.Pod(ctx, e, d)
+	value := cache.Marker()
+	client := cache.Connect(ctx, e, before)
 	err := client.Set(ctx, &memcached.Item{Key: "survivor", Value: []byte(value), Flags: 7})
 	e.NoError(err, "store a value")
 	_, err = client.Get(ctx, "survivor")
 	e.NoError(err, "read the value back")
 	client.Close()
 
-	downLongEnough := scaleDown(ctx, e, d)
+	downLongEnough := workload.ScaleDown(ctx, e, d)
 	downLongEnough()
-	scaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, d)
 
-	after := pod(ctx, e, d)
+	after := workload.Pod(ctx, e, d)
 	name := framework.Name("pod", after)
 	e.Expect("EPH-13", "the pod is a new one", name, after.UID, gomega.Not(gomega.Equal(before.UID)))
-	client = connect(ctx, e, after)
-	e.Expect("EPH-13", "the cache is empty (curr_items)", name, stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
+	client = cache.Connect(ctx, e, after)
+	e.Expect("EPH-13", "the cache is empty (curr_items)", name, cache.Stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
 	_, err = client.Get(ctx, "survivor")
 	e.Expect("EPH-13", "a key from before the restart is a miss", name, errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
-	path := memoryFile(e, "EPH-13", after, process(ctx, e, after))
-	e.Expect("EPH-13", "the new memory file does not hold the old value", name, contains(ctx, e, after, path, value), gomega.BeFalse())
+	path := cache.MemoryFile(e, "EPH-13", after, cache.Process(ctx, e, after))
+	e.Expect("EPH-13", "the new memory file does not hold the old value", name, cache.Contains(ctx, e, after, path, value), gomega.BeFalse())
 })
-
-func requestedSize(d *deploy.Deployment) int64 {
-	v, err := d.Volume()
-	if err != nil {
-		return 0 // EPH-02 and RST-04 say what is wrong with it
-	}
-	return v.Size.Value()
-}
 
 func expectInlineVolume(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
 	name := framework.Name("pod", p)
@@ -122,7 +117,7 @@ func expectInlineVolume(ctx context.Context, e *framework.Env, d *deploy.Deploym
 
 func expectUnprivileged(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
-	e.Expect("EPH-09", "memcached does not run as root (user id)", name, process(ctx, e, p).UID, gomega.Not(gomega.BeZero()))
+	e.Expect("EPH-09", "memcached does not run as root (user id)", name, cache.Process(ctx, e, p).UID, gomega.Not(gomega.BeZero()))
 	for _, c := range p.Spec.Containers {
 		privileged := c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
 		e.Expect("EPH-09", "container "+c.Name+" is not privileged", name, privileged, gomega.BeFalse())
@@ -203,7 +198,7 @@ func expectServiceInCluster(ctx context.Context, e *framework.Env, d *deploy.Dep
 			},
 			Containers: []corev1.Container{{
 				Name:    "client",
-				Image:   image(server),
+				Image:   cache.Image(server),
 				Command: []string{"bash", "-c", inCluster, "client", host, fmt.Sprint(d.ServicePort)},
 				SecurityContext: &corev1.SecurityContext{
 					AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
@@ -225,17 +220,10 @@ func lastLine(log string) string {
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-func image(p *corev1.Pod) string {
-	for _, c := range p.Spec.Containers {
-		if c.Name == deploy.Container {
-			return c.Image
-		}
-	}
-	return ""
-}
+const defaultMountPath = "/data"
 
 // volumeOnNode finds the device behind the pod's volume before it goes.
-func volumeOnNode(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) (*pmem.NodeDriver, device, pmem.Mount) {
+func volumeOnNode(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) (*pmem.NodeDriver, placement.Device, pmem.Mount) {
 	path := defaultMountPath
 	if v, err := d.Volume(); err == nil {
 		path = v.MountPath
@@ -244,43 +232,43 @@ func volumeOnNode(ctx context.Context, e *framework.Env, d *deploy.Deployment, p
 	e.NoError(err, "find the mount of %s", path)
 	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, p.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", p.Spec.NodeName)
-	dev, found, err := backing(ctx, nd, mount)
+	dev, found, err := placement.Backing(ctx, nd, mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
-	e.Expect("EPH-14", "while the pod runs its volume is on node "+nd.Node, framework.Name("pod", p), backed(mount, found), gomega.Equal(mount.Device))
+	e.Expect("EPH-14", "while the pod runs its volume is on node "+nd.Node, framework.Name("pod", p), placement.Backed(mount, found), gomega.Equal(mount.Device))
 	return nd, dev, mount
 }
 
-func expectSize(e *framework.Env, c cache) {
-	usable := c.fs.Available + c.file.Allocated
-	e.Note("memory file", fmt.Sprintf("%d MiB, %.1f %% of the %d MiB that a user can use of %s", c.file.Size/mib,
-		100*float64(c.file.Size)/float64(usable), usable/mib, c.mount.Device))
-	e.Expect("EPH-04", fmt.Sprintf("the memory file has at least 85 %% of the %d bytes that a user can use", usable), c.name,
-		c.file.Size, gomega.BeNumerically(">=", usable*85/100))
-	e.Expect("EPH-04", "the user has room beside the memory file (bytes)", c.name, c.fs.Available, gomega.BeNumerically(">=", c.fs.BlockSize))
-	e.Expect("EPH-05", "the memory file has a whole number of MiB (bytes over)", c.name, c.file.Size%mib, gomega.BeZero())
-	e.Expect("EPH-06", "the memory file is fully allocated (bytes)", c.name, c.file.Allocated, gomega.BeNumerically(">=", c.file.Size))
+func expectSize(e *framework.Env, c cache.Cache) {
+	usable := c.Fs.Available + c.File.Allocated
+	e.Note("memory file", fmt.Sprintf("%d MiB, %.1f %% of the %d MiB that a user can use of %s", c.File.Size/cache.MiB,
+		100*float64(c.File.Size)/float64(usable), usable/cache.MiB, c.Mount.Device))
+	e.Expect("EPH-04", fmt.Sprintf("the memory file has at least 85 %% of the %d bytes that a user can use", usable), c.Name,
+		c.File.Size, gomega.BeNumerically(">=", usable*85/100))
+	e.Expect("EPH-04", "the user has room beside the memory file (bytes)", c.Name, c.Fs.Available, gomega.BeNumerically(">=", c.Fs.BlockSize))
+	e.Expect("EPH-05", "the memory file has a whole number of MiB (bytes over)", c.Name, c.File.Size%cache.MiB, gomega.BeZero())
+	e.Expect("EPH-06", "the memory file is fully allocated (bytes)", c.Name, c.File.Allocated, gomega.BeNumerically(">=", c.File.Size))
 }
 
-func expectMemoryFileInUse(ctx context.Context, e *framework.Env, c cache, client *framework.Connection) {
-	general, settings := stats(ctx, e, client, ""), stats(ctx, e, client, "settings")
-	size := fmt.Sprint(c.file.Size)
-	e.Expect("EPH-07", "memcached's limit is the size of the memory file (limit_maxbytes)", c.name, general["limit_maxbytes"], gomega.Equal(size))
-	e.Expect("EPH-07", "memcached's limit is the size of the memory file (maxbytes)", c.name, settings["maxbytes"], gomega.Equal(size))
+func expectMemoryFileInUse(ctx context.Context, e *framework.Env, c cache.Cache, client *framework.Connection) {
+	general, settings := cache.Stats(ctx, e, client, ""), cache.Stats(ctx, e, client, "settings")
+	size := fmt.Sprint(c.File.Size)
+	e.Expect("EPH-07", "memcached's limit is the size of the memory file (limit_maxbytes)", c.Name, general["limit_maxbytes"], gomega.Equal(size))
+	e.Expect("EPH-07", "memcached's limit is the size of the memory file (maxbytes)", c.Name, settings["maxbytes"], gomega.Equal(size))
 	if path, ok := settings["memory_file"]; ok { // since 1.6.9
-		e.Expect("EPH-08", "memcached names the memory file in its settings", c.name, path, gomega.Equal(c.file.Path))
+		e.Expect("EPH-08", "memcached names the memory file in its settings", c.Name, path, gomega.Equal(c.File.Path))
 	}
-	mapped, err := pmem.Maps(ctx, e.Cluster, c.pod.Namespace, c.pod.Name, deploy.Container, c.process.PID, c.file.Path)
-	e.Expect("EPH-08", "the mappings of the process can be read", c.name, err, framework.Succeed)
-	e.Expect("EPH-08", "the process has mapped the memory file shared and writable", c.name, mapped, gomega.BeTrue())
+	mapped, err := pmem.Maps(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.Process.PID, c.File.Path)
+	e.Expect("EPH-08", "the mappings of the process can be read", c.Name, err, framework.Succeed)
+	e.Expect("EPH-08", "the process has mapped the memory file shared and writable", c.Name, mapped, gomega.BeTrue())
 }
 
 // expectLimitRefused comes last, since memcached without a memory file obeys.
-func expectLimitRefused(ctx context.Context, e *framework.Env, c cache, client *framework.Connection) {
+func expectLimitRefused(ctx context.Context, e *framework.Env, c cache.Cache, client *framework.Connection) {
 	s, err := memcached.Open(ctx, client.Addr)
 	e.NoError(err, "open a second connection to %s", client.Addr)
 	defer s.Close()
 	lines, err := s.Do(ctx, "cache_memlimit 100", func(string) bool { return true })
 	e.NoError(err, "send cache_memlimit")
-	e.Expect("MC-01", "a change of the memory limit is refused, as memcached does with a memory file only", c.name,
+	e.Expect("MC-01", "a change of the memory limit is refused, as memcached does with a memory file only", c.Name,
 		strings.Join(lines, " "), gomega.HavePrefix("MEMLIMIT_ADJUST_FAILED"))
 }

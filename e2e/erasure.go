@@ -11,6 +11,9 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/idle"
+	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/spec"
@@ -21,10 +24,10 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"DRV-11"}, Level: spec.Must, Profile: spec.Driver,
 	Tags: []string{"driver"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	driver := driverName(ctx, e)
-	kept := makeClass(ctx, e, driver, "kept", storagev1.VolumeBindingWaitForFirstConsumer, map[string]string{"eraseafter": "false"})
-	erased := makeClass(ctx, e, driver, "erased", storagev1.VolumeBindingWaitForFirstConsumer, nil)
-	first, second := marker(), marker()
+	driver := storage.DriverName(ctx, e)
+	kept := storage.MakeClass(ctx, e, driver, "kept", storagev1.VolumeBindingWaitForFirstConsumer, map[string]string{"eraseafter": "false"})
+	erased := storage.MakeClass(ctx, e, driver, "erased", storagev1.VolumeBindingWaitForFirstConsumer, nil)
+	first, second := cache.Marker(), cache.Marker()
 
 	e.Step("write to a volume that is not erased afterwards")
 	_, node := useDevice(ctx, e, "", kept.Name, first, nil)
@@ -34,7 +37,7 @@ var _ = framework.It(spec.Spec{
 		e.NoError(errors.New("what a volume that is not erased has held is not on the next one"), "have two volumes with the same memory")
 	}
 	e.Step("look for what was on a volume that is erased")
-	found, _ = useDevice(ctx, e, node, kept.Name, marker(), []string{first, second})
+	found, _ = useDevice(ctx, e, node, kept.Name, cache.Marker(), []string{first, second})
 	object := "a raw volume of class " + kept.Name
 	e.Expect("DRV-11", "a volume shows nothing of one that was deleted", object, found[second], gomega.BeFalse())
 	e.Expect("DRV-11", "a volume shows nothing of what was there before", object, found[first], gomega.BeFalse())
@@ -44,17 +47,17 @@ var _ = framework.It(spec.Spec{
 // bytes. The driver overwrites the begin of every new volume.
 const (
 	deviceSize   = "8Mi"
-	deviceOffset = 4 * mib
+	deviceOffset = 4 * cache.MiB
 )
 
 // useDevice makes a raw volume on a node, or on any, looks for texts on it,
 // writes one, and removes it again. It returns what it has found, and where.
 func useDevice(ctx context.Context, e *framework.Env, node, class, write string, look []string) (found map[string]bool, on string) {
-	claim := makeClaim(ctx, e, class, deviceSize, corev1.PersistentVolumeBlock)
-	p := idlePod(e.Namespace, "device-", e.Manifest(spec.Ephemeral).Image())
+	claim := storage.MakeClaim(ctx, e, class, deviceSize, corev1.PersistentVolumeBlock)
+	p := idle.Pod(e.Namespace, "device-", e.Manifest(spec.Ephemeral).Image())
 	no, root := false, int64(0)
 	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &root, RunAsNonRoot: &no}
-	p.Spec.Volumes = []corev1.Volume{claimVolume("device", claim)}
+	p.Spec.Volumes = []corev1.Volume{idle.ClaimVolume("device", claim)}
 	if node != "" {
 		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
 			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{
@@ -66,14 +69,14 @@ func useDevice(ctx context.Context, e *framework.Env, node, class, write string,
 	p = e.RunPod(ctx, p)
 	found = map[string]bool{}
 	for _, text := range look {
-		found[text] = contains(ctx, e, p, "/dev/volume", text)
+		found[text] = cache.Contains(ctx, e, p, "/dev/volume", text)
 	}
-	succeed(ctx, e, p, deploy.Container, "write to "+framework.Name("claim", claim), "sh", "-c",
+	idle.Run(ctx, e, p, deploy.Container, "write to "+framework.Name("claim", claim), "sh", "-c",
 		`printf %s "$1" | dd of=/dev/volume bs=4096 seek="$2" conv=fsync,notrunc && grep -F -q -e "$1" /dev/volume`, "sh", write, fmt.Sprint(deviceOffset/4096))
 	e.RemovePod(ctx, p)
-	pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, currentClaim(ctx, e, claim).Spec.VolumeName, getOptions)
+	pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, storage.CurrentClaim(ctx, e, claim).Spec.VolumeName, metav1.GetOptions{})
 	e.NoError(err, "get the volume of %s", framework.Name("claim", claim))
-	e.NoError(removeClaim(ctx, e, claim), "remove %s", framework.Name("claim", claim))
-	e.NoError(awaitVolumeGone(ctx, e, pv), "await the removal of %s", framework.Name("volume", pv))
+	e.NoError(storage.RemoveClaim(ctx, e, claim), "remove %s", framework.Name("claim", claim))
+	e.NoError(storage.AwaitVolumeGone(ctx, e, pv), "await the removal of %s", framework.Name("volume", pv))
 	return found, p.Spec.NodeName
 }

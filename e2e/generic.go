@@ -10,6 +10,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/storage"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/spec"
@@ -21,16 +25,16 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"EPH-24"}, Level: spec.Must, Profile: spec.Ephemeral,
 	Needs: []spec.Feature{spec.DAX, spec.NodeAccess}, Tags: []string{"generic"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	class := makeClass(ctx, e, driverName(ctx, e), "late", storagev1.VolumeBindingWaitForFirstConsumer, nil)
+	class := storage.MakeClass(ctx, e, storage.DriverName(ctx, e), "late", storagev1.VolumeBindingWaitForFirstConsumer, nil)
 	d := e.Deploy(ctx, "EPH-24", e.Variant(spec.Ephemeral, deploy.Changes{Namespace: e.Namespace, VolumeClass: class.Name}))
-	p := pod(ctx, e, d)
-	c := inspect(ctx, e, "EPH-24", p)
-	nd, dev := expectPMEM(ctx, e, "EPH-24", c, requestedSize(d))
-	expectKeyStored(ctx, e, "EPH-24", p)
+	p := workload.Pod(ctx, e, d)
+	c := cache.Inspect(ctx, e, "EPH-24", p)
+	nd, dev := placement.ExpectPMEM(ctx, e, "EPH-24", c, workload.RequestedSize(d))
+	cache.ExpectStores(ctx, e, "EPH-24", p)
 
 	claims, err := d.Claims(ctx)
 	e.NoError(err, "list the claims of %s", d.Dir)
-	e.Require("EPH-24", "the pod has one claim", c.name, len(claims), gomega.Equal(1))
+	e.Require("EPH-24", "the pod has one claim", c.Name, len(claims), gomega.Equal(1))
 	claim := &claims[0]
 	name := framework.Name("claim", claim)
 	owner := "nobody"
@@ -43,7 +47,7 @@ var _ = framework.It(spec.Spec{
 	e.Step("delete %s", d.Dir)
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
 	err = e.Waiter.Until(ctx, wait.ClaimsGone, "the removal of "+name, func(ctx context.Context) (bool, string, error) {
-		left, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Get(ctx, claim.Name, getOptions)
+		left, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Get(ctx, claim.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return true, "gone", nil
 		}
@@ -53,5 +57,5 @@ var _ = framework.It(spec.Spec{
 		return left.UID != claim.UID, string(left.Status.Phase), nil
 	})
 	e.Expect("EPH-24", "the claim goes with the pod", name, err, framework.Succeed)
-	awaitFreed(ctx, e, "EPH-24", nd, dev, c.mount)
+	placement.AwaitFreed(ctx, e, "EPH-24", nd, dev, c.Mount)
 })

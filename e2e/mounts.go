@@ -8,15 +8,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/events"
+	"pmem-memcached-e2e/e2e/internal/idle"
+	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/storage"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
 )
-
-// forXFS is the size of a volume with xfs, which mkfs.xfs does not make on
-// 500 MiB or less.
-const forXFS = "720Mi"
 
 // filesystems are claims with what has to be mounted for them.
 var filesystems = []struct {
@@ -26,8 +28,8 @@ var filesystems = []struct {
 	dax        bool
 }{
 	{"by-default", "16Mi", nil, "ext4", true},
-	{"xfs", forXFS, map[string]string{"csi.storage.k8s.io/fstype": "xfs", "usage": "AppDirect", "eraseafter": "false"}, "xfs", true},
-	{"file-io", forFileIO, map[string]string{"csi.storage.k8s.io/fstype": "ext4", "usage": "FileIO"}, "ext4", false},
+	{"xfs", storage.SizeForXFS, map[string]string{"csi.storage.k8s.io/fstype": "xfs", "usage": "AppDirect", "eraseafter": "false"}, "xfs", true},
+	{"file-io", storage.SizeForFileIO, map[string]string{"csi.storage.k8s.io/fstype": "ext4", "usage": "FileIO"}, "ext4", false},
 }
 
 var _ = framework.It(spec.Spec{
@@ -36,35 +38,35 @@ var _ = framework.It(spec.Spec{
 	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.InlineVolume},
 	Tags: []string{"driver"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	driver := driverName(ctx, e)
-	without := apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
+	driver := storage.DriverName(ctx, e)
+	without := workload.Apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
 	var volumes []corev1.Volume
 	for _, f := range filesystems {
 		// All volumes have to come to the node of the one pod.
-		class := makeClass(ctx, e, driver, f.name, storagev1.VolumeBindingWaitForFirstConsumer, f.parameters)
-		claim := makeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem)
-		volumes = append(volumes, claimVolume(f.name, claim))
+		class := storage.MakeClass(ctx, e, driver, f.name, storagev1.VolumeBindingWaitForFirstConsumer, f.parameters)
+		claim := storage.MakeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem)
+		volumes = append(volumes, idle.ClaimVolume(f.name, claim))
 	}
 	// By a claim, because the driver leaves an inline volume behind that it has
 	// refused in this way (seen with release 1.1.0).
-	btrfs := makeClass(ctx, e, driver, "btrfs", storagev1.VolumeBindingImmediate, map[string]string{"csi.storage.k8s.io/fstype": "btrfs"})
-	claim := makeClaim(ctx, e, btrfs.Name, "16Mi", corev1.PersistentVolumeFilesystem)
-	refused := e.StartPod(ctx, idlePod(e.Namespace, "btrfs-", without.Image(), claimVolume("btrfs", claim)))
-	user := e.RunPod(ctx, idlePod(e.Namespace, "mounts-", without.Image(), volumes...))
+	btrfs := storage.MakeClass(ctx, e, driver, "btrfs", storagev1.VolumeBindingImmediate, map[string]string{"csi.storage.k8s.io/fstype": "btrfs"})
+	claim := storage.MakeClaim(ctx, e, btrfs.Name, "16Mi", corev1.PersistentVolumeFilesystem)
+	refused := e.StartPod(ctx, idle.Pod(e.Namespace, "btrfs-", without.Image(), idle.ClaimVolume("btrfs", claim)))
+	user := e.RunPod(ctx, idle.Pod(e.Namespace, "mounts-", without.Image(), volumes...))
 	for _, f := range filesystems {
 		mount, err := pmem.MountOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)
 		e.NoError(err, "find the mount of %s", f.name)
 		object := framework.Name("pod", user) + " with a volume " + f.name
 		e.Expect("DRV-06", "the filesystem is the one of the class, ext4 if it names none", object, mount.FSType, gomega.Equal(f.fsType))
-		e.Expect("DRV-07", "a volume is mounted with dax unless it is for file I/O ("+daxOption(mount)+")", object, mount.DAX(), gomega.Equal(f.dax))
+		e.Expect("DRV-07", "a volume is mounted with dax unless it is for file I/O ("+placement.DAXOption(mount)+")", object, mount.DAX(), gomega.Equal(f.dax))
 	}
 
-	event, err := awaitEvent(ctx, e, "pod", refused, "FailedMount", "btrfs")
+	event, err := events.AwaitWarning(ctx, e, "pod", refused, "FailedMount", "btrfs")
 	e.Expect("DRV-06", "a filesystem that the driver does not make is refused by an event ("+event+")", framework.Name("pod", refused), err, framework.Succeed)
 
 	e.Require("DRV-07", "memcached becomes ready on a volume for file I/O", without.Dir, without.Ready(ctx), framework.Succeed)
-	p := pod(ctx, e, without)
-	c := inspect(ctx, e, "DRV-07", p)
-	e.Expect("DRV-07", "an inline volume for file I/O is mounted without dax ("+daxOption(c.mount)+")", c.name, c.mount.DAX(), gomega.BeFalse())
-	expectKeyStored(ctx, e, "DRV-07", p)
+	p := workload.Pod(ctx, e, without)
+	c := cache.Inspect(ctx, e, "DRV-07", p)
+	e.Expect("DRV-07", "an inline volume for file I/O is mounted without dax ("+placement.DAXOption(c.Mount)+")", c.Name, c.Mount.DAX(), gomega.BeFalse())
+	cache.ExpectStores(ctx, e, "DRV-07", p)
 })

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
@@ -28,13 +30,13 @@ import (
 func expectOperable(ctx context.Context, e *framework.Env, profile spec.Profile) (*deploy.Deployment, *corev1.Pod) {
 	enforceBaseline(ctx, e, e.Namespace)
 	e.Step("deploy where the baseline standard is enforced")
-	d := apply(ctx, e, profile, deploy.Changes{Namespace: e.Namespace})
-	if !e.Expect("OPS-04", "the deployment becomes ready", workload(d), d.Ready(ctx), framework.Succeed) {
+	d := workload.Apply(ctx, e, profile, deploy.Changes{Namespace: e.Namespace})
+	if !e.Expect("OPS-04", "the deployment becomes ready", workload.Name(d), d.Ready(ctx), framework.Succeed) {
 		free := e.Namespace + "-free"
 		e.MakeNamespace(ctx, free)
 		d = e.Deploy(ctx, "OPS-04", e.Variant(profile, deploy.Changes{Namespace: free}))
 	}
-	p := pod(ctx, e, d)
+	p := workload.Pod(ctx, e, d)
 	expectAnswers(ctx, e, p)
 	expectReadinessProbe(e, p)
 	expectImage(ctx, e, p)
@@ -103,7 +105,7 @@ const programs = `stat --format=%s / >/dev/null && stat --file-system --format=%
 
 func expectImage(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
-	v := memcachedVersion(ctx, e, p)
+	v := cache.Version(ctx, e, p)
 	e.Expect("OPS-07", "memcached "+v.String()+" can be restarted on its memory file", name, v.AtLeast(restartable), gomega.BeTrue())
 	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", programs)
 	e.NoError(err, "try the programs of the image")
@@ -140,7 +142,7 @@ func expectOnePort(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 	slices.Sort(open)
 	open = slices.Compact(open)
 	e.Expect("OPS-10", fmt.Sprintf("memcached listens on its port %d and nowhere else", deploy.Port(p)), name, open, gomega.Equal([]string{fmt.Sprintf("tcp %d", deploy.Port(p))}))
-	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, getOptions)
+	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, metav1.GetOptions{})
 	e.NoError(err, "read the Service %s", d.Service)
 	e.Expect("OPS-10", "the Service is for the cluster alone", "Service "+d.Namespace+"/"+d.Service, s.Spec.Type, gomega.Equal(corev1.ServiceTypeClusterIP))
 	e.Expect("OPS-10", "the pod does not use its node's network", name, p.Spec.HostNetwork, gomega.BeFalse())
@@ -152,7 +154,7 @@ const rights = `grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' "/proc/$1/status"
 
 func expectFewRights(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
-	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", rights, "sh", strconv.Itoa(process(ctx, e, p).PID))
+	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", rights, "sh", strconv.Itoa(cache.Process(ctx, e, p).PID))
 	e.NoError(err, "read the rights of memcached")
 	told := map[string]string{}
 	for line := range strings.Lines(result.Stdout) {
@@ -183,8 +185,8 @@ func expectRefusalTold(ctx context.Context, e *framework.Env) {
 	}
 	_, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
 	e.NoError(err, "apply %s", m.Dir)
-	workload := fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)
-	err = e.Waiter.Until(ctx, wait.EventSeen, "an event about pods of "+workload+" that are not admitted", func(ctx context.Context) (bool, string, error) {
+	object := fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)
+	err = e.Waiter.Until(ctx, wait.EventSeen, "an event about pods of "+object+" that are not admitted", func(ctx context.Context) (bool, string, error) {
 		events, err := e.Cluster.Client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=FailedCreate"})
 		if err != nil {
 			return false, "", err
@@ -196,11 +198,11 @@ func expectRefusalTold(ctx context.Context, e *framework.Env) {
 		text := strings.Join(lines, "; ")
 		return strings.Contains(text, "PodSecurity") && strings.Contains(text, "hostPID"), text, nil
 	})
-	e.Expect("OPS-04", "pods that are not admitted show it in an event of their workload", workload, err, framework.Succeed)
+	e.Expect("OPS-04", "pods that are not admitted show it in an event of their workload", object, err, framework.Succeed)
 }
 
 func serviceSelector(ctx context.Context, e *framework.Env, d *deploy.Deployment) map[string]string {
-	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, getOptions)
+	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, metav1.GetOptions{})
 	e.NoError(err, "read the Service %s", d.Service)
 	return s.Spec.Selector
 }

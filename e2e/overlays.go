@@ -7,6 +7,9 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/events"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/spec"
@@ -29,27 +32,27 @@ var _ = framework.It(spec.Spec{
 
 	absent := e.Namespace + "-absent"
 	e.MakeNamespace(ctx, absent)
-	homeless := apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: absent, Inline: deploy.InlineChange{Driver: absentDriver}})
+	homeless := workload.Apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: absent, Inline: deploy.InlineChange{Driver: absentDriver}})
 
 	m := e.Render(renamed, e.Namespace)
 	object := "kustomization " + renamed
 	e.Expect("KUS-01", "the prefix is before the names of the workload and the Service", object, []string{m.Name, m.Service},
 		gomega.Equal([]string{"team-pmem-memcached", "team-pmem-memcached"}))
-	p := pod(ctx, e, e.Deploy(ctx, "KUS-01", m))
+	p := workload.Pod(ctx, e, e.Deploy(ctx, "KUS-01", m))
 	name := framework.Name("pod", p)
 	e.Expect("KUS-01", "the label is on the pod", name, p.Labels, gomega.HaveKeyWithValue("team", "blue"))
-	args := process(ctx, e, p).Args
+	args := cache.Process(ctx, e, p).Args
 	e.Expect("MC-07", "an argument in quotes stays one, though it has a blank in it", name, args, gomega.ContainElement("no body"))
-	settings := stats(ctx, e, connect(ctx, e, p), "settings")
+	settings := cache.Stats(ctx, e, cache.Connect(ctx, e, p), "settings")
 	e.Expect("MC-07", "an argument in single quotes takes effect (maxconns)", name, settings["maxconns"], gomega.Equal("321"))
 	e.Expect("MC-07", "an argument on the next line takes effect (num_threads)", name, settings["num_threads"], gomega.Equal("2"))
 
-	waiting := firstPod(ctx, e, homeless)
+	waiting := workload.FirstPod(ctx, e, homeless)
 	name = framework.Name("pod", waiting)
 	e.Expect("KUS-06", "the name of the driver can be patched", name, inlineDrivers(waiting), gomega.ConsistOf(absentDriver))
-	event, err := awaitEvent(ctx, e, "pod", waiting, "FailedMount", absentDriver)
+	event, err := events.AwaitWarning(ctx, e, "pod", waiting, "FailedMount", absentDriver)
 	e.Expect("KUS-06", "an event names the driver that is absent ("+event+")", name, err, framework.Succeed)
-	e.Expect("KUS-06", "a pod without a driver does not start", name, firstPod(ctx, e, homeless).Status.Phase, gomega.Equal(corev1.PodPending))
+	e.Expect("KUS-06", "a pod without a driver does not start", name, workload.FirstPod(ctx, e, homeless).Status.Phase, gomega.Equal(corev1.PodPending))
 })
 
 func inlineDrivers(p *corev1.Pod) []string {

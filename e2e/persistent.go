@@ -11,12 +11,24 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/storage"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
 )
+
+// expectFreed removes the claim and examines that its volume follows.
+func expectFreed(ctx context.Context, e *framework.Env, d *deploy.Deployment, claim *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume) {
+	e.Expect("OBJ-05", "the claim can be removed", framework.Name("claim", claim), storage.RemoveClaim(ctx, e, claim), framework.Succeed)
+	err := storage.AwaitVolumeGone(ctx, e, pv)
+	e.Expect("OBJ-05", "the volume goes with its claim", framework.Name("volume", pv), err, framework.Succeed)
+	e.NoError(d.DeleteClaims(ctx), "remove what is left of %s", d.Dir)
+}
 
 var _ = framework.It(spec.Spec{
 	ID: "RST-01", Title: "the cache survives scale 1, 0, 1 and the removal of the workload, and goes with its claim",
@@ -27,42 +39,40 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	m := separateClaims(ctx, e, e.Manifest(spec.Persistent))
 	d := e.Deploy(ctx, "RST-01", m)
-	p := pod(ctx, e, d)
+	p := workload.Pod(ctx, e, d)
 	claim, pv := expectClaim(ctx, e, d, p)
-	c := inspect(ctx, e, "RST-01", p)
-	nd, dev := expectPMEM(ctx, e, "EPH-03", c, requestedSize(d))
-	e.Expect("RST-12", "the user has room for the state file (bytes)", c.name, c.fs.Available, gomega.BeNumerically(">=", c.fs.BlockSize))
+	c := cache.Inspect(ctx, e, "RST-01", p)
+	nd, dev := placement.ExpectPMEM(ctx, e, "EPH-03", c, workload.RequestedSize(d))
+	e.Expect("RST-12", "the user has room for the state file (bytes)", c.Name, c.Fs.Available, gomega.BeNumerically(">=", c.Fs.BlockSize))
 
 	items := fill(ctx, e, p)
-	downLongEnough := scaleDown(ctx, e, d)
+	downLongEnough := workload.ScaleDown(ctx, e, d)
 	expectStateFile(ctx, e, c, claim)
 	downLongEnough()
-	scaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, d)
 
-	p2 := pod(ctx, e, d)
+	p2 := workload.Pod(ctx, e, d)
 	expectSamePlace(ctx, e, d, p, p2, claim, pv)
 	expectWarm(ctx, e, warm{values: "RST-01", flags: "RST-37", counters: "RST-02"}, p2, items)
-	left, err := pmem.Exists(ctx, e.Cluster, p2.Namespace, p2.Name, deploy.Container, c.file.Path+stateSuffix)
+	left, err := pmem.Exists(ctx, e.Cluster, p2.Namespace, p2.Name, deploy.Container, c.File.Path+cache.StateSuffix)
 	e.NoError(err, "look for the state file")
 	e.Expect("RST-13", "the state file is gone while memcached runs", framework.Name("pod", p2), left, gomega.BeFalse())
 
 	e.Step("delete the workload, keep the claim")
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
-	downLongEnough = awaitDowntime(ctx, e)
+	downLongEnough = workload.AwaitDowntime(ctx, e)
 	kept := getClaim(ctx, e, claim)
 	e.Expect("OBJ-03", "the claim outlives the workload", framework.Name("claim", claim), kept.UID, gomega.Equal(claim.UID))
 	e.Expect("OBJ-03", "the claim stays bound", framework.Name("claim", claim), kept.Status.Phase, gomega.Equal(corev1.ClaimBound))
 	downLongEnough()
 	again := e.Deploy(ctx, "OBJ-04", m)
-	expectWarm(ctx, e, warm{values: "OBJ-04", flags: "OBJ-04", counters: "OBJ-04"}, pod(ctx, e, again), items)
+	expectWarm(ctx, e, warm{values: "OBJ-04", flags: "OBJ-04", counters: "OBJ-04"}, workload.Pod(ctx, e, again), items)
 
 	e.Step("delete workload and claim")
 	e.NoError(again.Delete(ctx), "delete %s", again.Dir)
 	expectFreed(ctx, e, again, claim, pv)
-	awaitFreed(ctx, e, "OBJ-05", nd, dev, c.mount)
+	placement.AwaitFreed(ctx, e, "OBJ-05", nd, dev, c.Mount)
 })
-
-const stateSuffix = ".meta" // memcached appends it to the memory file's path
 
 // separateClaims applies the claims that are objects of the manifest and
 // returns the rest, so that they outlive the workload as those made from a
@@ -77,7 +87,7 @@ func separateClaims(ctx context.Context, e *framework.Env, m *deploy.Manifest) *
 		}
 		o := o.DeepCopy()
 		e.NoError(e.Cluster.Resources.Create(ctx, o), "make %s", framework.Name("claim", o))
-		e.Ledger.Add(framework.Name("claim", o), func(ctx context.Context) error { return removeClaim(ctx, e, o) })
+		e.Ledger.Add(framework.Name("claim", o), func(ctx context.Context) error { return storage.RemoveClaim(ctx, e, o) })
 	}
 	return &rest
 }
@@ -121,11 +131,11 @@ func expectClaim(ctx context.Context, e *framework.Env, d *deploy.Deployment, p 
 // fill stores some items with flags.
 func fill(ctx context.Context, e *framework.Env, p *corev1.Pod) []memcached.Item {
 	e.Step("store items")
-	client := connect(ctx, e, p)
+	client := cache.Connect(ctx, e, p)
 	defer client.Close()
 	var items []memcached.Item
 	for n := range 20 {
-		item := memcached.Item{Key: fmt.Sprintf("survivor-%d", n), Value: []byte(marker()), Flags: uint32(7 + n)}
+		item := memcached.Item{Key: fmt.Sprintf("survivor-%d", n), Value: []byte(cache.Marker()), Flags: uint32(7 + n)}
 		e.NoError(client.Set(ctx, &item), "store %s", item.Key)
 		items = append(items, item)
 	}
@@ -134,9 +144,9 @@ func fill(ctx context.Context, e *framework.Env, p *corev1.Pod) []memcached.Item
 
 // expectStateFile looks at the volume with a pod of its own while memcached is
 // down.
-func expectStateFile(ctx context.Context, e *framework.Env, c cache, claim *corev1.PersistentVolumeClaim) {
+func expectStateFile(ctx context.Context, e *framework.Env, c cache.Cache, claim *corev1.PersistentVolumeClaim) {
 	e.Step("look at the state file while memcached is down")
-	state := c.file.Path + stateSuffix
+	state := c.File.Path + cache.StateSuffix
 	helper := e.RunPod(ctx, onClaim(c, claim))
 	defer e.RemovePod(ctx, helper)
 	name := framework.Name("claim", claim)
@@ -154,18 +164,18 @@ func expectStateFile(ctx context.Context, e *framework.Env, c cache, claim *core
 	facts, err := pmem.StatMemoryFile(ctx, e.Cluster, helper.Namespace, helper.Name, deploy.Container, state)
 	e.NoError(err, "look at %s", state)
 	e.Expect("RST-10", "the state file is of memcached's user alone (mode)", name, fmt.Sprintf("%04o", facts.Mode), gomega.Equal("0600"))
-	e.Expect("RST-10", "the state file is of memcached's user alone (user id)", name, facts.UID, gomega.Equal(c.process.UID))
+	e.Expect("RST-10", "the state file is of memcached's user alone (user id)", name, facts.UID, gomega.Equal(c.Process.UID))
 }
 
 // onClaim is a pod with memcached's identity that does nothing with the
 // claim.
-func onClaim(c cache, claim *corev1.PersistentVolumeClaim) *corev1.Pod {
+func onClaim(c cache.Cache, claim *corev1.PersistentVolumeClaim) *corev1.Pod {
 	no, grace := false, int64(1)
 	container := corev1.Container{
-		Name: deploy.Container, Image: image(c.pod), Command: []string{"sleep", "3600"},
-		VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: c.mount.Path}},
+		Name: deploy.Container, Image: cache.Image(c.Pod), Command: []string{"sleep", "3600"},
+		VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: c.Mount.Path}},
 	}
-	for _, from := range c.pod.Spec.Containers {
+	for _, from := range c.Pod.Spec.Containers {
 		if from.Name == deploy.Container {
 			container.SecurityContext = from.SecurityContext
 		}
@@ -174,7 +184,7 @@ func onClaim(c cache, claim *corev1.PersistentVolumeClaim) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "state-", Namespace: claim.Namespace},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no,
-			TerminationGracePeriodSeconds: &grace, SecurityContext: c.pod.Spec.SecurityContext,
+			TerminationGracePeriodSeconds: &grace, SecurityContext: c.Pod.Spec.SecurityContext,
 			Containers: []corev1.Container{container},
 			Volumes: []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
@@ -203,9 +213,9 @@ type warm struct{ values, flags, counters spec.ReqID }
 func expectWarm(ctx context.Context, e *framework.Env, req warm, p *corev1.Pod, items []memcached.Item) {
 	e.Step("expect every item after the restart")
 	name := framework.Name("pod", p)
-	client := connect(ctx, e, p)
+	client := cache.Connect(ctx, e, p)
 	defer client.Close()
-	general := stats(ctx, e, client, "")
+	general := cache.Stats(ctx, e, client, "")
 	e.Expect(req.counters, "memcached recovered the items (curr_items)", name, general["curr_items"], gomega.Equal(fmt.Sprint(len(items))))
 	e.Expect(req.counters, "nobody has stored anything since the start (cmd_set)", name, general["cmd_set"], gomega.Equal("0"))
 	keys := make([]string, len(items))

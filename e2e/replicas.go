@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/kubectl/pkg/util/podutils"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
@@ -25,52 +28,52 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-18", e.Manifest(spec.Ephemeral))
 	e.Step("scale to 2")
-	e.Require("EPH-18", "two replicas become ready", fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name), d.Scale(ctx, 2), framework.Succeed)
+	e.Require("EPH-18", "two replicas become ready", workload.Name(d), d.Scale(ctx, 2), framework.Succeed)
 	pods, err := d.Pods(ctx)
 	e.NoError(err, "list the pods of %s", d.Dir)
-	var caches []cache
+	var caches []cache.Cache
 	for i := range pods {
 		if podutils.IsPodReady(&pods[i]) {
-			caches = append(caches, inspect(ctx, e, "EPH-18", &pods[i]))
+			caches = append(caches, cache.Inspect(ctx, e, "EPH-18", &pods[i]))
 		}
 	}
 	e.Require("EPH-18", "two pods are Ready", d.Dir, len(caches), gomega.Equal(2))
 	first, second := caches[0], caches[1]
-	both := first.name + " and " + second.name
-	if first.pod.Spec.NodeName == second.pod.Spec.NodeName {
-		e.Expect("DRV-20", "two pods on node "+first.pod.Spec.NodeName+" have two devices", both, second.mount.Number, gomega.Not(gomega.Equal(first.mount.Number)))
+	both := first.Name + " and " + second.Name
+	if first.Pod.Spec.NodeName == second.Pod.Spec.NodeName {
+		e.Expect("DRV-20", "two pods on node "+first.Pod.Spec.NodeName+" have two devices", both, second.Mount.Number, gomega.Not(gomega.Equal(first.Mount.Number)))
 	} else {
-		e.Expect("DRV-20", "two pods are on two nodes", both, second.pod.Spec.NodeName, gomega.Not(gomega.BeEmpty()))
+		e.Expect("DRV-20", "two pods are on two nodes", both, second.Pod.Spec.NodeName, gomega.Not(gomega.BeEmpty()))
 	}
 	expectApart(ctx, e, first, second)
 	expectFastStop(ctx, e, first)
 	expectSavedNothing(ctx, e, first)
-	now, err := e.Cluster.Client.CoreV1().Pods(second.pod.Namespace).Get(ctx, second.pod.Name, getOptions)
-	e.NoError(err, "read %s", second.name)
-	e.Expect("EPH-18", "the other replica did not restart", second.name, memcachedStatus(now).RestartCount, gomega.Equal(memcachedStatus(second.pod).RestartCount))
-	expectKey(ctx, e, "EPH-18", "the other replica still has its key", now, ownKey, second.name)
+	now, err := e.Cluster.Client.CoreV1().Pods(second.Pod.Namespace).Get(ctx, second.Pod.Name, metav1.GetOptions{})
+	e.NoError(err, "read %s", second.Name)
+	e.Expect("EPH-18", "the other replica did not restart", second.Name, cache.Status(now).RestartCount, gomega.Equal(cache.Status(second.Pod).RestartCount))
+	cache.ExpectKey(ctx, e, "EPH-18", "the other replica still has its key", now, ownKey, second.Name)
 })
 
 // ownKey is stored in both replicas, with the name of each as its value.
 const ownKey = "whose"
 
 // expectApart stores the same key in two replicas and another in one only.
-func expectApart(ctx context.Context, e *framework.Env, first, second cache) {
-	for _, c := range []cache{first, second} {
-		client := connect(ctx, e, c.pod)
-		e.NoError(client.Set(ctx, &memcached.Item{Key: ownKey, Value: []byte(c.name)}), "store a value in %s", c.name)
+func expectApart(ctx context.Context, e *framework.Env, first, second cache.Cache) {
+	for _, c := range []cache.Cache{first, second} {
+		client := cache.Connect(ctx, e, c.Pod)
+		e.NoError(client.Set(ctx, &memcached.Item{Key: ownKey, Value: []byte(c.Name)}), "store a value in %s", c.Name)
 		client.Close()
 	}
-	for _, c := range []cache{first, second} {
-		expectKey(ctx, e, "EPH-18", "a replica has what was stored in it", c.pod, ownKey, c.name)
+	for _, c := range []cache.Cache{first, second} {
+		cache.ExpectKey(ctx, e, "EPH-18", "a replica has what was stored in it", c.Pod, ownKey, c.Name)
 	}
-	client := connect(ctx, e, first.pod)
+	client := cache.Connect(ctx, e, first.Pod)
 	defer client.Close()
-	e.NoError(client.Set(ctx, &memcached.Item{Key: "first", Value: []byte("1")}), "store a value in %s", first.name)
-	other := connect(ctx, e, second.pod)
+	e.NoError(client.Set(ctx, &memcached.Item{Key: "first", Value: []byte("1")}), "store a value in %s", first.Name)
+	other := cache.Connect(ctx, e, second.Pod)
 	defer other.Close()
 	_, err := other.Get(ctx, "first")
-	e.Expect("EPH-18", "what was stored in one replica is a miss in the other", second.name, errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
+	e.Expect("EPH-18", "what was stored in one replica is a miss in the other", second.Name, errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
 }
 
 // stillThere is printed by a command that outlives the container's first
@@ -79,38 +82,38 @@ const stillThere = "still there"
 
 // expectFastStop sends SIGTERM to the first process of the container, as the
 // kubelet does.
-func expectFastStop(ctx context.Context, e *framework.Env, c cache) {
+func expectFastStop(ctx context.Context, e *framework.Env, c cache.Cache) {
 	grace := int64(30)
-	if g := c.pod.Spec.TerminationGracePeriodSeconds; g != nil {
+	if g := c.Pod.Spec.TerminationGracePeriodSeconds; g != nil {
 		grace = *g
 	}
 	limit := max(grace/2, 1)
 	e.Step("stop memcached in its container, and watch for %d s", limit)
-	result, err := e.Cluster.Exec(ctx, c.pod.Namespace, c.pod.Name, deploy.Container, "sh", "-c",
+	result, err := e.Cluster.Exec(ctx, c.Pod.Namespace, c.Pod.Name, deploy.Container, "sh", "-c",
 		fmt.Sprintf(`kill -TERM 1 && sleep %d && echo %q`, limit, stillThere))
 	if err != nil {
 		e.Note("stop", err.Error()) // the connection may go with the container
 	}
-	e.Require("EPH-16", fmt.Sprintf("SIGTERM ends the container within half of its grace period of %d s", grace), c.name,
+	e.Require("EPH-16", fmt.Sprintf("SIGTERM ends the container within half of its grace period of %d s", grace), c.Name,
 		result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
 }
 
 // expectSavedNothing examines that the container comes back empty, without
 // having found what an earlier one has saved.
-func expectSavedNothing(ctx context.Context, e *framework.Env, c cache) {
-	p, err := awaitRestartInPod(ctx, e, c.pod)
-	e.Require("EPH-17", "memcached is Ready again in its pod after an orderly stop", c.name, err, framework.Succeed)
-	e.Expect("EPH-16", "the container was not killed ("+lastEnd(p)+")", c.name, lastExit(p), gomega.Not(gomega.Equal(killed)))
-	again := inspect(ctx, e, "EPH-17", p)
-	e.Expect("EPH-17", "the volume is the same", c.name, again.mount.Device, gomega.Equal(c.mount.Device))
-	client := connect(ctx, e, p)
-	e.Expect("EPH-17", "the cache is empty (curr_items)", c.name, stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
+func expectSavedNothing(ctx context.Context, e *framework.Env, c cache.Cache) {
+	p, err := workload.AwaitRestart(ctx, e, c.Pod)
+	e.Require("EPH-17", "memcached is Ready again in its pod after an orderly stop", c.Name, err, framework.Succeed)
+	e.Expect("EPH-16", "the container was not killed ("+cache.LastEnd(p)+")", c.Name, cache.LastExit(p), gomega.Not(gomega.Equal(cache.Killed)))
+	again := cache.Inspect(ctx, e, "EPH-17", p)
+	e.Expect("EPH-17", "the volume is the same", c.Name, again.Mount.Device, gomega.Equal(c.Mount.Device))
+	client := cache.Connect(ctx, e, p)
+	e.Expect("EPH-17", "the cache is empty (curr_items)", c.Name, cache.Stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
 	log, err := e.Cluster.Logs(ctx, p.Namespace, p.Name, deploy.Container, false)
-	e.NoError(err, "read the log of %s", c.name)
-	e.Expect("EPH-17", "memcached found no state file when it started", c.name, restartLines(log), gomega.ContainSubstring("no metadata save file"))
-	left, err := pmem.Exists(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, again.file.Path+stateSuffix)
+	e.NoError(err, "read the log of %s", c.Name)
+	e.Expect("EPH-17", "memcached found no state file when it started", c.Name, restartLines(log), gomega.ContainSubstring("no metadata save file"))
+	left, err := pmem.Exists(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, again.File.Path+cache.StateSuffix)
 	e.NoError(err, "look for a state file")
-	e.Expect("EPH-17", "there is no state file", c.name, left, gomega.BeFalse())
+	e.Expect("EPH-17", "there is no state file", c.Name, left, gomega.BeFalse())
 }
 
 // restartLines are those of memcached's log about its restart.

@@ -8,6 +8,10 @@ import (
 
 	"github.com/onsi/gomega"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/stock"
+	"pmem-memcached-e2e/e2e/internal/workbench"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -18,28 +22,28 @@ var _ = framework.It(spec.Spec{
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "workbench"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-23", e.Manifest(spec.Persistent))
-	p := pod(ctx, e, d)
-	c := inspect(ctx, e, "RST-23", p)
+	p := workload.Pod(ctx, e, d)
+	c := cache.Inspect(ctx, e, "RST-23", p)
 	given := d.MemcachedArgs()
-	old := stock("old")
-	storeIn(ctx, e, p, old)
+	old := stock.Of("old")
+	stock.StoreIn(ctx, e, p, old)
 	// Settings are tried on workbenches: all of them would take as many rolling updates.
 	e.Together(func() {
 		e.Step("change the settings of the workload")
 		e.NoError(d.SetArgs(ctx, given+" -I 2m"), "change the arguments of %s", d.Name)
-		q := pod(ctx, e, d)
-		e.Expect("RST-19", "after a rolling update to -I 2m, items from before are served", framework.Name("pod", q), servedBy(ctx, e, q, old), gomega.Equal(none(old)))
+		q := workload.Pod(ctx, e, d)
+		e.Expect("RST-19", "after a rolling update to -I 2m, items from before are served", framework.Name("pod", q), stock.ServedBy(ctx, e, q, old), gomega.Equal(stock.None(old)))
 	}, func() {
-		w := newWorkbench(ctx, e, besides(ctx, e, p), c.file.Path)
-		expectHarmless(ctx, w, given)
-		expectLimit(ctx, w, given)
-		expectExtstore(ctx, w, given)
-		expectShutdown(ctx, w, given)
-		w.remove(ctx)
+		w := workbench.New(ctx, e, workbench.WithOwnClaims(ctx, e, p), c.File.Path)
+		expectHarmless(ctx, e, w, given)
+		expectLimit(ctx, e, w, given)
+		expectExtstore(ctx, e, w, given)
+		expectShutdown(ctx, e, w, given)
+		w.Remove(ctx)
 	}, func() {
-		w := newWorkbench(ctx, e, besides(ctx, e, p), c.file.Path)
-		expectLayouts(ctx, w, given)
-		w.remove(ctx)
+		w := workbench.New(ctx, e, workbench.WithOwnClaims(ctx, e, p), c.File.Path)
+		expectLayouts(ctx, e, w, given)
+		w.Remove(ctx)
 	})
 })
 
@@ -54,20 +58,19 @@ var harmless = []struct {
 
 // expectHarmless starts memcached again and again, each time with other
 // settings, and never stores anything after the first start.
-func expectHarmless(ctx context.Context, w *workbench, given string) {
-	e := w.e
-	items := stock("kept")
-	r := w.mustStart(ctx, "RST-23", "memcached serves", given)
-	r.store(ctx, items)
+func expectHarmless(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
+	items := stock.Of("kept")
+	r := w.MustStart(ctx, "RST-23", "memcached serves", given)
+	r.Store(ctx, items)
 	for n, change := range harmless {
 		e.Step("restart with %q", change.args)
-		r.stop(ctx)
-		r = w.mustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q", change.args), given+" "+change.args)
+		r.Stop(ctx)
+		r = w.MustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q", change.args), given+" "+change.args)
 		says := fmt.Sprintf("with %q after %q a start is warm, items", change.args, harmless[max(n-1, 0)].args)
-		e.Expect(change.req, says, w.name, r.served(ctx, items), gomega.Equal(all(items)))
+		e.Expect(change.req, says, w.Name, r.Served(ctx, items), gomega.Equal(stock.All(items)))
 	}
-	e.Expect("RST-48", fmt.Sprintf("after %d restarts without a break every item is served", len(harmless)), w.name, r.served(ctx, items), gomega.Equal(all(items)))
-	r.stop(ctx)
+	e.Expect("RST-48", fmt.Sprintf("after %d restarts without a break every item is served", len(harmless)), w.Name, r.Served(ctx, items), gomega.Equal(stock.All(items)))
+	r.Stop(ctx)
 }
 
 // layouts are settings that concern the layout of items, with the name that
@@ -88,27 +91,26 @@ var layouts = []struct {
 
 // expectLayouts goes from one setting to the next: each start finds items that
 // were laid out by another one.
-func expectLayouts(ctx context.Context, w *workbench, given string) {
-	e := w.e
-	r := w.mustStart(ctx, "RST-19", "memcached serves", given)
+func expectLayouts(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
+	r := w.MustStart(ctx, "RST-19", "memcached serves", given)
 	before, beforeName := "", ""
 	for _, change := range layouts {
 		e.Step("restart with %q after %q", change.args, before)
-		old := stock("old")
-		r.store(ctx, old)
-		r.stop(ctx)
-		r = w.mustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q after %q", change.args, before), given+" "+change.args)
-		e.Expect(change.req, fmt.Sprintf("with %q after %q, items of another layout are served", change.args, before), w.name, r.served(ctx, old), gomega.Equal(none(old)))
-		fresh := stock("fresh")
-		r.store(ctx, fresh)
-		e.Expect(change.req, fmt.Sprintf("with %q, items stored since are served", change.args), w.name, r.served(ctx, fresh), gomega.Equal(all(fresh)))
-		log := r.stop(ctx)
-		e.Expect(change.req, fmt.Sprintf("with %q after %q, the log names the setting", change.args, before), w.name, named(log), gomega.BeElementOf(change.name, beforeName))
-		r = w.mustStart(ctx, "RST-17", fmt.Sprintf("memcached serves again after %q had cost the cache", change.args), given+" "+change.args)
-		e.Expect("RST-17", fmt.Sprintf("a second start with %q is warm, items", change.args), w.name, r.served(ctx, fresh), gomega.Equal(all(fresh)))
+		old := stock.Of("old")
+		r.Store(ctx, old)
+		r.Stop(ctx)
+		r = w.MustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q after %q", change.args, before), given+" "+change.args)
+		e.Expect(change.req, fmt.Sprintf("with %q after %q, items of another layout are served", change.args, before), w.Name, r.Served(ctx, old), gomega.Equal(stock.None(old)))
+		fresh := stock.Of("fresh")
+		r.Store(ctx, fresh)
+		e.Expect(change.req, fmt.Sprintf("with %q, items stored since are served", change.args), w.Name, r.Served(ctx, fresh), gomega.Equal(stock.All(fresh)))
+		log := r.Stop(ctx)
+		e.Expect(change.req, fmt.Sprintf("with %q after %q, the log names the setting", change.args, before), w.Name, named(log), gomega.BeElementOf(change.name, beforeName))
+		r = w.MustStart(ctx, "RST-17", fmt.Sprintf("memcached serves again after %q had cost the cache", change.args), given+" "+change.args)
+		e.Expect("RST-17", fmt.Sprintf("a second start with %q is warm, items", change.args), w.Name, r.Served(ctx, fresh), gomega.Equal(stock.All(fresh)))
 		before, beforeName = change.args, change.name
 	}
-	r.stop(ctx)
+	r.Stop(ctx)
 }
 
 // named is the setting that a log blames for a cold start.
@@ -119,78 +121,75 @@ func named(log string) string {
 			return name
 		}
 	}
-	return "no setting: " + tailOf(log)
+	return "no setting: " + workbench.Tail(log)
 }
 
 // expectLimit gives memcached a memory limit below the size of its file.
-func expectLimit(ctx context.Context, w *workbench, given string) {
-	e := w.e
+func expectLimit(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
 	e.Step("restart with a smaller memory limit")
-	r := w.mustStart(ctx, "RST-18", "memcached serves", given)
-	old := stock("old")
-	r.store(ctx, old)
-	limit := r.limit(ctx)
-	r.stop(ctx)
-	r = w.mustStart(ctx, "RST-18", "memcached serves with a smaller memory limit", fmt.Sprintf("%s -m %d", given, limit/mib-8))
-	e.Expect("RST-18", "the limit is the smaller one (bytes)", w.name, r.limit(ctx), gomega.Equal(limit-8*mib))
-	e.Expect("RST-18", "items from before the change are served", w.name, r.served(ctx, old), gomega.Equal(none(old)))
-	e.Expect("RST-18", "the log names the setting", w.name, named(r.stop(ctx)), gomega.Equal("maxbytes"))
+	r := w.MustStart(ctx, "RST-18", "memcached serves", given)
+	old := stock.Of("old")
+	r.Store(ctx, old)
+	limit := limitOf(ctx, e, r)
+	r.Stop(ctx)
+	r = w.MustStart(ctx, "RST-18", "memcached serves with a smaller memory limit", fmt.Sprintf("%s -m %d", given, limit/cache.MiB-8))
+	e.Expect("RST-18", "the limit is the smaller one (bytes)", w.Name, limitOf(ctx, e, r), gomega.Equal(limit-8*cache.MiB))
+	e.Expect("RST-18", "items from before the change are served", w.Name, r.Served(ctx, old), gomega.Equal(stock.None(old)))
+	e.Expect("RST-18", "the log names the setting", w.Name, named(r.Stop(ctx)), gomega.Equal("maxbytes"))
 }
 
-func (r *run) limit(ctx context.Context) int64 {
-	return r.connected(ctx).count(ctx, r.w.e, "limit_maxbytes")
+func limitOf(ctx context.Context, e *framework.Env, r *workbench.Run) int64 {
+	return r.Client(ctx).Count(ctx, e, "limit_maxbytes")
 }
 
 // expectExtstore has memcached keep large values in a second file.
-func expectExtstore(ctx context.Context, w *workbench, given string) {
-	e := w.e
+func expectExtstore(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
 	e.Step("restart with extstore")
 	// The second file needs room beside the memory file.
-	w.sh(ctx, `truncate -s -24M "$1"`, w.file)
-	r := w.mustStart(ctx, "RST-26", "memcached serves", given)
-	old := stock("old")
-	r.store(ctx, old)
-	r.stop(ctx)
-	args := given + " -o ext_page_size=2,ext_wbuf_size=2,ext_path=" + w.file + ".ext:8m"
-	r, err := w.start(ctx, args)
-	if !e.Expect("RST-26", "memcached serves with extstore", w.name, err, framework.Succeed) {
+	w.Sh(ctx, `truncate -s -24M "$1"`, w.File)
+	r := w.MustStart(ctx, "RST-26", "memcached serves", given)
+	old := stock.Of("old")
+	r.Store(ctx, old)
+	r.Stop(ctx)
+	args := given + " -o ext_page_size=2,ext_wbuf_size=2,ext_path=" + w.File + ".ext:8m"
+	r, err := w.Start(ctx, args)
+	if !e.Expect("RST-26", "memcached serves with extstore", w.Name, err, framework.Succeed) {
 		return
 	}
-	e.Expect("RST-26", "items from before extstore are served", w.name, r.served(ctx, old), gomega.Equal(none(old)))
-	e.Expect("RST-26", "the log says that extstore and restart do not go together", w.name, r.stop(ctx), gomega.ContainSubstring("not presently supported"))
-	w.sh(ctx, `rm -f "$1" "$2"`, w.file+".ext", w.file+stateSuffix)
+	e.Expect("RST-26", "items from before extstore are served", w.Name, r.Served(ctx, old), gomega.Equal(stock.None(old)))
+	e.Expect("RST-26", "the log says that extstore and restart do not go together", w.Name, r.Stop(ctx), gomega.ContainSubstring("not presently supported"))
+	w.Sh(ctx, `rm -f "$1" "$2"`, w.File+".ext", w.File+cache.StateSuffix)
 }
 
 // expectShutdown stops memcached by its own command.
-func expectShutdown(ctx context.Context, w *workbench, given string) {
-	e := w.e
-	shutdown := func(r *run, command string) string {
-		lines, err := r.connected(ctx).session.Do(ctx, command, func(string) bool { return true })
+func expectShutdown(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
+	shutdown := func(r *workbench.Run, command string) string {
+		lines, err := r.Client(ctx).Session.Do(ctx, command, func(string) bool { return true })
 		if err == nil {
 			return lines[0]
 		}
-		r.disconnect()
-		r.await(ctx)
+		r.Disconnect()
+		r.Await(ctx)
 		return "the end of memcached"
 	}
 	e.Step("shutdown without -A")
-	items := stock("kept")
-	r := w.mustStart(ctx, "RST-66", "memcached serves", given)
-	r.store(ctx, items)
+	items := stock.Of("kept")
+	r := w.MustStart(ctx, "RST-66", "memcached serves", given)
+	r.Store(ctx, items)
 	for _, command := range []string{"shutdown", "shutdown graceful"} {
-		if !e.Expect("RST-66", fmt.Sprintf("without -A %q is refused, answer", command), w.name, shutdown(r, command), gomega.MatchRegexp(`^(SERVER_)?ERROR`)) {
+		if !e.Expect("RST-66", fmt.Sprintf("without -A %q is refused, answer", command), w.Name, shutdown(r, command), gomega.MatchRegexp(`^(SERVER_)?ERROR`)) {
 			return // memcached may have ended
 		}
 	}
-	e.Expect("RST-66", "memcached serves after a shutdown that was refused, items", w.name, r.served(ctx, items), gomega.Equal(all(items)))
-	r.stop(ctx)
-	for _, of := range []struct{ command, want string }{{"shutdown graceful", all(items)}, {"shutdown", none(items)}} {
+	e.Expect("RST-66", "memcached serves after a shutdown that was refused, items", w.Name, r.Served(ctx, items), gomega.Equal(stock.All(items)))
+	r.Stop(ctx)
+	for _, of := range []struct{ command, want string }{{"shutdown graceful", stock.All(items)}, {"shutdown", stock.None(items)}} {
 		e.Step("%s with -A", of.command)
-		r = w.mustStart(ctx, "RST-66", "memcached serves with -A", given+" -A")
-		r.store(ctx, items)
-		e.Expect("RST-66", fmt.Sprintf("with -A %q ends memcached", of.command), w.name, shutdown(r, of.command), gomega.Equal("the end of memcached"))
-		r = w.mustStart(ctx, "RST-66", fmt.Sprintf("memcached serves after %q", of.command), given)
-		e.Expect("RST-66", fmt.Sprintf("after %q items are served", of.command), w.name, r.served(ctx, items), gomega.Equal(of.want))
-		r.stop(ctx)
+		r = w.MustStart(ctx, "RST-66", "memcached serves with -A", given+" -A")
+		r.Store(ctx, items)
+		e.Expect("RST-66", fmt.Sprintf("with -A %q ends memcached", of.command), w.Name, shutdown(r, of.command), gomega.Equal("the end of memcached"))
+		r = w.MustStart(ctx, "RST-66", fmt.Sprintf("memcached serves after %q", of.command), given)
+		e.Expect("RST-66", fmt.Sprintf("after %q items are served", of.command), w.Name, r.Served(ctx, items), gomega.Equal(of.want))
+		r.Stop(ctx)
 	}
 }

@@ -11,10 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/events"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/spec"
-	"pmem-memcached-e2e/framework/wait"
 )
 
 // tooSmall has no room for the 39 MiB that memcached needs with its default
@@ -34,16 +36,16 @@ var _ = framework.It(spec.Spec{
 	for _, size := range volumeSizes {
 		namespace := e.Namespace + "-" + strings.ToLower(size)
 		e.MakeNamespace(ctx, namespace)
-		all = append(all, apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: namespace, VolumeSize: resource.MustParse(size), Inline: inline}))
+		all = append(all, workload.Apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: namespace, VolumeSize: resource.MustParse(size), Inline: inline}))
 	}
-	unsized := apply(ctx, e, spec.Ephemeral, deploy.Changes{
+	unsized := workload.Apply(ctx, e, spec.Ephemeral, deploy.Changes{
 		Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"size": ""}}})
 
-	pod := firstPod(ctx, e, unsized)
-	event, err := awaitEvent(ctx, e, "pod", pod, "FailedMount", `parameter "size"`)
+	pod := workload.FirstPod(ctx, e, unsized)
+	event, err := events.AwaitWarning(ctx, e, "pod", pod, "FailedMount", `parameter "size"`)
 	e.Expect("EPH-23", "an event names the size that is missing", framework.Name("pod", pod), err, framework.Succeed)
 	e.Note("no size", event)
-	pod = firstPod(ctx, e, unsized)
+	pod = workload.FirstPod(ctx, e, unsized)
 	e.Expect("EPH-23", "the pod does not start", framework.Name("pod", pod), pod.Status.Phase, gomega.Equal(corev1.PodPending))
 	for i, d := range all {
 		expectServesOrTells(ctx, e, d, volumeSizes[i])
@@ -64,51 +66,35 @@ func forSmallVolumes(e *framework.Env, m *deploy.Manifest) deploy.InlineChange {
 	return deploy.InlineChange{FSType: "ext4"}
 }
 
-// apply makes the objects of a profile's kustomization and waits for nothing.
-func apply(ctx context.Context, e *framework.Env, profile spec.Profile, ch deploy.Changes) *deploy.Deployment {
-	m := e.Variant(profile, ch)
-	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
-	e.NoError(err, "apply %s", m.Dir)
-	return d
-}
-
-// firstPod is the first pod that a deployment makes.
-func firstPod(ctx context.Context, e *framework.Env, d *deploy.Deployment) *corev1.Pod {
-	workload := fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
-	pods, err := awaitPods(ctx, e, d, wait.PodRuns, "a pod of "+workload, func(pods []corev1.Pod) bool { return len(pods) > 0 })
-	e.NoError(err, "find the pod of %s", workload)
-	return &pods[0]
-}
-
 // amount is how much memory a message asks for.
 var amount = regexp.MustCompile(`(?i)\b[0-9]+ ?(MiB|Mi|MB|megabytes?)\b`)
 
 // expectServesOrTells examines a deployment with a volume of some size.
 func expectServesOrTells(ctx context.Context, e *framework.Env, d *deploy.Deployment, size string) {
-	workload := fmt.Sprintf("%s %s/%s with %s", d.Kind, d.Namespace, d.Name, size)
+	object := workload.Name(d) + " with " + size
 	e.Step("see what becomes of a volume of %s", size)
 	if err := d.Ready(ctx); err != nil {
-		p := firstPod(ctx, e, d)
+		p := workload.FirstPod(ctx, e, d)
 		where, log := complaint(ctx, e, p)
 		e.Note(size, where+": "+lastLine(log))
-		e.Expect("EPH-22", "a container that does not serve says how much memory it needs ("+where+")", workload, log, gomega.MatchRegexp(amount.String()))
+		e.Expect("EPH-22", "a container that does not serve says how much memory it needs ("+where+")", object, log, gomega.MatchRegexp(amount.String()))
 		if size == tooSmall {
-			e.Expect("EPH-21", "the pod fails before memcached is started", workload, where, gomega.HavePrefix("init container"))
-			lines, err := eventsOf(ctx, e, p.Namespace, p.UID)
+			e.Expect("EPH-21", "the pod fails before memcached is started", object, where, gomega.HavePrefix("init container"))
+			lines, err := events.Of(ctx, e, p.Namespace, p.UID)
 			e.NoError(err, "read the events of %s", framework.Name("pod", p))
-			e.Expect("EPH-21", "an event tells of the failure", workload, strings.Join(lines, "\n"), gomega.ContainSubstring("BackOff"))
-			e.Expect("EPH-21", "the container memcached has not started", workload, memcachedStatus(p).RestartCount, gomega.BeZero())
+			e.Expect("EPH-21", "an event tells of the failure", object, strings.Join(lines, "\n"), gomega.ContainSubstring("BackOff"))
+			e.Expect("EPH-21", "the container memcached has not started", object, cache.Status(p).RestartCount, gomega.BeZero())
 		}
 		return
 	}
 	if size == tooSmall {
-		e.Expect("EPH-21", "a volume of "+size+" is too small for a cache", workload, "it is Ready", gomega.BeEmpty())
+		e.Expect("EPH-21", "a volume of "+size+" is too small for a cache", object, "it is Ready", gomega.BeEmpty())
 	}
-	p := pod(ctx, e, d)
-	expectKeyStored(ctx, e, "EPH-22", p)
-	client := connect(ctx, e, p)
+	p := workload.Pod(ctx, e, d)
+	cache.ExpectStores(ctx, e, "EPH-22", p)
+	client := cache.Connect(ctx, e, p)
 	defer client.Close()
-	e.Note(size, fmt.Sprintf("serves with %d MiB", number(e, stats(ctx, e, client, ""), "limit_maxbytes")/mib))
+	e.Note(size, fmt.Sprintf("serves with %d MiB", cache.Number(e, cache.Stats(ctx, e, client, ""), "limit_maxbytes")/cache.MiB))
 }
 
 // complaint is the log of the first container of a pod that has failed.

@@ -7,6 +7,10 @@ import (
 
 	"github.com/onsi/gomega"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/stock"
+	"pmem-memcached-e2e/e2e/internal/workbench"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/spec"
@@ -19,19 +23,19 @@ var _ = framework.It(spec.Spec{
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "workbench"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-32", e.Manifest(spec.Persistent))
-	p := pod(ctx, e, d)
-	c := inspect(ctx, e, "RST-32", p)
-	scaleDown(ctx, e, d)
+	p := workload.Pod(ctx, e, d)
+	c := cache.Inspect(ctx, e, "RST-32", p)
+	workload.ScaleDown(ctx, e, d)
 	e.Together(func() {
-		w := newWorkbench(ctx, e, p, c.file.Path)
-		expectFlushed(ctx, w)
-		expectSameSecond(ctx, w)
-		expectForward(ctx, w)
-		w.remove(ctx)
+		w := workbench.New(ctx, e, p, c.File.Path)
+		expectFlushed(ctx, e, w)
+		expectSameSecond(ctx, e, w)
+		expectForward(ctx, e, w)
+		w.Remove(ctx)
 	}, func() {
-		w := newWorkbench(ctx, e, besides(ctx, e, p), c.file.Path)
-		expectTamperings(ctx, w)
-		w.remove(ctx)
+		w := workbench.New(ctx, e, workbench.WithOwnClaims(ctx, e, p), c.File.Path)
+		expectTamperings(ctx, e, w)
+		w.Remove(ctx)
 	})
 })
 
@@ -64,72 +68,69 @@ func moveStop(seconds string) string {
 // expectTamperings stops memcached again and again, changes what it left, and
 // examines what comes of it. What is stored in one start is what the next one
 // may find.
-func expectTamperings(ctx context.Context, w *workbench) {
-	e := w.e
-	var running *run
-	old := stock("old")
+func expectTamperings(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
+	var running *workbench.Run
+	old := stock.Of("old")
 	for n, t := range tamperings {
 		e.Step("start after this: %s", t.what)
 		if running == nil {
-			running = w.mustStart(ctx, t.req, "memcached serves before "+t.what, "")
-			running.store(ctx, old)
+			running = w.MustStart(ctx, t.req, "memcached serves before "+t.what, "")
+			running.Store(ctx, old)
 		}
-		running.stop(ctx)
-		w.sh(ctx, "test -s \"$1\" || { echo \"no state file $1\" >&2; exit 1; }\n"+t.script, w.file+stateSuffix, w.file)
-		after, err := w.start(ctx, "")
-		if !e.Expect(t.req, t.what+": memcached serves", w.name, err, framework.Succeed) {
-			w.sh(ctx, `rm -f "$1"`, w.file+stateSuffix) // for what comes next
+		running.Stop(ctx)
+		w.Sh(ctx, "test -s \"$1\" || { echo \"no state file $1\" >&2; exit 1; }\n"+t.script, w.File+cache.StateSuffix, w.File)
+		after, err := w.Start(ctx, "")
+		if !e.Expect(t.req, t.what+": memcached serves", w.Name, err, framework.Succeed) {
+			w.Sh(ctx, `rm -f "$1"`, w.File+cache.StateSuffix) // for what comes next
 			running = nil
 			continue
 		}
-		want := none(old)
+		want := stock.None(old)
 		if t.warm {
-			want = all(old)
+			want = stock.All(old)
 		}
-		e.Expect(t.req, t.what+": items from before are served", w.name, after.served(ctx, old), gomega.Equal(want))
-		fresh := stock(fmt.Sprintf("fresh-%d", n))
-		after.store(ctx, fresh)
-		e.Expect(t.req, t.what+": items stored since are served", w.name, after.served(ctx, fresh), gomega.Equal(all(fresh)))
-		left := w.sh(ctx, `test -e "$1" && echo left || echo gone`, w.file+stateSuffix)
-		e.Expect(t.req, t.what+": the state file is gone while memcached runs", w.name, left, gomega.Equal("gone"))
+		e.Expect(t.req, t.what+": items from before are served", w.Name, after.Served(ctx, old), gomega.Equal(want))
+		fresh := stock.Of(fmt.Sprintf("fresh-%d", n))
+		after.Store(ctx, fresh)
+		e.Expect(t.req, t.what+": items stored since are served", w.Name, after.Served(ctx, fresh), gomega.Equal(stock.All(fresh)))
+		left := w.Sh(ctx, `test -e "$1" && echo left || echo gone`, w.File+cache.StateSuffix)
+		e.Expect(t.req, t.what+": the state file is gone while memcached runs", w.Name, left, gomega.Equal("gone"))
 		running, old = after, fresh
 	}
 	if running != nil {
-		running.stop(ctx)
+		running.Stop(ctx)
 	}
 }
 
 // expectForward has the clock appear to have been set forward.
-func expectForward(ctx context.Context, w *workbench) {
-	e := w.e
+func expectForward(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("start after this: the clock was set forward by 1000 s")
-	before := w.mustStart(ctx, "RST-33", "memcached serves", "")
-	short, long := made("short", 10), made("long", 10)
+	before := w.MustStart(ctx, "RST-33", "memcached serves", "")
+	short, long := stock.Item("short", 10), stock.Item("long", 10)
 	short.Expiration, long.Expiration = 500, 5000
-	before.store(ctx, []memcached.Item{short, long})
-	before.stop(ctx)
-	w.sh(ctx, moveStop("-1000"), w.file+stateSuffix)
-	after := w.mustStart(ctx, "RST-33", "the clock was set forward by 1000 s: memcached serves", "")
-	e.Expect("RST-33", "an item with 500 s to live when the clock was set forward by 1000 s is served", w.name, after.served(ctx, []memcached.Item{short}), gomega.Equal("0 of 1"))
-	e.Expect("RST-33", "an item with 5000 s to live when the clock was set forward by 1000 s is served", w.name, after.served(ctx, []memcached.Item{long}), gomega.Equal("1 of 1"))
-	after.kill(ctx)
+	before.Store(ctx, []memcached.Item{short, long})
+	before.Stop(ctx)
+	w.Sh(ctx, moveStop("-1000"), w.File+cache.StateSuffix)
+	after := w.MustStart(ctx, "RST-33", "the clock was set forward by 1000 s: memcached serves", "")
+	e.Expect("RST-33", "an item with 500 s to live when the clock was set forward by 1000 s is served", w.Name, after.Served(ctx, []memcached.Item{short}), gomega.Equal("0 of 1"))
+	e.Expect("RST-33", "an item with 5000 s to live when the clock was set forward by 1000 s is served", w.Name, after.Served(ctx, []memcached.Item{long}), gomega.Equal("1 of 1"))
+	after.Kill(ctx)
 }
 
 // expectSameSecond starts memcached as soon as it has stopped. Whether that is
 // within the second depends on the machine.
-func expectSameSecond(ctx context.Context, w *workbench) {
-	e := w.e
+func expectSameSecond(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("start at once after the stop")
-	old := stock("old")
-	before := w.mustStart(ctx, "RST-34", "memcached serves", "")
-	before.store(ctx, old)
-	before.stop(ctx)
+	old := stock.Of("old")
+	before := w.MustStart(ctx, "RST-34", "memcached serves", "")
+	before.Store(ctx, old)
+	before.Stop(ctx)
 	// A stop in the second of the start, however slow the machine.
-	w.sh(ctx, moveStopToNow, w.file+stateSuffix)
-	w.hurry()
-	after := w.mustStart(ctx, "RST-34", "memcached serves when it starts in the second of its stop, or in the next", "")
-	e.Expect("RST-34", "of the items from before are served, all or none", w.name, after.served(ctx, old), gomega.BeElementOf(all(old), none(old)))
-	after.kill(ctx)
+	w.Sh(ctx, moveStopToNow, w.File+cache.StateSuffix)
+	w.StartAtOnce()
+	after := w.MustStart(ctx, "RST-34", "memcached serves when it starts in the second of its stop, or in the next", "")
+	e.Expect("RST-34", "of the items from before are served, all or none", w.Name, after.Served(ctx, old), gomega.BeElementOf(stock.All(old), stock.None(old)))
+	after.Kill(ctx)
 }
 
 const moveStopToNow = `kept=$(sed "s/^Kstop_time .*/Kstop_time $(date +%s)/" "$1"); echo "$kept" >"$1"`
@@ -139,52 +140,40 @@ const flushDelay = 12 * time.Second
 
 // expectFlushed has flush_all, and then flush_all with a delay, outlast a
 // restart. The second would take the place of the first.
-func expectFlushed(ctx context.Context, w *workbench) {
-	e := w.e
+func expectFlushed(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("flush before a stop")
-	old, fresh := stock("old"), stock("fresh")
-	r := w.mustStart(ctx, "RST-40", "memcached serves", "")
-	c := r.connected(ctx)
-	c.store(ctx, e, old...)
-	c.tick(ctx, e)
-	e.NoError(errUnless(c.do(ctx, e, "flush_all"), "OK"), "flush the cache")
-	c.tick(ctx, e)
-	c.store(ctx, e, fresh...)
-	r.stop(ctx)
-	r = w.mustStart(ctx, "RST-40", "memcached serves after flush_all and a restart", "")
-	c = r.connected(ctx)
-	e.Expect("RST-40", "items that flush_all had invalidated before the restart are served", w.name, served(ctx, e, c, old), gomega.Equal(none(old)))
-	e.Expect("RST-40", "items stored after flush_all and before the restart are served", w.name, served(ctx, e, c, fresh), gomega.Equal(all(fresh)))
+	old, fresh := stock.Of("old"), stock.Of("fresh")
+	r := w.MustStart(ctx, "RST-40", "memcached serves", "")
+	c := r.Client(ctx)
+	c.Store(ctx, e, old...)
+	c.Tick(ctx, e)
+	e.NoError(errUnless(c.Do(ctx, e, "flush_all"), "OK"), "flush the cache")
+	c.Tick(ctx, e)
+	c.Store(ctx, e, fresh...)
+	r.Stop(ctx)
+	r = w.MustStart(ctx, "RST-40", "memcached serves after flush_all and a restart", "")
+	c = r.Client(ctx)
+	e.Expect("RST-40", "items that flush_all had invalidated before the restart are served", w.Name, stock.Served(ctx, e, c, old), gomega.Equal(stock.None(old)))
+	e.Expect("RST-40", "items stored after flush_all and before the restart are served", w.Name, stock.Served(ctx, e, c, fresh), gomega.Equal(stock.All(fresh)))
 
 	e.Step("flush with a delay before a stop")
-	c.tick(ctx, e)
+	c.Tick(ctx, e)
 	delay := time.Duration(float64(flushDelay) * e.Config.WaitScale.Max()).Round(time.Second)
-	due := c.clock(ctx, e).Add(delay)
-	e.NoError(errUnless(c.do(ctx, e, fmt.Sprintf("flush_all %.0f", delay.Seconds())), "OK"), "flush the cache with a delay")
-	r.stop(ctx)
-	r = w.mustStart(ctx, "RST-41", "memcached serves while a flush_all is due", "")
-	c = r.connected(ctx)
-	early := served(ctx, e, c, fresh)
-	if !c.clock(ctx, e).Before(due.Add(-time.Second)) {
+	due := c.Clock(ctx, e).Add(delay)
+	e.NoError(errUnless(c.Do(ctx, e, fmt.Sprintf("flush_all %.0f", delay.Seconds())), "OK"), "flush the cache with a delay")
+	r.Stop(ctx)
+	r = w.MustStart(ctx, "RST-41", "memcached serves while a flush_all is due", "")
+	c = r.Client(ctx)
+	early := stock.Served(ctx, e, c, fresh)
+	if !c.Clock(ctx, e).Before(due.Add(-time.Second)) {
 		e.NoError(fmt.Errorf("the restart took longer than the %s after which flush_all is due", delay), "look for items before flush_all takes effect; WAIT_SCALE makes it due later")
 	}
-	e.Expect("RST-41", "items are served after the restart, while the flush_all is due", w.name, early, gomega.Equal(all(fresh)))
+	e.Expect("RST-41", "items are served after the restart, while the flush_all is due", w.Name, early, gomega.Equal(stock.All(fresh)))
 	err := e.Waiter.Until(ctx, wait.ItemExpires, "the time of the delayed flush_all", func(ctx context.Context) (bool, string, error) {
-		left := due.Add(2 * time.Second).Sub(c.clock(ctx, e))
+		left := due.Add(2 * time.Second).Sub(c.Clock(ctx, e))
 		return left <= 0, left.String() + " to go", nil
 	})
 	e.NoError(err, "wait for the time of the flush_all")
-	e.Expect("RST-41", "items are served once the flush_all was due", w.name, served(ctx, e, c, fresh), gomega.Equal(none(fresh)))
-	r.kill(ctx)
-}
-
-// tick waits until memcached's clock, which has whole seconds, has moved by
-// two.
-func (c *cached) tick(ctx context.Context, e *framework.Env) {
-	start := c.clock(ctx, e)
-	err := e.Waiter.Until(ctx, wait.ItemExpires, "memcached's clock to move on", func(ctx context.Context) (bool, string, error) {
-		passed := c.clock(ctx, e).Sub(start)
-		return passed >= 2*time.Second, passed.String() + " have passed", nil
-	})
-	e.NoError(err, "wait for memcached's clock")
+	e.Expect("RST-41", "items are served once the flush_all was due", w.Name, stock.Served(ctx, e, c, fresh), gomega.Equal(stock.None(fresh)))
+	r.Kill(ctx)
 }

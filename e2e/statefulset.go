@@ -13,6 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"pmem-memcached-e2e/e2e/internal/stock"
+	"pmem-memcached-e2e/e2e/internal/storage"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
@@ -45,21 +48,21 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 	pods := byName(ctx, e, d)
 	claims := expectNames(ctx, e, d, pods)
 	for n := range pods {
-		storeIn(ctx, e, &pods[n], stock(own[n][0]))
+		stock.StoreIn(ctx, e, &pods[n], stock.Of(own[n][0]))
 	}
-	scaleDown(ctx, e, d)()
+	workload.ScaleDown(ctx, e, d)()
 	e.Step("scale to 2 again")
 	e.NoError(d.Scale(ctx, 2), "scale %s to 2", d.Name)
 	pods = byName(ctx, e, d)
 	for n := range pods {
 		name := framework.Name("pod", &pods[n])
-		mine, others := stock(own[n][0]), stock(own[1-n][0])
-		e.Expect("RST-62", "a replica serves its own items after a restart", name, servedBy(ctx, e, &pods[n], mine), gomega.Equal(all(mine)))
-		e.Expect("RST-62", "a replica serves items of the other", name, servedBy(ctx, e, &pods[n], others), gomega.Equal(none(others)))
+		mine, others := stock.Of(own[n][0]), stock.Of(own[1-n][0])
+		e.Expect("RST-62", "a replica serves its own items after a restart", name, stock.ServedBy(ctx, e, &pods[n], mine), gomega.Equal(stock.All(mine)))
+		e.Expect("RST-62", "a replica serves items of the other", name, stock.ServedBy(ctx, e, &pods[n], others), gomega.Equal(stock.None(others)))
 	}
 
 	expectProtected(ctx, e, d, &claims[1], &pods[1])
-	expectRetention(ctx, e, d, &claims[0], stock(own[0][0]))
+	expectRetention(ctx, e, d, &claims[0], stock.Of(own[0][0]))
 }
 
 // byName are the two pods of a StatefulSet, that with the number 0 first.
@@ -128,13 +131,13 @@ func expectProtected(ctx context.Context, e *framework.Env, d *deploy.Deployment
 	now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
 	e.Require("OBJ-06", "a claim that was deleted while a pod uses it is there", name, err, framework.Succeed)
 	e.Expect("OBJ-06", "a claim that was deleted while a pod uses it is marked as deleted", name, now.DeletionTimestamp != nil, gomega.BeTrue())
-	fresh := stock("while-deleted")
-	storeIn(ctx, e, p, fresh)
-	e.Expect("OBJ-06", "the pod goes on to serve while its claim is marked as deleted", framework.Name("pod", p), servedBy(ctx, e, p, fresh), gomega.Equal(all(fresh)))
+	fresh := stock.Of("while-deleted")
+	stock.StoreIn(ctx, e, p, fresh)
+	e.Expect("OBJ-06", "the pod goes on to serve while its claim is marked as deleted", framework.Name("pod", p), stock.ServedBy(ctx, e, p, fresh), gomega.Equal(stock.All(fresh)))
 	now, err = claims.Get(ctx, claim.Name, metav1.GetOptions{})
 	e.Expect("OBJ-06", "the claim has outlasted that", name, err == nil && now.UID == claim.UID, gomega.BeTrue())
 	e.NoError(d.Scale(ctx, 1), "scale %s to 1", d.Name)
-	e.Expect("OBJ-06", "the claim goes once its pod is gone", name, removeClaim(ctx, e, claim), framework.Succeed)
+	e.Expect("OBJ-06", "the claim goes once its pod is gone", name, storage.RemoveClaim(ctx, e, claim), framework.Succeed)
 }
 
 // expectRetention has the StatefulSet remove its claims with itself.
@@ -143,14 +146,14 @@ func expectRetention(ctx context.Context, e *framework.Env, d *deploy.Deployment
 	patch := []byte(`{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete","whenScaled":"Retain"}}}`)
 	_, err := e.Cluster.Client.AppsV1().StatefulSets(d.Namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	e.NoError(err, "set the retention policy of %s", d.Name)
-	scaleDown(ctx, e, d)()
+	workload.ScaleDown(ctx, e, d)()
 	name := framework.Name("claim", claim)
 	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace)
 	now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
 	e.Expect("OBJ-07", "the claim stays while the StatefulSet is scaled to 0", name, err == nil && now.UID == claim.UID && now.DeletionTimestamp == nil, gomega.BeTrue())
-	scaleUp(ctx, e, d)
-	p := pod(ctx, e, d)
-	e.Expect("OBJ-07", "with that policy a restart is warm", framework.Name("pod", p), servedBy(ctx, e, p, items), gomega.Equal(all(items)))
+	workload.ScaleUp(ctx, e, d)
+	p := workload.Pod(ctx, e, d)
+	e.Expect("OBJ-07", "with that policy a restart is warm", framework.Name("pod", p), stock.ServedBy(ctx, e, p, items), gomega.Equal(stock.All(items)))
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
 	err = e.Waiter.Until(ctx, wait.ClaimsGone, name+" to go with its StatefulSet", func(ctx context.Context) (bool, string, error) {
 		now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})

@@ -12,6 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/idle"
+	"pmem-memcached-e2e/e2e/internal/stock"
+	"pmem-memcached-e2e/e2e/internal/traffic"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
@@ -25,20 +30,20 @@ var _ = framework.It(spec.Spec{
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 10 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-11", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse("1Gi")}))
-	p := pod(ctx, e, d)
-	c := inspect(ctx, e, "RST-11", p)
-	e.Expect("RST-12", "on a volume of 1 GiB the user has room for the state file (bytes)", c.name, c.fs.Available, gomega.BeNumerically(">=", c.fs.BlockSize))
+	p := workload.Pod(ctx, e, d)
+	c := cache.Inspect(ctx, e, "RST-11", p)
+	e.Expect("RST-12", "on a volume of 1 GiB the user has room for the state file (bytes)", c.Name, c.Fs.Available, gomega.BeNumerically(">=", c.Fs.BlockSize))
 	by := newBystander(ctx, e, d, p)
-	items := stock("before")
-	storeIn(ctx, e, p, append(items, memcached.Item{Key: knocking, Value: []byte("old")}))
+	items := stock.Of("before")
+	stock.StoreIn(ctx, e, p, append(items, memcached.Item{Key: knocking, Value: []byte("old")}))
 
 	e.Step("write with %d clients while the workload is scaled to 0", writers)
 	ended := by.hang(ctx)
 	stop := startWriters(ctx, e, p)
 	began := time.Now()
-	downLongEnough := scaleDown(ctx, e, d)
+	downLongEnough := workload.ScaleDown(ctx, e, d)
 	acknowledged := stop()
-	e.Expect("RST-49", "writes were acknowledged before the connections broke", c.name, len(acknowledged), gomega.BeNumerically(">", 0))
+	e.Expect("RST-49", "writes were acknowledged before the connections broke", c.Name, len(acknowledged), gomega.BeNumerically(">", 0))
 	e.Note("writers", fmt.Sprintf("%d writes of %d clients were acknowledged", len(acknowledged), writers))
 	end := <-ended
 	e.Expect("RST-50", fmt.Sprintf("a client that waits sees the end of its connection (%v)", end.err), by.name, end.ExitCode, gomega.BeZero())
@@ -51,13 +56,13 @@ var _ = framework.It(spec.Spec{
 	e.Expect("RST-51", fmt.Sprintf("a write while memcached is down fails at the client (%.60q %.200q)", r.Stdout, r.Stderr), by.name, r.ExitCode, gomega.Not(gomega.BeZero()))
 	downLongEnough()
 	e.Step("scale to 1")
-	e.Require("RST-11", "on a volume of 1 GiB memcached serves again after an orderly stop", workload(d), d.Scale(ctx, 1), framework.Succeed)
+	e.Require("RST-11", "on a volume of 1 GiB memcached serves again after an orderly stop", workload.Name(d), d.Scale(ctx, 1), framework.Succeed)
 
-	q := pod(ctx, e, d)
+	q := workload.Pod(ctx, e, d)
 	name := framework.Name("pod", q)
-	e.Expect("RST-11", "on a volume of 1 GiB a restart is warm, items of every size are served", name, servedBy(ctx, e, q, items), gomega.Equal(all(items)))
-	e.Expect("RST-49", "of the writes that were acknowledged before the stop are served", name, servedBy(ctx, e, q, acknowledged), gomega.Equal(all(acknowledged)))
-	now := connect(ctx, e, q)
+	e.Expect("RST-11", "on a volume of 1 GiB a restart is warm, items of every size are served", name, stock.ServedBy(ctx, e, q, items), gomega.Equal(stock.All(items)))
+	e.Expect("RST-49", "of the writes that were acknowledged before the stop are served", name, stock.ServedBy(ctx, e, q, acknowledged), gomega.Equal(stock.All(acknowledged)))
+	now := cache.Connect(ctx, e, q)
 	defer now.Close()
 	value := "a miss"
 	if i, err := now.Get(ctx, knocking); err == nil {
@@ -79,15 +84,15 @@ func startWriters(ctx context.Context, e *framework.Env, p *corev1.Pod) (stop fu
 	var group sync.WaitGroup
 	acknowledged := make([][]memcached.Item, writers)
 	for w := range writers {
-		c := open(ctx, e, p)
+		c := cache.Open(ctx, e, p)
 		group.Go(func() {
-			defer c.close()
+			defer c.Close()
 			for n := 0; ; n += perWrite {
 				var batch []memcached.Item
 				for i := range perWrite {
-					batch = append(batch, made(fmt.Sprintf("writer-%d-%07d", w, n+i), 100))
+					batch = append(batch, stock.Item(fmt.Sprintf("writer-%d-%07d", w, n+i), 100))
 				}
-				if c.session.StoreMany(ctx, batch) != nil {
+				if c.Session.StoreMany(ctx, batch) != nil {
 					return
 				}
 				acknowledged[w] = append(acknowledged[w], batch...)
@@ -122,7 +127,7 @@ func newBystander(ctx context.Context, e *framework.Env, d *deploy.Deployment, s
 	}
 	for _, c := range pod.Containers {
 		if c.Name == deploy.Container {
-			c = idle(c)
+			c = idle.Container(c)
 			c.VolumeMounts, c.Ports = nil, nil
 			own.Containers = append(own.Containers, c)
 		}
@@ -130,16 +135,9 @@ func newBystander(ctx context.Context, e *framework.Env, d *deploy.Deployment, s
 	b := bystander{e: e, pod: e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "bystander-", Namespace: d.Namespace}, Spec: own})}
 	b.name = framework.Name("pod", b.pod)
 	var err error
-	b.host, b.port, err = net.SplitHostPort(serviceAddr(ctx, e, d))
+	b.host, b.port, err = net.SplitHostPort(traffic.Addr(ctx, e, d))
 	e.NoError(err, "find the address of the Service")
 	return b
-}
-
-// idle is a container in which nothing runs by itself.
-func idle(c corev1.Container) corev1.Container {
-	c.Command, c.Args = []string{"sleep", "36000"}, nil
-	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle, c.RestartPolicy = nil, nil, nil, nil, nil
-	return c
 }
 
 func (b bystander) bash(ctx context.Context, script string) (cluster.ExecResult, error) {

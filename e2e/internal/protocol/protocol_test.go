@@ -1,4 +1,4 @@
-package e2e
+package protocol
 
 import (
 	"regexp"
@@ -11,20 +11,20 @@ import (
 // TestExchanges asks the memcached of this machine, and makes sure that other
 // answers are told from right ones.
 func TestExchanges(t *testing.T) {
-	talk := conversation{addr: memcachedtest.Start(t)}
-	defer talk.close()
-	for _, x := range exchanges {
-		answer, err := talk.exchange(t.Context(), x)
+	talk := Conversation{Addr: memcachedtest.Start(t)}
+	defer talk.Close()
+	for _, x := range Exchanges {
+		answer, err := talk.Exchange(t.Context(), x)
 		if err != nil {
-			t.Fatalf("%s: %.60q: %v", x.says, x.send, err)
+			t.Fatalf("%s: %.60q: %v", x.Check, x.Send, err)
 		}
-		right := regexp.MustCompile(x.pattern())
+		right := regexp.MustCompile(x.Pattern())
 		if !right.MatchString(answer) {
-			t.Errorf("%s: %.60q is answered by %q, want %q", x.says, x.send, answer, x.want)
+			t.Errorf("%s: %.60q is answered by %q, want %q", x.Check, x.Send, answer, x.want)
 		}
 		for _, wrong := range []string{answer + "\nSTORED", "BUSY " + answer, strings.ToLower(answer) + "\nx"} {
 			if right.MatchString(wrong) {
-				t.Errorf("%s: %.60q may be answered by %q", x.says, x.send, wrong)
+				t.Errorf("%s: %.60q may be answered by %q", x.Check, x.Send, wrong)
 			}
 		}
 	}
@@ -33,12 +33,12 @@ func TestExchanges(t *testing.T) {
 // TestConversationEnds makes sure that a connection which does not go on is
 // noticed, and opened again.
 func TestConversationEnds(t *testing.T) {
-	talk := conversation{addr: memcachedtest.Start(t)}
-	defer talk.close()
-	if answer, err := talk.exchange(t.Context(), exchange{send: "quit"}); err == nil {
+	talk := Conversation{Addr: memcachedtest.Start(t)}
+	defer talk.Close()
+	if answer, err := talk.Exchange(t.Context(), Exchange{Send: "quit"}); err == nil {
 		t.Errorf("after quit: %q, want an error", answer)
 	}
-	if _, err := talk.exchange(t.Context(), exchange{send: "get k", want: []string{"END"}}); err != nil {
+	if _, err := talk.Exchange(t.Context(), Exchange{Send: "get k", want: []string{"END"}}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
@@ -28,20 +31,20 @@ var _ = framework.It(spec.Spec{
 	beside := e.Namespace + "-beside"
 	e.MakeNamespace(ctx, beside)
 	both := e.DeployAll(ctx, "KUS-07", e.Manifest(spec.Ephemeral), e.Variant(spec.Ephemeral, deploy.Changes{Namespace: beside}))
-	first, second := pod(ctx, e, both[0]), pod(ctx, e, both[1])
-	mine := connect(ctx, e, first)
+	first, second := workload.Pod(ctx, e, both[0]), workload.Pod(ctx, e, both[1])
+	mine := cache.Connect(ctx, e, first)
 	e.NoError(mine.Set(ctx, &memcached.Item{Key: "mine", Value: []byte("1")}), "store a value")
 	mine.Close()
-	expectKeyStored(ctx, e, "KUS-07", second)
-	other := connect(ctx, e, second)
+	cache.ExpectStores(ctx, e, "KUS-07", second)
+	other := cache.Connect(ctx, e, second)
 	_, err := other.Get(ctx, "mine")
 	e.Expect("KUS-07", "what was stored in one is a miss in the other", framework.Name("pod", second), errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
 	other.Close()
 
-	c := inspect(ctx, e, "OPS-08", second)
+	c := cache.Inspect(ctx, e, "OPS-08", second)
 	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, second.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", second.Spec.NodeName)
-	dev, _, err := backing(ctx, nd, c.mount)
+	dev, _, err := placement.Backing(ctx, nd, c.Mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
 	e.Step("delete one of them")
 	e.Expect("KUS-09", "everything that was applied can be deleted", both[1].Dir, both[1].Delete(ctx), framework.Succeed)
@@ -50,8 +53,8 @@ var _ = framework.It(spec.Spec{
 		return len(left) == 0, strings.Join(left, ", "), err
 	})
 	e.Expect("KUS-09", "nothing of it is left", "namespace "+beside, err, framework.Succeed)
-	awaitFreed(ctx, e, "OPS-08", nd, dev, c.mount)
-	expectKey(ctx, e, "KUS-07", "the other still has its value", first, "mine", "1")
+	placement.AwaitFreed(ctx, e, "OPS-08", nd, dev, c.Mount)
+	cache.ExpectKey(ctx, e, "KUS-07", "the other still has its value", first, "mine", "1")
 })
 
 // leftKinds are the kinds of which nothing may be left in a namespace.

@@ -9,6 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/stock"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
@@ -22,38 +25,38 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	ch := deploy.Changes{Namespace: e.Namespace, MemoryLimit: *resource.NewQuantity(tightLimit, resource.BinarySI)}
 	d := e.Deploy(ctx, "RST-60", e.Variant(spec.Persistent, ch))
-	p := pod(ctx, e, d)
-	unwell := inspect(ctx, e, "RST-60", p).file.Path + ".unwell"
-	first, second := stock("first"), stock("second")
-	storeIn(ctx, e, p, first)
+	p := workload.Pod(ctx, e, d)
+	unwell := cache.Inspect(ctx, e, "RST-60", p).File.Path + ".unwell"
+	first, second := stock.Of("first"), stock.Of("second")
+	stock.StoreIn(ctx, e, p, first)
 	e.Step("give the container a liveness probe")
 	e.NoError(d.SetLivenessProbe(ctx, failsOnce(unwell)), "change %s", d.Name)
 
-	p = pod(ctx, e, d)
+	p = workload.Pod(ctx, e, d)
 	name := framework.Name("pod", p)
 	// The first restart can come within the second of the stop; before the next one the kubelet waits.
 	for gap := time.Duration(0); gap < time.Second; {
-		storeIn(ctx, e, p, first)
+		stock.StoreIn(ctx, e, p, first)
 		e.Step("have the liveness probe fail")
-		p = inPlace(ctx, e, "RST-60", p, `touch "$1"`, unwell)
+		p = workload.RestartInPlace(ctx, e, "RST-60", p, `touch "$1"`, unwell)
 		gap = downFor(p)
-		says, want := "after a restart within the second of its stop items are served, all or none", gomega.BeElementOf(none(first), all(first))
+		says, want := "after a restart within the second of its stop items are served, all or none", gomega.BeElementOf(stock.None(first), stock.All(first))
 		if gap >= time.Second {
-			says, want = fmt.Sprintf("after a restart by the liveness probe (%s, down for %s) items are served", lastEnd(p), gap), gomega.Equal(all(first))
+			says, want = fmt.Sprintf("after a restart by the liveness probe (%s, down for %s) items are served", cache.LastEnd(p), gap), gomega.Equal(stock.All(first))
 		}
-		e.Expect("RST-60", says, name, servedBy(ctx, e, p, first), want)
+		e.Expect("RST-60", says, name, stock.ServedBy(ctx, e, p, first), want)
 	}
 
 	e.Step("let the container reach its memory limit after a change")
 	changed := memcached.Item{Key: first[1].Key, Value: []byte("changed")}
-	storeIn(ctx, e, p, append(second, changed))
-	p, err := runOutOfMemory(ctx, e, p)
+	stock.StoreIn(ctx, e, p, append(second, changed))
+	p, err := workload.RunOutOfMemory(ctx, e, p)
 	e.Require("RST-14", "the container serves again in its pod", name, err, framework.Succeed)
-	e.Expect("RST-14", "the container was killed ("+lastEnd(p)+")", name, lastExit(p), gomega.Equal(killed))
-	e.Expect("RST-65", "after a lack of memory items from before the last orderly stop are served", name, servedBy(ctx, e, p, first), gomega.Equal(none(first)))
-	e.Expect("RST-14", "after a lack of memory items stored before it are served", name, servedBy(ctx, e, p, second), gomega.Equal(none(second)))
-	storeIn(ctx, e, p, second)
-	e.Expect("RST-14", "after a lack of memory items stored since are served", name, servedBy(ctx, e, p, second), gomega.Equal(all(second)))
+	e.Expect("RST-14", "the container was killed ("+cache.LastEnd(p)+")", name, cache.LastExit(p), gomega.Equal(cache.Killed))
+	e.Expect("RST-65", "after a lack of memory items from before the last orderly stop are served", name, stock.ServedBy(ctx, e, p, first), gomega.Equal(stock.None(first)))
+	e.Expect("RST-14", "after a lack of memory items stored before it are served", name, stock.ServedBy(ctx, e, p, second), gomega.Equal(stock.None(second)))
+	stock.StoreIn(ctx, e, p, second)
+	e.Expect("RST-14", "after a lack of memory items stored since are served", name, stock.ServedBy(ctx, e, p, second), gomega.Equal(stock.All(second)))
 })
 
 // failsOnce is a probe that fails when there is a file, and removes that.
@@ -67,7 +70,7 @@ func failsOnce(path string) corev1.Probe {
 // downFor is the time between the end of the last instance of memcached and
 // the start of the one that runs, in whole seconds.
 func downFor(p *corev1.Pod) time.Duration {
-	s := memcachedStatus(p)
+	s := cache.Status(p)
 	if s.LastTerminationState.Terminated == nil || s.State.Running == nil {
 		return 0
 	}

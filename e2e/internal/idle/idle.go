@@ -1,4 +1,6 @@
-package e2e
+// Package idle has pods of the suite in which nothing runs but what a spec
+// starts there.
+package idle
 
 import (
 	"context"
@@ -11,9 +13,9 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 )
 
-// succeed runs a command in a container of p, which has to end with exit code
+// Run runs a command in a container of p, which has to end with exit code
 // 0, and returns its output. What is attempted by it says what for.
-func succeed(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attempted string, command ...string) string {
+func Run(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attempted string, command ...string) string {
 	r, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, container, command...)
 	if err == nil && r.ExitCode != 0 {
 		err = fmt.Errorf("exit code %d: %s", r.ExitCode, r.Stderr)
@@ -22,9 +24,9 @@ func succeed(ctx context.Context, e *framework.Env, p *corev1.Pod, container, at
 	return r.Stdout
 }
 
-// idlePod does nothing with a volume that is mounted at /volume, or is there as
+// Pod does nothing with a volume that is mounted at /volume, or is there as
 // a device of that name.
-func idlePod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.Pod {
+func Pod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.Pod {
 	no, yes, user, grace := false, true, int64(65534), int64(1)
 	container := corev1.Container{
 		Name: deploy.Container, Image: image, Command: []string{"sleep", "3600"},
@@ -50,7 +52,7 @@ func idlePod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.
 	}
 }
 
-func inlineVolume(driver, fsType string, attributes map[string]string) corev1.Volume {
+func InlineVolume(driver, fsType string, attributes map[string]string) corev1.Volume {
 	source := &corev1.CSIVolumeSource{Driver: driver, VolumeAttributes: attributes}
 	if fsType != "" {
 		source.FSType = &fsType
@@ -58,8 +60,15 @@ func inlineVolume(driver, fsType string, attributes map[string]string) corev1.Vo
 	return corev1.Volume{Name: "volume", VolumeSource: corev1.VolumeSource{CSI: source}}
 }
 
-func claimVolume(name string, claim *corev1.PersistentVolumeClaim) corev1.Volume {
+func ClaimVolume(name string, claim *corev1.PersistentVolumeClaim) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
 	}}
+}
+
+// Container is a container in which nothing runs by itself.
+func Container(c corev1.Container) corev1.Container {
+	c.Command, c.Args = []string{"sleep", "36000"}, nil
+	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle, c.RestartPolicy = nil, nil, nil, nil, nil
+	return c
 }

@@ -11,6 +11,10 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/events"
+	"pmem-memcached-e2e/e2e/internal/idle"
+	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -21,9 +25,9 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"DRV-12"}, Level: spec.Must, Profile: spec.Driver,
 	Tags: []string{"driver"}, Budget: 10 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	driver := driverName(ctx, e)
-	late := makeClass(ctx, e, driver, "late", storagev1.VolumeBindingWaitForFirstConsumer, nil)
-	soon := makeClass(ctx, e, driver, "soon", storagev1.VolumeBindingImmediate, map[string]string{"eraseafter": "false"})
+	driver := storage.DriverName(ctx, e)
+	late := storage.MakeClass(ctx, e, driver, "late", storagev1.VolumeBindingWaitForFirstConsumer, nil)
+	soon := storage.MakeClass(ctx, e, driver, "soon", storagev1.VolumeBindingImmediate, map[string]string{"eraseafter": "false"})
 	object := "capacity of class " + late.Name
 	nodes, err := e.Cluster.Client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
 	e.NoError(err, "list the CSINode objects")
@@ -35,19 +39,19 @@ var _ = framework.It(spec.Spec{
 	e.Require("DRV-12", "the free persistent memory of each node is published", object, err, framework.Succeed)
 
 	e.Step("wait for a claim that fits nowhere")
-	huge := makeClaim(ctx, e, late.Name, fmt.Sprintf("%d", free+1<<30), corev1.PersistentVolumeFilesystem)
-	waiting := e.StartPod(ctx, idlePod(e.Namespace, "waiting-", e.Manifest(spec.Ephemeral).Image(), claimVolume("volume", huge)))
-	_, err = awaitEvent(ctx, e, "pod", waiting, "FailedScheduling", "free storage")
+	huge := storage.MakeClaim(ctx, e, late.Name, fmt.Sprintf("%d", free+1<<30), corev1.PersistentVolumeFilesystem)
+	waiting := e.StartPod(ctx, idle.Pod(e.Namespace, "waiting-", e.Manifest(spec.Ephemeral).Image(), idle.ClaimVolume("volume", huge)))
+	_, err = events.AwaitWarning(ctx, e, "pod", waiting, "FailedScheduling", "free storage")
 	e.Expect("DRV-12", "the pod of a claim that fits nowhere is not scheduled, and says why", framework.Name("pod", waiting), err, framework.Succeed)
-	e.Expect("DRV-12", "the claim waits", framework.Name("claim", huge), currentClaim(ctx, e, huge).Status.Phase, gomega.Equal(corev1.ClaimPending))
+	e.Expect("DRV-12", "the claim waits", framework.Name("claim", huge), storage.CurrentClaim(ctx, e, huge).Status.Phase, gomega.Equal(corev1.ClaimPending))
 
-	const size = 256 * mib
+	const size = 256 * cache.MiB
 	e.Step("follow the capacity")
-	claim, err := awaitBound(ctx, e, makeClaim(ctx, e, soon.Name, fmt.Sprint(size), corev1.PersistentVolumeFilesystem))
+	claim, err := storage.AwaitBound(ctx, e, storage.MakeClaim(ctx, e, soon.Name, fmt.Sprint(size), corev1.PersistentVolumeFilesystem))
 	e.NoError(err, "bind a claim")
 	err = awaitCapacity(ctx, e, late.Name, "less by a volume of 256 MiB", func(sizes []int64) bool { return total(sizes) <= free-size })
 	e.Expect("DRV-12", "the published capacity shrinks with a volume", object, err, framework.Succeed)
-	e.NoError(removeClaim(ctx, e, claim), "remove a claim")
+	e.NoError(storage.RemoveClaim(ctx, e, claim), "remove a claim")
 	err = awaitCapacity(ctx, e, late.Name, "as before", func(sizes []int64) bool { return total(sizes) >= free })
 	e.Expect("DRV-12", "the published capacity grows when the volume is gone", object, err, framework.Succeed)
 })

@@ -1,4 +1,4 @@
-package e2e
+package storage
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// driverName is that of the driver behind the manifests.
-func driverName(ctx context.Context, e *framework.Env) string {
+// DriverName is that of the driver behind the manifests.
+func DriverName(ctx context.Context, e *framework.Env) string {
 	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
 		v, err := e.Manifest(profile).Volume()
 		if err != nil {
@@ -22,7 +22,7 @@ func driverName(ctx context.Context, e *framework.Env) string {
 		if v.Driver != "" {
 			return v.Driver
 		}
-		class, err := e.Cluster.Client.StorageV1().StorageClasses().Get(ctx, v.Class, getOptions)
+		class, err := e.Cluster.Client.StorageV1().StorageClasses().Get(ctx, v.Class, metav1.GetOptions{})
 		if err == nil {
 			return class.Provisioner
 		}
@@ -31,8 +31,8 @@ func driverName(ctx context.Context, e *framework.Env) string {
 	return ""
 }
 
-// makeClass makes a storage class that is removed with the ledger.
-func makeClass(ctx context.Context, e *framework.Env, driver, suffix string, binding storagev1.VolumeBindingMode, parameters map[string]string) *storagev1.StorageClass {
+// MakeClass makes a storage class that is removed with the ledger.
+func MakeClass(ctx context.Context, e *framework.Env, driver, suffix string, binding storagev1.VolumeBindingMode, parameters map[string]string) *storagev1.StorageClass {
 	classes := e.Cluster.Client.StorageV1().StorageClasses()
 	class, err := classes.Create(ctx, &storagev1.StorageClass{
 		ObjectMeta:  metav1.ObjectMeta{Name: e.Namespace + "-" + suffix},

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/onsi/gomega"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/stock"
+	"pmem-memcached-e2e/e2e/internal/traffic"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/bench"
 	"pmem-memcached-e2e/framework/load"
@@ -24,24 +27,24 @@ var _ = framework.It(spec.Spec{
 	Level: spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-45", e.Manifest(spec.Persistent))
-	clients, end := loadClients(ctx, e, d, 1)
-	c := open(ctx, e, pod(ctx, e, d))
-	full := fillUp(ctx, e, c, clients, serviceAddr(ctx, e, d))
+	clients, end := traffic.Clients(ctx, e, d, 1)
+	c := cache.Open(ctx, e, workload.Pod(ctx, e, d))
+	full := fillUp(ctx, e, c, clients, traffic.Addr(ctx, e, d))
 	changed := changeItems(ctx, e, c, full.few[:fewGone])
-	before, counters := c.list(ctx, e), stats(ctx, e, c.Connection, "")
-	e.Require("RST-45", "the cache was full, memcached evicted items", c.pod, counters["evictions"], gomega.Not(gomega.Equal("0")))
+	before, counters := c.List(ctx, e), cache.Stats(ctx, e, c.Connection, "")
+	e.Require("RST-45", "the cache was full, memcached evicted items", c.Pod, counters["evictions"], gomega.Not(gomega.Equal("0")))
 	short := storeShortLived(ctx, e, c)
-	lag := c.lag(ctx, e)
-	c.close()
+	lag := c.Lag(ctx, e)
+	c.Close()
 
 	down := restartTimed(ctx, e, d, short.gone)
-	c = open(ctx, e, pod(ctx, e, d))
+	c = cache.Open(ctx, e, workload.Pod(ctx, e, d))
 	expectCounters(ctx, e, c, counters)
-	e.Expect("RST-27", "memcached's clock has counted the time that it was down (seconds that it lags behind)", c.pod, (c.lag(ctx, e) - lag).Seconds(), gomega.BeNumerically("~", 0, lagLimit.Seconds()))
-	soonest := before.next(c.clock(ctx, e))
-	alive := c.has(ctx, e, soonest)
-	after := c.list(ctx, e)
-	before.expectKept(e, c.pod, after, c.clock(ctx, e), down)
+	e.Expect("RST-27", "memcached's clock has counted the time that it was down (seconds that it lags behind)", c.Pod, (c.Lag(ctx, e) - lag).Seconds(), gomega.BeNumerically("~", 0, lagLimit.Seconds()))
+	soonest := before.Next(c.Clock(ctx, e))
+	alive := c.Has(ctx, e, soonest)
+	after := c.List(ctx, e)
+	expectKept(e, c.Pod, before, after, c.Clock(ctx, e), down)
 	short.expectGone(ctx, e, c)
 	changed.expect(ctx, e, c)
 	full.expectValues(ctx, e, c, after)
@@ -49,13 +52,13 @@ var _ = framework.It(spec.Spec{
 	full.expectOrder(ctx, e, c, clients, after)
 	expectExpiry(ctx, e, c, soonest, before[soonest].Expires, alive)
 	e.Step("restart once more")
-	before = c.list(ctx, e)
-	c.close()
+	before = c.List(ctx, e)
+	c.Close()
 	restartTimed(ctx, e, d, time.Now())
-	c = open(ctx, e, pod(ctx, e, d))
-	now := c.list(ctx, e)
-	e.Expect("RST-47", "after evictions and deletions a further restart finds the same keys", c.pod,
-		some(before.differences(now, c.clock(ctx, e))), gomega.BeEmpty())
+	c = cache.Open(ctx, e, workload.Pod(ctx, e, d))
+	now := c.List(ctx, e)
+	e.Expect("RST-47", "after evictions and deletions a further restart finds the same keys", c.Pod,
+		some(before.Differences(now, c.Clock(ctx, e))), gomega.BeEmpty())
 	full.expectValues(ctx, e, c, now)
 	full.sweep(ctx, e, c, clients) // which changes the order of the items
 	end()
@@ -82,23 +85,23 @@ const (
 	largeGone  = 2 // of them
 )
 
-func fillUp(ctx context.Context, e *framework.Env, c *cached, clients *bench.Clients, addr string) filling {
+func fillUp(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, addr string) filling {
 	e.Step("fill the cache")
 	start := time.Now()
 	// From here on the items of a size stay where they are, else memcached may
 	// evict some of one size for the sake of another at any time.
-	e.NoError(errUnless(c.do(ctx, e, "slabs automove 0"), "OK"), "keep memcached from moving memory between sizes")
-	settings := stats(ctx, e, c.Connection, "settings")
+	e.NoError(errUnless(c.Do(ctx, e, "slabs automove 0"), "OK"), "keep memcached from moving memory between sizes")
+	settings := cache.Stats(ctx, e, c.Connection, "settings")
 	largest, err := strconv.Atoi(settings["item_size_max"])
-	e.NoError(err, "read item_size_max of %s", c.pod)
+	e.NoError(err, "read item_size_max of %s", c.Pod)
 	limit, err := strconv.ParseFloat(settings["maxbytes"], 64)
-	e.NoError(err, "read maxbytes of %s", c.pod)
+	e.NoError(err, "read maxbytes of %s", c.Pod)
 
 	var f filling
 	var items []memcached.Item
 	add := func(list *[]string, name string, size int) {
 		*list = append(*list, name)
-		items = append(items, made(name, size))
+		items = append(items, stock.Item(name, size))
 	}
 	for n := range largeItems {
 		add(&f.large, fmt.Sprintf("large-%d", n), largest*2/3)
@@ -112,14 +115,14 @@ func fillUp(ctx context.Context, e *framework.Env, c *cached, clients *bench.Cli
 	for n := range fewItems {
 		add(&f.few, fmt.Sprintf("few-%06d", n), fewSize)
 	}
-	c.store(ctx, e, items...)
-	e.NoError(c.session.DeleteMany(ctx, f.large[:largeGone]), "delete large items")
+	c.Store(ctx, e, items...)
+	e.NoError(c.Session.DeleteMany(ctx, f.large[:largeGone]), "delete large items")
 	f.large = f.large[largeGone:]
 
 	f.bulk = bulk(addr, "bulk-", int64(bulkOver*limit/bulkSize))
 	_, err = clients.Load(ctx, f.bulk)
 	e.NoError(err, "store %d items", f.bulk.Keys)
-	e.Note("filling", fmt.Sprintf("%d items of %d MiB in %s", c.count(ctx, e, "curr_items"), c.count(ctx, e, "bytes")/mib, time.Since(start).Round(time.Second)))
+	e.Note("filling", fmt.Sprintf("%d items of %d MiB in %s", c.Count(ctx, e, "curr_items"), c.Count(ctx, e, "bytes")/cache.MiB, time.Since(start).Round(time.Second)))
 	return f
 }
 
@@ -146,15 +149,15 @@ func errUnless(got, want string) error {
 }
 
 // expectValues fetches the items beside the bulk and compares their values.
-func (f filling) expectValues(ctx context.Context, e *framework.Env, c *cached, there listing) {
+func (f filling) expectValues(ctx context.Context, e *framework.Env, c *cache.Client, there cache.Listing) {
 	e.Step("fetch and compare values")
 	var flags []string
 	compare := func(says string, keys []string, reqs ...spec.ReqID) {
 		var wrong []string
 		seen := map[string]bool{}
-		err := c.session.FetchMany(ctx, keys, func(i memcached.Item) {
+		err := c.Session.FetchMany(ctx, keys, func(i memcached.Item) {
 			seen[i.Key] = true
-			badValue, badFlags := fault(i)
+			badValue, badFlags := stock.Faults(i)
 			if badValue {
 				wrong = append(wrong, i.Key+" has another value")
 			}
@@ -162,27 +165,27 @@ func (f filling) expectValues(ctx context.Context, e *framework.Env, c *cached, 
 				flags = append(flags, i.Key)
 			}
 		})
-		e.NoError(err, "fetch %d items from %s", len(keys), c.pod)
+		e.NoError(err, "fetch %d items from %s", len(keys), c.Pod)
 		for _, key := range keys {
 			if !seen[key] {
 				wrong = append(wrong, key+" is a miss")
 			}
 		}
 		for _, req := range reqs {
-			e.Expect(req, says, c.pod, share(len(keys), wrong), gomega.Equal(share(len(keys), nil)))
+			e.Expect(req, says, c.Pod, share(len(keys), wrong), gomega.Equal(share(len(keys), nil)))
 		}
 	}
 	compare("items of every size have their values", f.sizes, "RST-44")
 	compare("large items, in several chunks each, have their values, though others were deleted", f.large, "RST-42", "RST-43")
-	compare("small items have their values", there.keys("few-"), "RST-45")
-	e.Expect("RST-37", "every item has its flags (those that have not)", c.pod, some(flags), gomega.BeEmpty())
+	compare("small items have their values", there.Keys("few-"), "RST-45")
+	e.Expect("RST-37", "every item has its flags (those that have not)", c.Pod, some(flags), gomega.BeEmpty())
 }
 
 // sweepTime is enough for all keys on an idle machine.
 const sweepTime = 5 * time.Second
 
 // sweep gets all keys of the bulk, from within the cluster.
-func (f filling) sweep(ctx context.Context, e *framework.Env, c *cached, clients *bench.Clients) {
+func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients) {
 	e.Step("fetch and compare %d values from within the cluster", f.bulk.Keys)
 	o := f.bulk
 	o.Preloaded, o.Duration = true, sweepTime
@@ -195,7 +198,7 @@ func (f filling) sweep(ctx context.Context, e *framework.Env, c *cached, clients
 		}
 		r, err := clients.Load(ctx, o)
 		e.NoError(err, "get %d items", o.Keys)
-		expectRight(e, "RST-45", c.pod, r)
+		traffic.ExpectRight(e, "RST-45", c.Pod, r)
 		if got, hits, took = r.Hits+r.Misses, r.Hits, r.Elapsed; got == 0 {
 			e.NoError(errors.New("no get was answered"), "get %d items", o.Keys)
 		}
@@ -205,14 +208,14 @@ func (f filling) sweep(ctx context.Context, e *framework.Env, c *cached, clients
 
 // expectOrder stores half as many items as there are of the same size, and
 // examines that those which were stored first made room for them.
-func (f filling) expectOrder(ctx context.Context, e *framework.Env, c *cached, clients *bench.Clients, there listing) {
+func (f filling) expectOrder(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, there cache.Listing) {
 	e.Step("evict and delete items")
-	pid := c.count(ctx, e, "pid")
-	old := there.keys(f.bulk.Prefix) // whose numbers are their order
+	pid := c.Count(ctx, e, "pid")
+	old := there.Keys(f.bulk.Prefix) // whose numbers are their order
 	_, err := clients.Load(ctx, bulk(f.bulk.Addr, "newer-", int64(len(old)/2)))
 	e.NoError(err, "store %d items", len(old)/2)
-	e.NoError(c.session.DeleteMany(ctx, f.few[fewGone:2*fewGone]), "delete items")
-	now := c.list(ctx, e)
+	e.NoError(c.Session.DeleteMany(ctx, f.few[fewGone:2*fewGone]), "delete items")
+	now := c.List(ctx, e)
 	left := func(keys []string) string {
 		n := 0
 		for _, key := range keys {
@@ -223,20 +226,8 @@ func (f filling) expectOrder(ctx context.Context, e *framework.Env, c *cached, c
 		return fmt.Sprintf("%d of %d", n, len(keys))
 	}
 	quarter := len(old) / 4
-	e.Expect("RST-46", "of the items stored first, before the restart, are left", c.pod, left(old[:quarter]), gomega.Equal(fmt.Sprintf("0 of %d", quarter)))
-	e.Expect("RST-46", "of the items stored last before the restart are left", c.pod, left(old[len(old)-quarter:]), gomega.Equal(fmt.Sprintf("%d of %d", quarter, quarter)))
-	e.Expect("RST-47", "storing, evicting and deleting after a warm start has not ended memcached (pid)", c.pod, c.count(ctx, e, "pid"), gomega.Equal(pid))
-	e.Expect("RST-47", "memcached evicts items after a warm start", c.pod, c.count(ctx, e, "evictions"), gomega.BeNumerically(">", 0))
-}
-
-// keys are those with a prefix, in order.
-func (l listing) keys(prefix string) []string {
-	var keys []string
-	for key, m := range l {
-		if hasPrefix(prefix)(key, m) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
+	e.Expect("RST-46", "of the items stored first, before the restart, are left", c.Pod, left(old[:quarter]), gomega.Equal(fmt.Sprintf("0 of %d", quarter)))
+	e.Expect("RST-46", "of the items stored last before the restart are left", c.Pod, left(old[len(old)-quarter:]), gomega.Equal(fmt.Sprintf("%d of %d", quarter, quarter)))
+	e.Expect("RST-47", "storing, evicting and deleting after a warm start has not ended memcached (pid)", c.Pod, c.Count(ctx, e, "pid"), gomega.Equal(pid))
+	e.Expect("RST-47", "memcached evicts items after a warm start", c.Pod, c.Count(ctx, e, "evictions"), gomega.BeNumerically(">", 0))
 }

@@ -1,4 +1,6 @@
-package e2e
+// Package catalogue tests that the catalogue next to the specs is what they and the
+// requirements say.
+package catalogue
 
 import (
 	"bytes"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/pmezard/go-difflib/difflib"
 
+	_ "pmem-memcached-e2e/e2e" // the specs
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -35,7 +38,7 @@ func TestCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]byte{"CATALOGUE.md": c.Markdown(), "catalogue.yaml": table} {
+	for name, want := range map[string][]byte{"../../CATALOGUE.md": c.Markdown(), "../../catalogue.yaml": table} {
 		if *updateCatalogue {
 			if err := replaceFile(name, want); err != nil {
 				t.Error(err)
@@ -47,7 +50,7 @@ func TestCatalogue(t *testing.T) {
 			t.Fatal(err)
 		}
 		if drift := drift(t, name, got, want); drift != "" {
-			t.Errorf("e2e/%s is not what requirements and specs say; run make catalogue and commit it:\n%s", name, drift)
+			t.Errorf("%s is not what requirements and specs say; run make catalogue and commit it:\n%s", name, drift)
 		}
 	}
 }
@@ -76,7 +79,7 @@ func drift(t *testing.T, name string, got, want []byte) string {
 
 // replaceFile leaves the old file or the new one, never a part.
 func replaceFile(name string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+name+"-")
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package e2e
+package workload
 
 import (
 	"context"
@@ -14,15 +14,15 @@ import (
 // clock that went back, and starts cold (memcached.c, restart callbacks).
 const downtime = 1100 * time.Millisecond
 
-// scaleDown takes the deployment to no replicas. The function it returns ends
+// ScaleDown takes the deployment to no replicas. The function it returns ends
 // once memcached was down long enough for a warm start.
-func scaleDown(ctx context.Context, e *framework.Env, d *deploy.Deployment) (downLongEnough func()) {
+func ScaleDown(ctx context.Context, e *framework.Env, d *deploy.Deployment) (downLongEnough func()) {
 	e.Step("scale to 0")
-	e.NoError(d.Scale(ctx, 0), "scale %s %s/%s to 0", d.Kind, d.Namespace, d.Name)
-	return awaitDowntime(ctx, e)
+	e.NoError(d.Scale(ctx, 0), "scale %s to 0", Name(d))
+	return AwaitDowntime(ctx, e)
 }
 
-func awaitDowntime(ctx context.Context, e *framework.Env) func() {
+func AwaitDowntime(ctx context.Context, e *framework.Env) func() {
 	down := time.Now()
 	precise := e.Waiter
 	precise.Interval = 20 * time.Millisecond
@@ -35,7 +35,7 @@ func awaitDowntime(ctx context.Context, e *framework.Env) func() {
 	}
 }
 
-func scaleUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+func ScaleUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	e.Step("scale to 1")
-	e.NoError(d.Scale(ctx, 1), "scale %s %s/%s to 1", d.Kind, d.Namespace, d.Name)
+	e.NoError(d.Scale(ctx, 1), "scale %s to 1", Name(d))
 }

@@ -1,6 +1,8 @@
-package e2e
+package protocol
 
-import "strings"
+import (
+	"strings"
+)
 
 // What memcached answers when a request is no command, or not one as it has to
 // be. Its words differ from release to release, and so does whether data that
@@ -14,9 +16,9 @@ var (
 	tooLarge   = strings.Repeat("v", 1<<20+1)
 )
 
-// exchanges are from memcached's doc/protocol.txt, in an order in which each
+// Exchanges are from memcached's doc/protocol.txt, in an order in which each
 // finds what those before it have left.
-var exchanges = []exchange{
+var Exchanges = []Exchange{
 	{"PRO-01", "set stores", "set s 5 0 3\r\nabc", []string{"STORED"}},
 	{"PRO-01", "set stores what is empty", "set s0 0 0 0\r\n", []string{"STORED"}},
 	{"PRO-01", "add does not overwrite", "add s 0 0 1\r\nx", []string{"NOT_STORED"}},

@@ -12,6 +12,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/kubectl/pkg/util/podutils"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/disrupt"
+	"pmem-memcached-e2e/e2e/internal/events"
+	"pmem-memcached-e2e/e2e/internal/idle"
+	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
@@ -27,38 +33,38 @@ var _ = framework.It(spec.Spec{
 	ID: "EPH-20", Title: "an update that finds no persistent memory says so and serves on, and completes with an empty cache once there is some",
 	Covers: []spec.ReqID{"EPH-19", "EPH-20"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess, spec.Disruption},
-	Tags: []string{"capacity", disruptive}, Budget: 8 * time.Minute,
+	Tags: []string{"capacity", disrupt.Tag}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-19", e.Manifest(spec.Ephemeral))
-	before := pod(ctx, e, d)
-	value := marker()
-	client := connect(ctx, e, before)
+	before := workload.Pod(ctx, e, d)
+	value := cache.Marker()
+	client := cache.Connect(ctx, e, before)
 	e.NoError(client.Set(ctx, &memcached.Item{Key: "old", Value: []byte(value)}), "store a value")
 	client.Close()
 
 	fillers := useUp(ctx, e, d)
 	e.Step("change the pod template")
-	patchWorkload(ctx, e, d, fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"pmem-memcached-e2e/changed":%q}}}}}`, marker()))
+	workload.Patch(ctx, e, d, fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"pmem-memcached-e2e/changed":%q}}}}}`, cache.Marker()))
 	stuck := expectNoRoom(ctx, e, d, before)
-	expectKey(ctx, e, "EPH-19", "the old pod serves meanwhile", before, "old", value)
+	cache.ExpectKey(ctx, e, "EPH-19", "the old pod serves meanwhile", before, "old", value)
 
 	e.Step("free persistent memory")
 	for _, f := range fillers {
 		e.RemovePod(ctx, f)
 	}
 	e.Require("EPH-20", "the pod starts once there is room, and the update completes", framework.Name("pod", stuck), d.Ready(ctx), framework.Succeed)
-	after := pod(ctx, e, d)
+	after := workload.Pod(ctx, e, d)
 	name := framework.Name("pod", after)
 	e.Expect("EPH-20", "it is the pod that had to wait", name, after.UID, gomega.Equal(stuck.UID))
 	e.Expect("EPH-19", "the old pod is replaced", name, after.UID, gomega.Not(gomega.Equal(before.UID)))
-	c := inspect(ctx, e, "EPH-20", after)
+	c := cache.Inspect(ctx, e, "EPH-20", after)
 	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, after.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", after.Spec.NodeName)
-	dev, _, err := backing(ctx, nd, c.mount)
+	dev, _, err := placement.Backing(ctx, nd, c.Mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
-	e.Expect("EPH-20", "its volume is no smaller than requested (bytes)", name, dev.size, gomega.BeNumerically(">=", requestedSize(d)))
-	client = connect(ctx, e, after)
-	e.Expect("EPH-19", "the cache is empty (curr_items)", name, stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
+	e.Expect("EPH-20", "its volume is no smaller than requested (bytes)", name, dev.Size, gomega.BeNumerically(">=", workload.RequestedSize(d)))
+	client = cache.Connect(ctx, e, after)
+	e.Expect("EPH-19", "the cache is empty (curr_items)", name, cache.Stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
 	_, err = client.Get(ctx, "old")
 	e.Expect("EPH-19", "a key from before the update is a miss", name, errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
 })
@@ -73,12 +79,12 @@ func useUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) []*corev
 	for _, nd := range drivers {
 		free, err := nd.Free(ctx)
 		e.NoError(err, "look at the persistent memory of node %s", nd.Node)
-		size := free - requestedSize(d)/2
-		e.Note("free on "+nd.Node, fmt.Sprintf("%d MiB, of which %d MiB are used up", free/mib, size/mib))
-		volume := inlineVolume(nd.Name, "", map[string]string{
-			"size": resource.NewQuantity(size/mib*mib, resource.BinarySI).String(), "eraseafter": "false",
+		size := free - workload.RequestedSize(d)/2
+		e.Note("free on "+nd.Node, fmt.Sprintf("%d MiB, of which %d MiB are used up", free/cache.MiB, size/cache.MiB))
+		volume := idle.InlineVolume(nd.Name, "", map[string]string{
+			"size": resource.NewQuantity(size/cache.MiB*cache.MiB, resource.BinarySI).String(), "eraseafter": "false",
 		})
-		filler := idlePod(e.Namespace, "filler-", d.Image(), volume)
+		filler := idle.Pod(e.Namespace, "filler-", d.Image(), volume)
 		filler.Spec.NodeName = nd.Node
 		fillers = append(fillers, e.RunPod(ctx, filler))
 	}
@@ -88,20 +94,20 @@ func useUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) []*corev
 // expectNoRoom examines that a pod which finds no persistent memory is kept from
 // starting and that an event says why, while the old one is Ready.
 func expectNoRoom(ctx context.Context, e *framework.Env, d *deploy.Deployment, old *corev1.Pod) *corev1.Pod {
-	workload := fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
+	object := workload.Name(d)
 	isNew := func(p corev1.Pod) bool { return p.UID != old.UID }
-	pods, err := awaitPods(ctx, e, d, wait.PodRuns, "a second pod of "+workload, func(pods []corev1.Pod) bool {
+	pods, err := workload.AwaitPods(ctx, e, d, wait.PodRuns, "a second pod of "+object, func(pods []corev1.Pod) bool {
 		return slices.ContainsFunc(pods, func(p corev1.Pod) bool { return isNew(p) && p.Spec.NodeName != "" })
 	})
-	e.Require("EPH-19", "an update makes a pod beside the old one", workload, err, framework.Succeed)
+	e.Require("EPH-19", "an update makes a pod beside the old one", object, err, framework.Succeed)
 	stuck := &pods[slices.IndexFunc(pods, isNew)]
 	name := framework.Name("pod", stuck)
-	event, err := awaitEvent(ctx, e, "pod", stuck, "FailedMount", noRoom)
+	event, err := events.AwaitWarning(ctx, e, "pod", stuck, "FailedMount", noRoom)
 	e.Expect("EPH-20", "an event says that there is no room", name, err, framework.Succeed)
 	e.Expect("EPH-19", "an update that finds no room says so", name, err, framework.Succeed)
 	e.Note("refusal", event)
 	pods, err = d.Pods(ctx)
-	e.NoError(err, "list the pods of %s", workload)
+	e.NoError(err, "list the pods of %s", object)
 	for _, p := range pods {
 		if isNew(p) {
 			e.Expect("EPH-20", "the pod does not start without its volume", name, p.Status.Phase, gomega.Equal(corev1.PodPending))

@@ -1,0 +1,39 @@
+package cache
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"pmem-memcached-e2e/framework/deploy"
+)
+
+// Killed is the exit code of what SIGKILL has ended.
+const Killed int32 = 137
+
+// Status is what the kubelet tells of the container memcached.
+func Status(p *corev1.Pod) corev1.ContainerStatus {
+	for _, s := range p.Status.ContainerStatuses {
+		if s.Name == deploy.Container {
+			return s
+		}
+	}
+	return corev1.ContainerStatus{}
+}
+
+// LastEnd is how the instance of memcached before the current one ended.
+func LastEnd(p *corev1.Pod) string {
+	if t := Status(p).LastTerminationState.Terminated; t != nil {
+		return fmt.Sprintf("ended by %s with exit code %d", t.Reason, t.ExitCode)
+	}
+	return "never ended"
+}
+
+// LastExit is the exit code of the instance of memcached before the current
+// one; -1 without one.
+func LastExit(p *corev1.Pod) int32 {
+	if t := Status(p).LastTerminationState.Terminated; t != nil {
+		return t.ExitCode
+	}
+	return -1
+}

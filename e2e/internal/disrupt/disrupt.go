@@ -1,0 +1,123 @@
+// Package disrupt disrupts a node or the driver on it.
+package disrupt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/kubectl/pkg/drain"
+
+	"pmem-memcached-e2e/e2e/internal/workload"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// Tag specs put a node or its driver out of use for others, too.
+const Tag = "disruptive"
+
+// Cordon keeps pods from a node until the function that it returns is called,
+// or the spec ends.
+func Cordon(ctx context.Context, e *framework.Env, node string) (uncordon func(context.Context) error) {
+	set := func(ctx context.Context, unschedulable bool) error {
+		patch := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, unschedulable)
+		_, err := e.Cluster.Client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+		return err
+	}
+	n, err := e.Cluster.Client.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err == nil && n.Spec.Unschedulable {
+		err = fmt.Errorf("it is cordoned already")
+	}
+	e.NoError(err, "see that node %s accepts pods", node)
+	uncordon = func(ctx context.Context) error { return set(ctx, false) }
+	e.Ledger.Add("cordon of node "+node, uncordon)
+	e.NoError(set(ctx, true), "cordon node %s", node)
+	return uncordon
+}
+
+// ExpectUnschedulable examines that the pod says that it has no node.
+func ExpectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deployment, req spec.ReqID) {
+	var why string
+	_, err := workload.AwaitPods(ctx, e, d, wait.PodReplaced, "the scheduler to tell why it finds no node for the pod of "+workload.Name(d), func(pods []corev1.Pod) bool {
+		if len(pods) == 0 {
+			return false
+		}
+		if node := pods[0].Spec.NodeName; node != "" {
+			why = "it is on node " + node
+			return true
+		}
+		for _, c := range pods[0].Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+				why = fmt.Sprintf("%s: %s: %s", pods[0].Status.Phase, c.Reason, c.Message)
+				return true
+			}
+		}
+		return false
+	})
+	e.Require(req, "while its node is cordoned the pod has no node", workload.Name(d), err, framework.Succeed)
+	e.Expect(req, "while its node is cordoned the pod is Pending and says why", workload.Name(d), why,
+		gomega.And(gomega.HavePrefix("Pending: Unschedulable: "), gomega.ContainSubstring("unschedulable")))
+}
+
+// Drain does to the node of p what kubectl drain does, but leaves alone the
+// pods that the spec has not made. It returns when p is gone.
+func Drain(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon func(context.Context) error) {
+	node := p.Spec.NodeName
+	e.Step("drain node %s", node)
+	uncordon = Cordon(ctx, e, node)
+	var says strings.Builder
+	limit, err := e.Waiter.Limit(wait.PodReplaced)
+	e.NoError(err, "find how long a drain may take")
+	helper := &drain.Helper{
+		// Pods of others may have no controller; they are seen before the filter below leaves them out.
+		Force: true,
+		Ctx:   ctx, Client: e.Cluster.Client, Out: &says, ErrOut: &says,
+		GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
+		Timeout: limit,
+		AdditionalFilters: []drain.PodFilter{func(other corev1.Pod) drain.PodDeleteStatus {
+			if other.Namespace != p.Namespace {
+				return drain.MakePodDeleteStatusSkip()
+			}
+			return drain.MakePodDeleteStatusOkay()
+		}},
+	}
+	list, errs := helper.GetPodsForDeletion(node)
+	e.NoError(errors.Join(errs...), "find the pods of node %s that have to go", node)
+	evicted := list.Pods()
+	if !slices.ContainsFunc(evicted, func(other corev1.Pod) bool { return other.UID == p.UID }) {
+		e.NoError(fmt.Errorf("%d pods would go and it is not among them", len(evicted)), "drain node %s of %s", node, framework.Name("pod", p))
+	}
+	err = helper.DeleteOrEvictPods(evicted)
+	e.Require("OPS-09", "the pod can be evicted from a node that is drained "+says.String(), framework.Name("pod", p), err, framework.Succeed)
+	return uncordon
+}
+
+// RestartDriver removes the driver's pod on a node and waits until another is
+// Ready there.
+func RestartDriver(ctx context.Context, e *framework.Env, node string) {
+	old, err := pmem.FindNodeDriver(ctx, e.Cluster, node)
+	e.NoError(err, "find the driver on node %s", node)
+	e.Step("restart the driver on node %s", node)
+	err = e.Cluster.Client.CoreV1().Pods(old.Namespace).Delete(ctx, old.Pod, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		e.NoError(err, "remove pod %s/%s", old.Namespace, old.Pod)
+	}
+	err = e.Waiter.Until(ctx, wait.DriverReady, "another pod of the driver to be Ready on node "+node, func(ctx context.Context) (bool, string, error) {
+		nd, err := pmem.FindNodeDriver(ctx, e.Cluster, node)
+		if err != nil {
+			return false, "", err
+		}
+		return nd.Pod != old.Pod, fmt.Sprintf("pod %s", nd.Pod), nil
+	})
+	e.NoError(err, "restart the driver on node %s", node)
+}

@@ -1,0 +1,50 @@
+// Package events reads and awaits events of Kubernetes objects.
+package events
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// Of are all events about an object, one line each.
+func Of(ctx context.Context, e *framework.Env, namespace string, uid types.UID) ([]string, error) {
+	list, err := e.Cluster.Client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(uid)})
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]string, len(list.Items))
+	for i, event := range list.Items {
+		lines[i] = fmt.Sprintf("%s %s: %s", event.Type, event.Reason, strings.Join(strings.Fields(event.Message), " "))
+	}
+	return lines, nil
+}
+
+// AwaitWarning waits for a warning about an object whose line has all of words,
+// and returns it. Without one the error has the events that there are.
+func AwaitWarning(ctx context.Context, e *framework.Env, kind string, o metav1.Object, words ...string) (string, error) {
+	var found string
+	what := fmt.Sprintf("an event of %s with %q", framework.Name(kind, o), words)
+	err := e.Waiter.Until(ctx, wait.EventSeen, what, func(ctx context.Context) (bool, string, error) {
+		lines, err := Of(ctx, e, o.GetNamespace(), o.GetUID())
+		if err != nil {
+			return false, "", err
+		}
+		i := slices.IndexFunc(lines, func(line string) bool {
+			return strings.HasPrefix(line, corev1.EventTypeWarning) && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
+		})
+		if i >= 0 {
+			found = lines[i]
+		}
+		return i >= 0, strings.Join(lines, "; "), nil
+	})
+	return found, err
+}

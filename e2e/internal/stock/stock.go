@@ -1,0 +1,84 @@
+// Package stock has items whose values follow from their keys, so that they can
+// be verified without having been kept.
+package stock
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/memcached"
+)
+
+func StoreIn(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) {
+	c := cache.Open(ctx, e, p)
+	defer c.Close()
+	c.Store(ctx, e, items...)
+}
+
+func ServedBy(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) string {
+	c := cache.Open(ctx, e, p)
+	defer c.Close()
+	return Served(ctx, e, c, items)
+}
+
+// Item is an item whose value and flags follow from its key, so that it can be
+// verified without having been kept.
+func Item(key string, size int) memcached.Item {
+	return memcached.Item{Key: key, Value: valueOf(key, size), Flags: crc32.ChecksumIEEE([]byte(key))}
+}
+
+func valueOf(key string, size int) []byte {
+	value := make([]byte, size)
+	stream := rand.NewChaCha8(sha256.Sum256([]byte(key)))
+	_, _ = stream.Read(value) // which never fails
+	for i := range value {
+		value[i] = 'A' + value[i]&31
+	}
+	return value
+}
+
+// Faults says in what an item that was fetched is not the one that was made.
+func Faults(i memcached.Item) (value, flags bool) {
+	return !bytes.Equal(i.Value, valueOf(i.Key, len(i.Value))), i.Flags != crc32.ChecksumIEEE([]byte(i.Key))
+}
+
+// Of are items of different sizes with an epoch in their keys, so that
+// those of another epoch are told from them.
+func Of(epoch string) []memcached.Item {
+	var items []memcached.Item
+	for n, size := range []int{2, 100, 5000, 100_000, 700_000, 900_000} {
+		items = append(items, Item(fmt.Sprintf("%s-%d", epoch, n), size))
+	}
+	return items
+}
+
+// Served says how many of items a memcached serves, and whether any of them is
+// wrong.
+func Served(ctx context.Context, e *framework.Env, c *cache.Client, items []memcached.Item) string {
+	var keys []string
+	for _, i := range items {
+		keys = append(keys, i.Key)
+	}
+	right, wrong := 0, ""
+	err := c.Session.FetchMany(ctx, keys, func(i memcached.Item) {
+		if value, flags := Faults(i); value || flags {
+			wrong = ", wrong is " + i.Key
+		} else {
+			right++
+		}
+	})
+	e.NoError(err, "fetch %d items from %s", len(items), c.Pod)
+	return fmt.Sprintf("%d of %d%s", right, len(items), wrong)
+}
+
+func All(items []memcached.Item) string { return fmt.Sprintf("%d of %d", len(items), len(items)) }
+
+func None(items []memcached.Item) string { return fmt.Sprintf("0 of %d", len(items)) }

@@ -1,0 +1,109 @@
+// Package storage makes and removes claims and storage classes.
+package storage
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/e2e/internal/events"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// RemoveClaim deletes a claim and waits until it is gone. NotFound is success.
+func RemoveClaim(ctx context.Context, e *framework.Env, claim metav1.Object) error {
+	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.GetNamespace())
+	uid := claim.GetUID()
+	err := claims.Delete(ctx, claim.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return err
+	}
+	return e.Waiter.Until(ctx, wait.ClaimsGone, "the removal of "+framework.Name("claim", claim), func(ctx context.Context) (bool, string, error) {
+		c, err := claims.Get(ctx, claim.GetName(), metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, "gone", nil
+		}
+		if err != nil {
+			return false, "", err
+		}
+		return c.UID != uid, string(c.Status.Phase), nil
+	})
+}
+
+func AwaitVolumeGone(ctx context.Context, e *framework.Env, pv *corev1.PersistentVolume) error {
+	return e.Waiter.Until(ctx, wait.VolumeFreed, "the removal of "+framework.Name("volume", pv), func(ctx context.Context) (bool, string, error) {
+		v, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, pv.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, "gone", nil
+		}
+		if err != nil {
+			return false, "", err
+		}
+		return v.UID != pv.UID, string(v.Status.Phase) + " " + v.Status.Message, nil
+	})
+}
+
+// SizeForFileIO is the size of a claim for file I/O that a driver without LVM can
+// meet, too. There it is a namespace with a block translation table, which needs
+// 16 MiB and some more (ARENA_MIN_SIZE of Linux's drivers/nvdimm/btt.h). What the
+// table takes PMEM-CSI v1.1.0 does not count as the volume's, so that the
+// provisioner refuses a claim for a whole number of steps of 16 MiB.
+const SizeForFileIO = "30Mi"
+
+// MakeClaim makes a claim that is removed with the ledger.
+func MakeClaim(ctx context.Context, e *framework.Env, class, size string, mode corev1.PersistentVolumeMode) *corev1.PersistentVolumeClaim {
+	claim, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(e.Namespace).Create(ctx, &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "claim-"},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, StorageClassName: &class, VolumeMode: &mode,
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}},
+		},
+	}, metav1.CreateOptions{})
+	e.NoError(err, "make a claim")
+	e.Ledger.Add(framework.Name("claim", claim), func(ctx context.Context) error { return RemoveClaim(ctx, e, claim) })
+	return claim
+}
+
+func CurrentClaim(ctx context.Context, e *framework.Env, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
+	got, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Get(ctx, claim.Name, metav1.GetOptions{})
+	e.NoError(err, "read %s", framework.Name("claim", claim))
+	return got
+}
+
+func AwaitBound(ctx context.Context, e *framework.Env, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	name := framework.Name("claim", claim)
+	err := e.Waiter.Until(ctx, wait.ClaimBound, name+" to be bound", func(ctx context.Context) (bool, string, error) {
+		got, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Get(ctx, claim.Name, metav1.GetOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		claim = got
+		lines, err := events.Of(ctx, e, got.Namespace, got.UID)
+		return got.Status.Phase == corev1.ClaimBound, string(got.Status.Phase) + ": " + strings.Join(lines, "; "), err
+	})
+	return claim, err
+}
+
+// AffinityNodes are the nodes that a volume's affinity names. The driver uses
+// a label of its own, whose value is the node's name.
+func AffinityNodes(pv *corev1.PersistentVolume) []string {
+	var nodes []string
+	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+		return nil
+	}
+	for _, term := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
+		for _, expression := range term.MatchExpressions {
+			nodes = append(nodes, expression.Values...)
+		}
+	}
+	return nodes
+}
+
+// SizeForXFS is the size of a volume with xfs, which mkfs.xfs does not make on
+// 500 MiB or less.
+const SizeForXFS = "720Mi"

@@ -1,0 +1,59 @@
+// Package traffic loads caches from within the cluster and compares them.
+package traffic
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+
+	"github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+
+	"pmem-memcached-e2e/e2e/internal/workload"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/bench"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// Clients are pods of the memcached image that load a server from within
+// the cluster. The function it returns ends them.
+func Clients(ctx context.Context, e *framework.Env, d *deploy.Deployment, count int) (clients *bench.Clients, end func()) {
+	e.Step("start %d load clients", count)
+	j := bench.Job{
+		Namespace: e.Namespace, Name: "load-" + rand.String(5), Image: d.Image(), Program: e.Config.LoadClient, Count: count,
+		Place: bench.Placement(e.Config.Sampling.Place), Node: workload.Pod(ctx, e, d).Spec.NodeName,
+	}
+	clients, err := bench.Start(ctx, e.Cluster, e.Waiter, e.Ledger, j)
+	e.NoError(err, "start load clients")
+	return clients, func() { e.NoError(clients.End(ctx, e.Cluster, j), "end the load clients") }
+}
+
+// Addr is where the pods of a cluster reach a deployment: the address of
+// its Service, or the name when it has no address of its own.
+func Addr(ctx context.Context, e *framework.Env, d *deploy.Deployment) string {
+	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, metav1.GetOptions{})
+	e.NoError(err, "read the Service %s", d.Service)
+	host := s.Spec.ClusterIP
+	if host == "" || host == "None" {
+		host = fmt.Sprintf("%s.%s.svc", d.Service, d.Namespace)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(d.ServicePort))
+}
+
+// ExpectRight examines that every request of a load was answered, and rightly.
+func ExpectRight(e *framework.Env, req spec.ReqID, object string, r load.Result) {
+	e.Expect(req, "requests are answered", object, r.Answered(), gomega.BeNumerically(">", 0))
+	e.Expect(req, fmt.Sprintf("every answer is right %q", r.Complaints), object, r.Wrong, gomega.BeZero())
+	e.Expect(req, fmt.Sprintf("every request is answered %q", r.Complaints), object, r.Errors, gomega.BeZero())
+}
+
+// KeepJSON keeps what was measured in every detail.
+func KeepJSON(e *framework.Env, name string, v any) string {
+	return e.Keep(name+".json", func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
+}

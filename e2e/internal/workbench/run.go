@@ -1,0 +1,178 @@
+package workbench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/idle"
+	"pmem-memcached-e2e/e2e/internal/stock"
+	"pmem-memcached-e2e/e2e/internal/workload"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/memcached"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// Run is a memcached that was started.
+type Run struct {
+	w       *Workbench
+	initLog string
+	output  output
+	open    *cache.Client // once it was used
+	ended   chan struct{}
+	code    int // once ended
+	err     error
+}
+
+func (r *Run) log() string { return r.initLog + r.output.String() }
+
+// output is what a command has said so far.
+type output struct {
+	mu        sync.Mutex
+	text      strings.Builder
+	once      sync.Once
+	listening chan struct{} // closed once somebody listens
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if strings.Contains(o.text.String(), listening) {
+		o.once.Do(func() { close(o.listening) })
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Replace(o.text.String(), listening+"\n", "", 1)
+}
+
+// listening is what launch says.
+const listening = "workbench: memcached listens"
+
+// launch becomes the command in its arguments, and says when somebody listens
+// on the port, which is $1 in hexadecimal digits.
+const launch = `port=$1; shift
+(
+	until grep -q -i ":$port 0*:0000 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null; do
+		sleep 0.1
+		kill -0 $$ 2>/dev/null || exit
+	done
+	echo "` + listening + `"
+) &
+exec "$@"`
+
+// Start does what the kubelet does when it starts a pod, with further
+// arguments for memcached, once a warm start is possible. The error is about
+// memcached, or a script before it, that does not come up.
+func (w *Workbench) Start(ctx context.Context, args string) (*Run, error) {
+	r := &Run{w: w, ended: make(chan struct{}), output: output{listening: make(chan struct{})}}
+	for _, c := range w.inits {
+		command := w.expand(ctx, c.Name, slices.Concat(c.Command, c.Args), "")
+		done, err := w.e.Cluster.Exec(ctx, w.pod.Namespace, w.pod.Name, c.Name, command...)
+		w.e.NoError(err, "run init container %s in %s", c.Name, w.Name)
+		r.initLog += done.Stdout + done.Stderr
+		if done.ExitCode != 0 {
+			return r, fmt.Errorf("init container %s ended with exit code %d: %s", c.Name, done.ExitCode, Tail(r.initLog))
+		}
+	}
+	if w.downLongEnough != nil {
+		w.downLongEnough()
+	}
+	command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", deploy.Port(w.pod)), "env", deploy.ArgsVariable + "=" + args},
+		w.expand(ctx, deploy.Container, w.command, args))
+	go func() {
+		defer close(r.ended)
+		r.code, r.err = w.e.Cluster.ExecTo(ctx, &r.output, &r.output, w.pod.Namespace, w.pod.Name, deploy.Container, command...)
+	}()
+	err := w.e.Waiter.Until(ctx, wait.MemcachedUp, "memcached in "+w.Name+" to listen", func(ctx context.Context) (bool, string, error) {
+		select {
+		case <-r.output.listening:
+			return true, "it listens", nil
+		case <-r.ended:
+			return false, "", wait.Stop(fmt.Errorf("memcached ended with exit code %d (%v): %s", r.code, r.err, Tail(r.log())))
+		case <-ctx.Done():
+			return false, "nobody listens; log: " + Tail(r.log()), nil
+		}
+	})
+	return r, err
+}
+
+func Tail(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-4):], "; ")
+}
+
+// Stop ends memcached as the kubelet does, with SIGTERM to the process of the
+// container, and returns its log.
+func (r *Run) Stop(ctx context.Context) string { return r.end(ctx, "TERM", "top") }
+
+// Kill ends memcached without any warning.
+func (r *Run) Kill(ctx context.Context) string { return r.end(ctx, "KILL", "itself") }
+
+func (r *Run) end(ctx context.Context, signal, whom string) string {
+	r.Disconnect()
+	idle.Run(ctx, r.w.e, r.w.pod, deploy.Container, fmt.Sprintf("send SIG%s in %s", signal, r.w.Name), "sh", "-c", workload.SignalScript, "sh", signal, whom)
+	r.Await(ctx)
+	return r.log()
+}
+
+// Await waits until memcached has ended.
+func (r *Run) Await(ctx context.Context) {
+	err := r.w.e.Waiter.Until(ctx, wait.MemcachedDown, "memcached in "+r.w.Name+" to end", func(ctx context.Context) (bool, string, error) {
+		select {
+		case <-r.ended:
+			return true, fmt.Sprintf("exit code %d", r.code), nil
+		case <-ctx.Done():
+			return false, "it runs", nil
+		}
+	})
+	if err == nil {
+		err = r.err
+	}
+	r.w.e.NoError(err, "see the end of memcached in %s", r.w.Name)
+	r.w.downLongEnough = workload.AwaitDowntime(ctx, r.w.e)
+}
+
+// MustStart ends the spec with req not met when memcached does not come up.
+func (w *Workbench) MustStart(ctx context.Context, req spec.ReqID, says, args string) *Run {
+	r, err := w.Start(ctx, args)
+	w.e.Require(req, says, w.Name, err, framework.Succeed)
+	return r
+}
+
+// StartAtOnce has the next start come at once after the stop.
+func (w *Workbench) StartAtOnce() { w.downLongEnough = nil }
+
+// Client is a client of the memcached, for as long as that runs.
+func (r *Run) Client(ctx context.Context) *cache.Client {
+	if r.open == nil {
+		r.open = cache.Open(ctx, r.w.e, r.w.pod)
+	}
+	return r.open
+}
+
+// Disconnect is for who stops memcached by other ways than stop and kill.
+func (r *Run) Disconnect() {
+	if r.open != nil {
+		r.open.Close()
+		r.open = nil
+	}
+}
+
+func (r *Run) Store(ctx context.Context, items []memcached.Item) {
+	r.Client(ctx).Store(ctx, r.w.e, items...)
+}
+
+func (r *Run) Served(ctx context.Context, items []memcached.Item) string {
+	return stock.Served(ctx, r.w.e, r.Client(ctx), items)
+}

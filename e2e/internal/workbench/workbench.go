@@ -1,0 +1,119 @@
+// Package workbench runs memcached on the volume of a deployment as often as a
+// spec wants, without the time that the start of a pod takes.
+package workbench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"pmem-memcached-e2e/e2e/internal/idle"
+	"pmem-memcached-e2e/e2e/internal/storage"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+)
+
+// A Workbench is a pod with images, identities, variables and the claim of a
+// pod of the deployment, or one like it, in which nothing runs but what the spec
+// starts: the commands of the init containers, each in a container like its own, and that
+// of memcached. What differs from the deployment is who starts them. So a spec
+// sees many starts on one volume in the time that one start of a pod takes.
+type Workbench struct {
+	e              *framework.Env
+	pod            *corev1.Pod
+	Name           string // of the pod, for failures
+	File           string // the memory file
+	inits          []corev1.Container
+	command        []string
+	variables      map[string]map[string]string // by container
+	downLongEnough func()                       // since the last stop; nil before the first
+}
+
+// New takes the place of p, which is gone, or that of besides(p).
+func New(ctx context.Context, e *framework.Env, p *corev1.Pod, file string) *Workbench {
+	e.Step("make a workbench out of %s", framework.Name("pod", p))
+	w := &Workbench{e: e, File: file, variables: map[string]map[string]string{}}
+	grace := int64(1)
+	template := p.Spec.DeepCopy()
+	var containers []corev1.Container
+	for _, c := range template.InitContainers {
+		if c.RestartPolicy == nil {
+			w.inits = append(w.inits, c)
+			containers = append(containers, idle.Container(c))
+		}
+	}
+	for _, c := range template.Containers {
+		if c.Name != deploy.Container {
+			continue
+		}
+		w.command = slices.Concat(c.Command, c.Args)
+		containers = append(containers, idle.Container(c))
+	}
+	if len(w.command) == 0 {
+		e.NoError(errors.New("its container memcached leaves the command to the image"), "start memcached as %s does", framework.Name("pod", p))
+	}
+	template.InitContainers, template.Containers, template.NodeName = nil, containers, ""
+	template.RestartPolicy, template.TerminationGracePeriodSeconds = corev1.RestartPolicyNever, &grace
+	template.Hostname, template.Subdomain = "", ""
+	w.pod = e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "workbench-", Namespace: p.Namespace}, Spec: *template})
+	w.Name = framework.Name("pod", w.pod)
+	return w
+}
+
+// WithOwnClaims is p with claims of its own, like those of p, for a workbench beside
+// the one that takes the place of p.
+func WithOwnClaims(ctx context.Context, e *framework.Env, p *corev1.Pod) *corev1.Pod {
+	p = p.DeepCopy()
+	for _, v := range p.Spec.Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		like := storage.CurrentClaim(ctx, e, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: v.PersistentVolumeClaim.ClaimName}}).Spec
+		v.PersistentVolumeClaim.ClaimName = storage.MakeClaim(ctx, e, ptr.Deref(like.StorageClassName, ""), like.Resources.Requests.Storage().String(),
+			ptr.Deref(like.VolumeMode, corev1.PersistentVolumeFilesystem)).Name
+	}
+	return p
+}
+
+// expand makes words of a container's command what the kubelet makes of them,
+// where memcached's has args as further arguments.
+func (w *Workbench) expand(ctx context.Context, container string, words []string, args string) []string {
+	var expanded []string
+	for _, word := range words {
+		expanded = append(expanded, deploy.Expand(word, func(name string) (string, bool) {
+			if container == deploy.Container && name == deploy.ArgsVariable {
+				return args, true
+			}
+			value, ok := w.environment(ctx, container)[name]
+			return value, ok
+		}))
+	}
+	return expanded
+}
+
+// environment is read once, and only where a command refers to it.
+func (w *Workbench) environment(ctx context.Context, container string) map[string]string {
+	if w.variables[container] == nil {
+		w.variables[container] = map[string]string{}
+		for line := range strings.Lines(idle.Run(ctx, w.e, w.pod, container, "read the variables of container "+container+" in "+w.Name, "env")) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			w.variables[container][name] = value
+		}
+	}
+	return w.variables[container]
+}
+
+// Remove makes room for a pod of the deployment.
+func (w *Workbench) Remove(ctx context.Context) { w.e.RemovePod(ctx, w.pod) }
+
+// Sh runs a script with memcached's identity; it has to succeed.
+func (w *Workbench) Sh(ctx context.Context, script string, args ...string) string {
+	command := append([]string{"sh", "-c", script, "sh"}, args...)
+	return strings.TrimSpace(idle.Run(ctx, w.e, w.pod, deploy.Container, fmt.Sprintf("run %q in %s", script, w.Name), command...))
+}

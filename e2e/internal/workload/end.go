@@ -1,0 +1,102 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kubectl/pkg/util/podutils"
+
+	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+// AwaitReplaced waits until the controller of p has made another pod.
+func AwaitReplaced(ctx context.Context, e *framework.Env, d *deploy.Deployment, p metav1.Object) {
+	_, err := AwaitPods(ctx, e, d, wait.PodReplaced, "another pod in the place of "+framework.Name("pod", p), func(pods []corev1.Pod) bool {
+		return slices.ContainsFunc(pods, func(other corev1.Pod) bool { return other.UID != p.GetUID() })
+	})
+	e.NoError(err, "see %s replaced", framework.Name("pod", p))
+}
+
+// SignalScript finds the process named memcached and with "top" the one that was
+// started in the container, above it.
+const SignalScript = `for d in /proc/[0-9]*; do
+	read -r name 2>/dev/null <"$d/comm" && [ "$name" = memcached ] && pid=${d#/proc/}
+done
+[ -n "$pid" ] || { echo "no memcached runs" >&2; exit 1; }
+while [ "$2" = top ]; do
+	parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
+	[ "$parent" -gt 1 ] || break
+	pid=$parent
+done
+kill -s "$1" "$pid"`
+
+// Signal runs a script that sends a signal in the container memcached.
+func Signal(ctx context.Context, e *framework.Env, p *corev1.Pod, script string, args ...string) {
+	r, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, append([]string{"sh", "-c", script, "sh"}, args...)...)
+	if err == nil && r.ExitCode != 0 && r.ExitCode != 137 { // the end of the container can end the script, too
+		err = fmt.Errorf("exit code %d: %s", r.ExitCode, r.Stderr)
+	}
+	e.NoError(err, "send a signal in %s", framework.Name("pod", p))
+}
+
+// RestartInPlace sends a signal and waits until the container runs again in the same
+// pod.
+func RestartInPlace(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod, script string, args ...string) *corev1.Pod {
+	Signal(ctx, e, p, script, args...)
+	p, err := AwaitRestart(ctx, e, p)
+	e.Require(req, "the container serves again in its pod", framework.Name("pod", p), err, framework.Succeed)
+	return p
+}
+
+// ReplacePod deletes a pod with a grace period and waits until there is
+// another one that is Ready.
+func ReplacePod(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod, req spec.ReqID, grace int64) {
+	pods := e.Cluster.Client.CoreV1().Pods(p.Namespace)
+	err := pods.Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &grace, Preconditions: &metav1.Preconditions{UID: &p.UID}})
+	e.NoError(err, "delete %s", framework.Name("pod", p))
+	AwaitReplaced(ctx, e, d, p)
+	e.Require(req, fmt.Sprintf("after a removal with a grace period of %d s the next pod serves", grace), Name(d), d.Ready(ctx), framework.Succeed)
+}
+
+// exhaust takes memory until the kernel ends what is in the container. The
+// first process of a container cannot be killed from within.
+const exhaust = "exec tail /dev/zero"
+
+// RunOutOfMemory has the kernel end the container, and returns the pod once
+// memcached is Ready again in it.
+func RunOutOfMemory(ctx context.Context, e *framework.Env, p *corev1.Pod) (*corev1.Pod, error) {
+	// The command goes with the container, and with it perhaps the answer.
+	ended, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", exhaust)
+	e.Note("lack of memory", fmt.Sprintf("exit code %d of the command that took memory, %v", ended.ExitCode, err))
+	return AwaitRestart(ctx, e, p)
+}
+
+// AwaitRestart waits until memcached has ended once more in its pod and is
+// Ready again. It returns the pod as it is then.
+func AwaitRestart(ctx context.Context, e *framework.Env, p *corev1.Pod) (*corev1.Pod, error) {
+	before, current := cache.Status(p).RestartCount, p
+	err := e.Waiter.Until(ctx, wait.RestartedInPod, "memcached to be Ready again in "+framework.Name("pod", p), func(ctx context.Context) (bool, string, error) {
+		got, err := e.Cluster.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		if got.UID != p.UID {
+			return false, "", wait.Stop(errors.New("another pod has taken its place"))
+		}
+		current = got
+		s := cache.Status(got)
+		return s.RestartCount > before && s.Ready && podutils.IsPodReady(got), fmt.Sprintf("%d restarts, ready %t, %s", s.RestartCount, s.Ready, cache.LastEnd(got)), nil
+	})
+	if err == nil {
+		err = deploy.AwaitAnswer(ctx, e.Cluster, e.Waiter, current)
+	}
+	return current, err
+}

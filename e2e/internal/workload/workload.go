@@ -1,0 +1,77 @@
+// Package workload has steps on a deployment under test: its pods, scaling,
+// restarts, and the ways in which a pod ends.
+package workload
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/kubectl/pkg/util/podutils"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+func Name(d *deploy.Deployment) string {
+	return fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
+}
+
+// Pod is the only Ready pod of a deployment.
+func Pod(ctx context.Context, e *framework.Env, d *deploy.Deployment) *corev1.Pod {
+	p, err := d.Pod(ctx)
+	e.NoError(err, "find the pod of %s %s/%s", d.Kind, d.Namespace, d.Name)
+	return p
+}
+
+func RequestedSize(d *deploy.Deployment) int64 {
+	v, err := d.Volume()
+	if err != nil {
+		return 0 // EPH-02 and RST-04 say what is wrong with it
+	}
+	return v.Size.Value()
+}
+
+// Apply makes the objects of a profile's kustomization and waits for nothing.
+func Apply(ctx context.Context, e *framework.Env, profile spec.Profile, ch deploy.Changes) *deploy.Deployment {
+	m := e.Variant(profile, ch)
+	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
+	e.NoError(err, "apply %s", m.Dir)
+	return d
+}
+
+// FirstPod is the first pod that a deployment makes.
+func FirstPod(ctx context.Context, e *framework.Env, d *deploy.Deployment) *corev1.Pod {
+	object := Name(d)
+	pods, err := AwaitPods(ctx, e, d, wait.PodRuns, "a pod of "+object, func(pods []corev1.Pod) bool { return len(pods) > 0 })
+	e.NoError(err, "find the pod of %s", object)
+	return &pods[0]
+}
+
+// Patch changes the workload of a deployment and waits for nothing.
+func Patch(ctx context.Context, e *framework.Env, d *deploy.Deployment, patch string) {
+	_, err := e.Cluster.Client.AppsV1().RESTClient().Patch(types.StrategicMergePatchType).
+		Namespace(d.Namespace).Resource(strings.ToLower(d.Kind) + "s").Name(d.Name).Body([]byte(patch)).Do(ctx).Raw()
+	e.NoError(err, "change %s %s/%s", d.Kind, d.Namespace, d.Name)
+}
+
+// AwaitPods waits until the pods of a deployment are as wanted.
+func AwaitPods(ctx context.Context, e *framework.Env, d *deploy.Deployment, name wait.Name, what string, reached func([]corev1.Pod) bool) ([]corev1.Pod, error) {
+	var pods []corev1.Pod
+	err := e.Waiter.Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {
+		var err error
+		if pods, err = d.Pods(ctx); err != nil {
+			return false, "", err
+		}
+		var states []string
+		for _, p := range pods {
+			states = append(states, fmt.Sprintf("%s %s, ready %t", p.Name, p.Status.Phase, podutils.IsPodReady(&p)))
+		}
+		return reached(pods), strings.Join(states, "; "), nil
+	})
+	return pods, err
+}

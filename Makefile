@@ -10,9 +10,11 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
 # What may be set, on the command line or in the environment.
-SUITE_VARIABLES := PROVIDER KUBECONFIG KUBE_CONTEXT LABELS FOCUS SEED REPORT_DIR EPHEMERAL PERSISTENT \
-	MEMCACHED_IMAGE OTHER_MEMCACHED_IMAGE WAIT_SCALE BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT KEEP_LAB CONFIG QUALIFICATION RETRIES KNOWN_FAILURES SKIP_PREFLIGHT EXCLUSIVE DISRUPTIVE VERBOSE
-LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER LAB_SNAPSHOT CACHE_DIR
+SUITE_VARIABLES := LABELS FOCUS SEED QUALIFICATION PROVIDER KUBECONFIG KUBE_CONTEXT KEEP_LAB EPHEMERAL PERSISTENT \
+	MEMCACHED_IMAGE OTHER_MEMCACHED_IMAGE KNOWN_FAILURES RETRIES SKIP_PREFLIGHT EXCLUSIVE DISRUPTIVE WAIT_SCALE \
+	BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT REPORT_DIR VERBOSE CONFIG
+LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER \
+	LAB_SNAPSHOT CACHE_DIR
 VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX ARGS PACKAGES A B REPORT CUTS ROUNDS
 # ARGS is for power, shell, kubectl and lab-prune, and only on the command line: a shell may well export
 # one of its own.
@@ -59,14 +61,19 @@ test: test-packages
 	@hack/check.sh
 	go test ./...
 
+# A KUBECONFIG that the shell exports does not choose the cluster; one that is given to make does.
+ifneq ($(and $(findstring command line,$(origin KUBECONFIG)),$(KUBECONFIG)),)
+kubeconfig = --kubeconfig "$$KUBECONFIG"
+endif
+
 .PHONY: e2e bench
 e2e: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
-	@exec .bin/e2e
+	@exec .bin/e2e $(kubeconfig)
 
 bench: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
-	@BENCH=1 exec .bin/e2e
+	@BENCH=1 exec .bin/e2e $(kubeconfig)
 
 # PMEM-CSI's own example of both modes, as the release has it that the lab runs.
 .PHONY: e2e-example
@@ -74,7 +81,7 @@ e2e-example: e2e-packages
 	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
 	@go -C hack/pmem-csi mod download github.com/intel/pmem-csi
 	@example=$$(go -C hack/pmem-csi list -m -f '{{.Dir}}' github.com/intel/pmem-csi)/deploy/kustomize/memcached; \
-	EPHEMERAL="$$example/ephemeral" PERSISTENT="$$example/persistent" exec .bin/e2e
+	EPHEMERAL="$$example/ephemeral" PERSISTENT="$$example/persistent" exec .bin/e2e $(kubeconfig)
 
 # A lab for each combination, one after the other.
 .PHONY: matrix
@@ -125,9 +132,9 @@ ifeq ($(PACKAGES),yes)
 	@hack/packages.sh bench
 endif
 
-# A cluster that is there already needs none of the lab's packages.
+# An existing cluster needs none of the lab's packages.
 e2e-packages:
-ifeq ($(KUBECONFIG)$(filter existing,$(PROVIDER)),)
+ifeq ($(kubeconfig)$(filter existing,$(PROVIDER)),)
 ifeq ($(PACKAGES),yes)
 	@hack/packages.sh e2e
 endif

@@ -2,7 +2,6 @@ package framework
 
 import (
 	"fmt"
-	"os"
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
@@ -17,7 +16,7 @@ func power(c config.Config) (cluster.NodePower, error) {
 	if c.Cluster.Provider != config.Lab {
 		return nil, nil
 	}
-	opts, err := lab.Environment(os.Getenv)
+	opts, err := lab.Configured(c.Lab)
 	if err != nil {
 		return nil, fmt.Errorf("find the lab: %w", err)
 	}

@@ -2,91 +2,75 @@ package config
 
 import (
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
-// Command is the command that does the run again, or with a focus runs the
-// specs focused on in the same way. It says everything that is not as by
-// default, wherever it came from, except for where the report goes and what
-// becomes of the lab.
+// Command is the command that repeats the run, or with a focus runs the specs
+// focused on in the same way. It has every setting that is not the default,
+// wherever it came from, except for where the report goes and what happens to
+// the lab afterwards. It is make's, or where there is no checkout that of the
+// program.
 func (c Config) Command(focus string) string {
-	std := Default(c.Dir)
-	words := []string{"make", "e2e"}
-	if c.Bench {
-		words = []string{"make", "bench"}
-	}
-	add := func(name, value, unless string) {
-		if value != unless {
-			words = append(words, name+"="+quote(value))
-		}
-	}
-	path := func(name, value, unless string) {
-		if value == unless {
-			return
-		}
-		if rel, err := filepath.Rel(c.Dir, value); err == nil && filepath.IsLocal(rel) {
-			value = rel
-		}
-		add(name, value, "")
-	}
 	if focus != "" {
-		add("FOCUS", focus, "")
-	} else {
-		add("LABELS", c.Select.Labels, "")
-		add("FOCUS", c.Select.Focus, "")
-		add("SEED", strconv.FormatInt(c.Select.Seed, 10), "0")
-		add("QUALIFICATION", number(c.Qualification), "0") // which admits no focus
+		c.Select = Select{Focus: focus}
+		c.Qualification = false // which allows no focus
+		if !c.Bench {
+			c.Baseline = "" // which needs one of the two
+		}
 	}
-	if c.Cluster.Provider == Existing {
-		path("KUBECONFIG", c.Cluster.Kubeconfig, "")
-		add("KUBE_CONTEXT", c.Cluster.Context, "")
-		add("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "")
-		add("OTHER_MEMCACHED_IMAGE", c.Deploy.OtherImage, "")
-	} else {
-		add("LAB_KUBERNETES", c.Cluster.LabKubernetes, "")
-		add("LAB_MEMCACHED", c.Cluster.LabMemcached, "")
-		add("LAB_KERNEL", c.Cluster.LabKernel, "")
-		add("LAB_DRIVER", c.Cluster.LabDriver, "")
+	words, word := []string{"make", "e2e"}, func(s Setting, v string) string { return s.Variable + "=" + quoteForMake(v) }
+	if c.Bench {
+		words[1] = "bench"
 	}
-	path("EPHEMERAL", c.Deploy.Ephemeral, std.Deploy.Ephemeral)
-	path("PERSISTENT", c.Deploy.Persistent, std.Deploy.Persistent)
-	path("KNOWN_FAILURES", c.KnownFailures, "")
-	if c.Bench || focus == "" {
-		path("BASELINE", c.Baseline, "") // which admits no focus without BENCH
+	if c.Program != "" {
+		words, word = []string{quote(c.Program), "run"}, func(s Setting, v string) string { return "--" + s.Flag + "=" + quote(v) }
+		if c.Bench {
+			words = append(words, "--bench")
+		}
 	}
-	add("RETRIES", strconv.Itoa(c.Retries), "0")
-	add("SKIP_PREFLIGHT", strings.Join(c.SkipPreflight, ","), "")
-	if c.Exclusive != nil {
-		add("EXCLUSIVE", number(*c.Exclusive), "")
+	std := Default(c.Dir)
+	for _, s := range settings {
+		v := s.value.get(c)
+		if v == s.value.get(std) || !s.again(c) {
+			continue
+		}
+		if s.value.files {
+			v = c.relative(v)
+		}
+		words = append(words, word(s, v))
 	}
-	if c.Disruptive != nil {
-		add("DISRUPTIVE", number(*c.Disruptive), "")
-	}
-	add("WAIT_SCALE", c.WaitScale.String(), std.WaitScale.String())
-	add("BENCH_DURATION", c.Sampling.Duration.String(), std.Sampling.Duration.String())
-	add("BENCH_PAIRS", strconv.Itoa(c.Sampling.Pairs), strconv.Itoa(std.Sampling.Pairs))
-	add("BENCH_CLIENTS", strconv.Itoa(c.Sampling.Clients), strconv.Itoa(std.Sampling.Clients))
-	add("BENCH_PLACEMENT", c.Sampling.Place, std.Sampling.Place)
 	return strings.Join(words, " ")
 }
 
-func number(yes bool) string {
-	if yes {
-		return "1"
+// relative shortens the paths of a list that are below c.Dir.
+func (c Config) relative(list string) string {
+	paths := filepath.SplitList(list)
+	for i, path := range paths {
+		if rel, err := filepath.Rel(c.Dir, path); err == nil && filepath.IsLocal(rel) {
+			paths[i] = rel
+			if strings.HasPrefix(rel, "~") {
+				paths[i] = "./" + rel
+			}
+		}
 	}
-	return "0"
+	return strings.Join(paths, string(filepath.ListSeparator))
 }
 
 // plain are the characters that neither a shell nor make gives a meaning to.
 const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-"
 
-// quote makes value one word of a shell's command line, of which make takes it
-// as the value of a variable.
+// quote makes value one word of a shell's command line.
 func quote(value string) string {
-	if strings.Trim(value, plain) == "" {
+	if strings.Trim(value, plain) == "" && value != "" {
 		return value
 	}
-	value = strings.ReplaceAll(value, "$", "$$")
 	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+}
+
+// quoteForMake is quote for a word that make takes as the value of a variable.
+func quoteForMake(value string) string {
+	if value == "" {
+		return ""
+	}
+	return quote(strings.ReplaceAll(value, "$", "$$"))
 }

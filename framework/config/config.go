@@ -1,6 +1,8 @@
 // Package config is the configuration of one run: defaults, overridden by a
-// file, overridden by the environment, overridden by flags. It is strict: what it does not understand
-// is an error that names the field, the value and the remedy.
+// file, overridden by the environment, overridden by flags. It is strict: what
+// it does not understand is an error that names the field, the value and the
+// remedy. All settings are in one table, from which the flags, the variables,
+// the keys of the file, the help and the command that repeats a run are made.
 package config
 
 import (
@@ -8,20 +10,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Config is everything a run can be told.
+// Config is everything that can be set for a run.
 type Config struct {
 	Dir       string // absolute; relative paths start here
+	Program   string // by which the user calls the program; empty: by make, in a checkout
 	Cluster   Cluster
+	Lab       LabSettings
 	Select    Select
 	Deploy    Deploy
 	ReportDir string     // absolute; all reports and evidence/ go here
@@ -36,15 +37,15 @@ type Config struct {
 type Rules struct {
 	Bench         bool     // the run measures: its specs are the benchmarks, and no others
 	Baseline      string   // absolute path of the file that benchmarks are compared with; empty: none
-	Qualification bool     // the report is to be signed: nothing may be left out or tried again
-	Retries       int      // further attempts that a failing spec is given
+	Qualification bool     // the report is to be signed: nothing may be left out or retried
+	Retries       int      // further attempts for a failing spec
 	KnownFailures string   // absolute path of the file with accepted failures; empty: none
 	SkipPreflight []string // names of checks that are left out
-	Exclusive     *bool    // nothing else uses the cluster; nil: so it is with the lab
-	Disruptive    *bool    // nodes and the driver may be out of use for a while; nil: so it is with the lab
+	Exclusive     *bool    // nothing else uses the cluster; nil: true on the lab
+	Disruptive    *bool    // nodes and the driver may be disrupted for a while; nil: true on the lab
 }
 
-// Task is what the runner tells the suite's process; users do not set it.
+// Task is what the runner passes to the suite's process; users do not set it.
 type Task struct {
 	NotApplicable map[string]string // specs that do not run, with the reason
 	Events        string            // path that events are written to
@@ -53,8 +54,7 @@ type Task struct {
 }
 
 // Sample is the measured time of one sample of a load: what the user has
-// given, or 2 s where benchmarks run and 1 s where nothing is measured but
-// whether a limit is kept.
+// given, or 2 s where benchmarks run and 1 s where specs only check a limit.
 func (c Config) Sample() time.Duration {
 	switch {
 	case c.Sampling.Duration != 0:
@@ -72,7 +72,7 @@ func (c Config) Measures() bool { return c.Bench || c.Qualification && c.Baselin
 // Examines is the counterpart of Measures.
 func (c Config) Examines() bool { return !c.Bench }
 
-// OwnsCluster tells whether whatever is left on the cluster was left by the
+// OwnsCluster reports whether whatever is left on the cluster was left by the
 // run.
 func (c Config) OwnsCluster() bool {
 	if c.Exclusive != nil {
@@ -81,7 +81,7 @@ func (c Config) OwnsCluster() bool {
 	return c.Cluster.Provider == Lab
 }
 
-// MayDisrupt tells whether specs may put nodes and the driver out of use.
+// MayDisrupt reports whether specs may disrupt nodes and the driver.
 func (c Config) MayDisrupt() bool {
 	if c.Disruptive != nil {
 		return *c.Disruptive
@@ -92,12 +92,25 @@ func (c Config) MayDisrupt() bool {
 // Cluster says where the specs run.
 type Cluster struct {
 	Provider   string // Lab or Existing
-	Kubeconfig string // absolute; of Existing as given, of Lab filled in once it is up
+	Why        string // this provider, and which kubeconfig is not used
+	Kubeconfig string // absolute paths, separated by colons; that of Lab is filled in once it is up
 	Context    string // empty: the kubeconfig's current one
-	KeepLab    bool   // leave the lab running at the end
+	KeepLab    bool   // leave the lab up at the end
+}
 
-	// Of the lab, as given; what they may be is the lab's to say.
-	LabKubernetes, LabMemcached, LabKernel, LabDriver string
+// LabSettings are those of the lab. A zero value stands for the lab's default.
+type LabSettings struct {
+	Name       string
+	Nodes      int
+	PMEM       int // MiB of each node
+	Port       int // of the API server
+	Accel      string
+	Kubernetes string // versions and the driver's mode as given; the lab knows which there are
+	Memcached  string
+	Kernel     string
+	Driver     string
+	Snapshot   bool
+	CacheDir   string // absolute
 }
 
 // Providers of a cluster.
@@ -117,16 +130,16 @@ type Select struct {
 type Deploy struct {
 	Ephemeral      string // absolute directory of a kustomization
 	Persistent     string // absolute directory of a kustomization
-	MemcachedImage string // takes the place of every image called memcached; empty: as written
-	OtherImage     string // has another release of memcached, for what becomes of the cache at an update; empty: none
+	MemcachedImage string // replaces every image named memcached; empty: as written
+	OtherImage     string // has another release of memcached, for updates; empty: none
 }
 
 // Sampling says how loads are measured.
 type Sampling struct {
-	Duration time.Duration // of one sample; 0: as Config.Sample has it
-	Pairs    int           // of samples, on persistent memory and on its twin
-	Clients  int           // pods, of the benchmark that has several
-	Place    string        // of the clients: any, same or another node than memcached's
+	Duration time.Duration // of one sample; 0: the default of Config.Sample
+	Pairs    int           // of samples, on persistent memory and on its control
+	Clients  int           // pods, in the benchmark that has several
+	Place    string        // of the clients, relative to memcached's node: any, same or another
 }
 
 // FieldError is a value that was refused.
@@ -140,7 +153,7 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("%s=%q: %s", e.Field, e.Value, e.Remedy)
 }
 
-// Default is the configuration when nothing is said, with paths below dir.
+// Default is the configuration when nothing is given, with paths below dir.
 func Default(dir string) Config {
 	return Config{
 		Dir: dir,
@@ -150,144 +163,6 @@ func Default(dir string) Config {
 		},
 		ReportDir: filepath.Join(dir, "report"),
 		Sampling:  Sampling{Pairs: 6, Clients: 4, Place: "any"},
-	}
-}
-
-// Validate checks what can be checked without a cluster: the combination of
-// fields and the files they name.
-func (c Config) Validate() error {
-	var errs []error
-	refuse := func(field, value, remedy string) {
-		errs = append(errs, &FieldError{Field: field, Value: value, Remedy: remedy})
-	}
-	switch c.Cluster.Provider {
-	case Existing:
-		if c.Cluster.Kubeconfig == "" {
-			refuse("KUBECONFIG", "", "PROVIDER=existing needs KUBECONFIG, the path of a kubeconfig file")
-		} else if err := regularFile(c.Cluster.Kubeconfig); err != nil {
-			refuse("KUBECONFIG", c.Cluster.Kubeconfig, reason(err)+"; give the path of one readable kubeconfig file")
-		}
-		if c.Cluster.KeepLab {
-			refuse("KEEP_LAB", "1", "there is no lab with PROVIDER=existing; leave KEEP_LAB unset")
-		}
-		for _, given := range []struct{ field, value string }{
-			{"LAB_KUBERNETES", c.Cluster.LabKubernetes}, {"LAB_MEMCACHED", c.Cluster.LabMemcached},
-			{"LAB_KERNEL", c.Cluster.LabKernel}, {"LAB_DRIVER", c.Cluster.LabDriver},
-		} {
-			if given.value != "" {
-				refuse(given.field, given.value, "what a cluster consists of that is there already cannot be chosen; leave it unset, or PROVIDER and KUBECONFIG")
-			}
-		}
-	case Lab:
-		if c.Cluster.Context != "" {
-			refuse("KUBE_CONTEXT", c.Cluster.Context, "the lab has one context only; leave KUBE_CONTEXT unset or give PROVIDER=existing")
-		}
-		if c.Deploy.MemcachedImage != "" {
-			refuse("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "the lab brings its own image and pulls none; leave MEMCACHED_IMAGE unset")
-		}
-		if c.Deploy.OtherImage != "" {
-			refuse("OTHER_MEMCACHED_IMAGE", c.Deploy.OtherImage, "the lab brings its own images and pulls none; give a second version in LAB_MEMCACHED")
-		}
-	default:
-		refuse("PROVIDER", c.Cluster.Provider, "unknown provider; give lab or existing")
-	}
-	errs = append(errs, c.validateRules())
-	for _, d := range []struct{ field, dir string }{
-		{"EPHEMERAL", c.Deploy.Ephemeral}, {"PERSISTENT", c.Deploy.Persistent},
-	} {
-		if info, err := os.Stat(d.dir); err != nil {
-			refuse(d.field, d.dir, reason(err)+"; give a directory with a kustomization.yaml")
-		} else if !info.IsDir() {
-			refuse(d.field, d.dir, "not a directory; give a directory with a kustomization.yaml")
-		}
-	}
-	if err := writableDir(c.ReportDir); err != nil {
-		refuse("REPORT_DIR", c.ReportDir, reason(err)+"; give a directory that can be written")
-	}
-	return errors.Join(errs...)
-}
-
-// validateRules refuses files that cannot be read, and what the kind of run
-// does not admit.
-func (c Config) validateRules() error {
-	var errs []error
-	refuse := func(field, value, remedy string) {
-		errs = append(errs, &FieldError{Field: field, Value: value, Remedy: remedy})
-	}
-	for _, file := range []struct{ field, path string }{{"KNOWN_FAILURES", c.KnownFailures}, {"BASELINE", c.Baseline}} {
-		if file.path == "" {
-			continue
-		}
-		if err := regularFile(file.path); err != nil {
-			refuse(file.field, file.path, reason(err)+"; give the path of one readable file")
-		}
-	}
-	if c.Baseline != "" && !c.Bench && !c.Qualification {
-		refuse("BASELINE", c.Baseline, "this run measures nothing to compare with it; give BENCH=1 or QUALIFICATION=1, or leave it unset")
-	}
-	if c.Bench && c.Qualification {
-		refuse("BENCH", "1", "a qualification run examines conformance; leave it unset, and give BASELINE to have the benchmarks in the qualification")
-	}
-	if !c.Qualification {
-		return errors.Join(errs...)
-	}
-	const whole = "a qualification run leaves nothing out; leave it unset, or QUALIFICATION"
-	for _, given := range []struct{ field, value string }{
-		{"LABELS", c.Select.Labels}, {"FOCUS", c.Select.Focus}, {"SKIP_PREFLIGHT", strings.Join(c.SkipPreflight, ",")},
-	} {
-		if given.value != "" {
-			refuse(given.field, given.value, whole)
-		}
-	}
-	if c.Retries > 0 {
-		refuse("RETRIES", strconv.Itoa(c.Retries), "a qualification run tries nothing again; leave it unset, or QUALIFICATION")
-	}
-	return errors.Join(errs...)
-}
-
-func reason(err error) string {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err.Error()
-	}
-	return err.Error()
-}
-
-func regularFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
-	}
-	return nil
-}
-
-// writableDir proves by a file that is removed again that dir, or the nearest
-// directory above it that exists, can be written. It leaves no trace.
-func writableDir(dir string) error {
-	for {
-		info, err := os.Stat(dir)
-		if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
-			dir = filepath.Dir(dir)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() {
-			return fmt.Errorf("%s is not a directory", dir)
-		}
-		f, err := os.CreateTemp(dir, ".writable-*")
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.Close(), os.Remove(f.Name()))
 	}
 }
 

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,11 +9,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"pmem-memcached-e2e/framework/wait"
 )
 
 func env(vars map[string]string) func(string) string {
 	return func(name string) string { return vars[name] }
+}
+
+// load is Load with the flags that args have.
+func load(args []string, getenv func(string) string, dir string) (Config, error) {
+	flags := pflag.NewFlagSet("e2e", pflag.ContinueOnError)
+	Flags(flags)
+	if err := flags.Parse(args); err != nil {
+		return Config{}, err
+	}
+	return Load(flags, getenv, dir)
 }
 
 func TestSample(t *testing.T) {
@@ -60,21 +71,12 @@ func TestLoadPrecedence(t *testing.T) {
 		},
 		{
 			name: "a flag beats the environment",
-			env:  map[string]string{"LABELS": "MUST", "FOCUS": "EPH"}, args: []string{"-labels", "RST-01"},
+			env:  map[string]string{"LABELS": "MUST", "FOCUS": "EPH"}, args: []string{"--labels", "RST-01"},
 			want: func(c *Config) { c.Cluster.Provider, c.Select.Labels, c.Select.Focus = Lab, "RST-01", "EPH" },
 		},
 		{
-			name: "a kubeconfig chooses the existing cluster", env: map[string]string{"KUBECONFIG": "/some/config"},
-			want: func(c *Config) { c.Cluster.Provider, c.Cluster.Kubeconfig = Existing, "/some/config" },
-		},
-		{
-			name: "a provider that is named beats the kubeconfig",
-			env:  map[string]string{"KUBECONFIG": "/some/config", "PROVIDER": "lab"},
-			want: func(c *Config) { c.Cluster.Provider = Lab },
-		},
-		{
 			name: "relative paths start at the directory",
-			args: []string{"-ephemeral=mine", "-persistent=../theirs", "-report-dir", "out"},
+			args: []string{"--ephemeral=mine", "--persistent=../theirs", "--report-dir", "out"},
 			want: func(c *Config) {
 				c.Cluster.Provider = Lab
 				c.Deploy.Ephemeral = filepath.Join(dir, "mine")
@@ -85,12 +87,13 @@ func TestLoadPrecedence(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Load(tt.args, env(tt.env), dir)
+			got, err := load(tt.args, env(tt.env), dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := Default(dir)
 			tt.want(&want)
+			got.Cluster.Why = ""
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("Load() =\n%+v, want\n%+v", got, want)
 			}
@@ -106,9 +109,14 @@ func TestLoadRefuses(t *testing.T) {
 		want []string
 	}{
 		{"unknown provider", nil, map[string]string{"PROVIDER": "kind"}, []string{"PROVIDER", `"kind"`, "lab or existing"}},
-		{"flag of an unknown provider", []string{"-provider=kind"}, nil, []string{"-provider", `"kind"`}},
-		{"unknown flag", []string{"-provder=lab"}, nil, []string{"provder", "-help"}},
-		{"argument", []string{"lab"}, nil, []string{`"lab"`}},
+		{"flag of an unknown provider", []string{"--provider=kind"}, nil, []string{"--provider", `"kind"`}},
+		{"foreign home", nil, map[string]string{"REPORT_DIR": "~bob/report"}, []string{"REPORT_DIR", `"~bob/report"`, "./~bob/report"}},
+		{"home that is not known", nil, map[string]string{"EPHEMERAL": "~/mine", "HOME": ""}, []string{"EPHEMERAL", "HOME is not set"}},
+		{"nodes", nil, map[string]string{"LAB_NODES": "5"}, []string{`LAB_NODES="5"`, "1 to 4"}},
+		{"memory of the lab", nil, map[string]string{"LAB_PMEM": "600"}, []string{`LAB_PMEM="600"`, "a multiple of 128 from 512 to 32768"}},
+		{"no memory of the lab", nil, map[string]string{"LAB_PMEM": "0"}, []string{`LAB_PMEM="0"`}},
+		{"port", nil, map[string]string{"LAB_PORT": "65536"}, []string{`LAB_PORT="65536"`, "0 to 65535"}},
+		{"accelerator", []string{"--lab-accel=warp"}, nil, []string{`--lab-accel="warp"`, "kvm, tcg or auto"}},
 		{"scale is no number", nil, map[string]string{"WAIT_SCALE": "fast"}, []string{"WAIT_SCALE", `"fast"`, "0.1 to 100"}},
 		{"scale is not finite", nil, map[string]string{"WAIT_SCALE": "NaN"}, []string{"WAIT_SCALE"}},
 		{"scale is zero", nil, map[string]string{"WAIT_SCALE": "0"}, []string{"WAIT_SCALE"}},
@@ -117,14 +125,14 @@ func TestLoadRefuses(t *testing.T) {
 		{"placement", nil, map[string]string{"BENCH_PLACEMENT": "near"}, []string{"BENCH_PLACEMENT", `"near"`, "any, same or another"}},
 		{"duration without unit", nil, map[string]string{"BENCH_DURATION": "5"}, []string{"BENCH_DURATION", `"5"`, "5s"}},
 		{"malformed focus", nil, map[string]string{"FOCUS": "RST-(01"}, []string{"FOCUS", "RST-(01", "regular expression"}},
-		{"negative seed", []string{"-seed=-1"}, nil, []string{"-seed", "positive"}},
+		{"negative seed", []string{"--seed=-1"}, nil, []string{"--seed", "positive"}},
 		{"keep-lab", nil, map[string]string{"KEEP_LAB": "maybe"}, []string{"KEEP_LAB", `"maybe"`}},
 		{"bench", nil, map[string]string{"BENCH": "often"}, []string{"BENCH", `"often"`, "1 or 0"}},
-		{"two at once", []string{"-seed=x"}, map[string]string{"PROVIDER": "kind"}, []string{"PROVIDER", "-seed"}},
+		{"two at once", []string{"--seed=x"}, map[string]string{"PROVIDER": "kind"}, []string{"PROVIDER", "--seed"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Load(tt.args, env(tt.env), t.TempDir())
+			_, err := load(tt.args, env(tt.env), t.TempDir())
 			if err == nil {
 				t.Fatal("Load() accepted it")
 			}
@@ -134,21 +142,6 @@ func TestLoadRefuses(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestLoadHelp(t *testing.T) {
-	if _, err := Load([]string{"-help"}, env(nil), t.TempDir()); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("Load(-help) = %v, want flag.ErrHelp", err)
-	}
-	var text strings.Builder
-	if err := Usage(&text); err != nil {
-		t.Fatal(err)
-	}
-	for _, word := range []string{"PROVIDER", "-kubeconfig", "REPORT_DIR", "-bench-duration", "CONFIG", "-config-file", "QUALIFICATION", "-skip-preflight", "BENCH ", "-baseline"} {
-		if !strings.Contains(text.String(), word) {
-			t.Errorf("usage does not mention %s:\n%s", word, &text)
-		}
 	}
 }
 
@@ -185,9 +178,10 @@ func TestValidate(t *testing.T) {
 			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file, KeepLab: true}
 		}, []string{"KEEP_LAB"}},
 		{"versions of an existing cluster", func(c *Config) {
-			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file, LabKubernetes: "1.36", LabMemcached: "sid", LabKernel: "6.1", LabDriver: "direct"}
+			c.Cluster = Cluster{Provider: Existing, Kubeconfig: file}
+			c.Lab = LabSettings{Nodes: 2, Kubernetes: "1.36", Memcached: "sid", Kernel: "6.1", Driver: "direct"}
 		}, []string{`LAB_KUBERNETES="1.36"`, `LAB_MEMCACHED="sid"`, `LAB_KERNEL="6.1"`, `LAB_DRIVER="direct"`, "KUBECONFIG"}},
-		{"versions of the lab", func(c *Config) { c.Cluster.LabKubernetes, c.Cluster.LabMemcached = "1.36", "sid" }, nil},
+		{"versions of the lab", func(c *Config) { c.Lab.Kubernetes, c.Lab.Memcached = "1.36", "sid" }, nil},
 		{"context of the lab", func(c *Config) { c.Cluster.Context = "other" }, []string{"KUBE_CONTEXT", "other"}},
 		{"other image on the lab", func(c *Config) { c.Deploy.OtherImage = "memcached:1" }, []string{"OTHER_MEMCACHED_IMAGE", "memcached:1", "LAB_MEMCACHED"}},
 		{"image on the lab", func(c *Config) { c.Deploy.MemcachedImage = "memcached:1" }, []string{"MEMCACHED_IMAGE", "memcached:1"}},
@@ -278,7 +272,13 @@ func TestCommand(t *testing.T) {
 	lab.ReportDir, lab.Verbose = "/tmp/out", true
 
 	chosen := Default("/src")
-	chosen.Cluster = Cluster{Provider: Lab, LabKubernetes: "1.36", LabMemcached: "bookworm,trixie", LabKernel: "6.1", LabDriver: "direct"}
+	chosen.Cluster.Provider = Lab
+	chosen.Lab = LabSettings{Kubernetes: "1.36", Memcached: "bookworm,trixie", Kernel: "6.1", Driver: "direct", Port: 6443, CacheDir: "/srv/cache"}
+
+	xfs := Default("/src")
+	xfs.Cluster.Provider = Lab
+	xfs.Deploy.Ephemeral, xfs.Deploy.Persistent = "/src/manifests/xfs/ephemeral", "/src/manifests/xfs/persistent"
+	xfs.Lab = LabSettings{Name: "xfs", Nodes: 1, PMEM: 4096, Accel: "tcg", Snapshot: true}
 
 	existing := Default("/src")
 	existing.Cluster = Cluster{Provider: Existing, Kubeconfig: "/home/me/my config"}
@@ -315,12 +315,13 @@ func TestCommand(t *testing.T) {
 		{"lab, focused", lab, "RST-01", "make e2e FOCUS=RST-01"},
 		{"versions", chosen, "", "make e2e LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie LAB_KERNEL=6.1 LAB_DRIVER=direct"},
 		{"versions, focused", chosen, "RST-01", "make e2e FOCUS=RST-01 LAB_KUBERNETES=1.36 LAB_MEMCACHED=bookworm,trixie LAB_KERNEL=6.1 LAB_DRIVER=direct"},
+		{"xfs", xfs, "RST-01", "make e2e FOCUS=RST-01 LAB_NAME=xfs LAB_NODES=1 LAB_PMEM=4096 LAB_ACCEL=tcg LAB_SNAPSHOT=1 EPHEMERAL=manifests/xfs/ephemeral PERSISTENT=manifests/xfs/persistent"},
 		{"existing", existing, "RST-01", "make e2e FOCUS=RST-01 KUBECONFIG='/home/me/my config' PERSISTENT=mine WAIT_SCALE=2.5"},
-		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 OTHER_MEMCACHED_IMAGE=memcached:1.7 " +
-			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
+		{"everything", full, "", "make e2e LABELS='ephemeral && MUST' FOCUS='^RST' SEED=7 KUBECONFIG=kube KUBE_CONTEXT=me EPHEMERAL=/srv/eph PERSISTENT=/srv/per " +
+			"MEMCACHED_IMAGE=memcached:1.6 OTHER_MEMCACHED_IMAGE=memcached:1.7 KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
 			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
-		{"everything, focused", full, "RST-02", "make e2e FOCUS=RST-02 KUBECONFIG=kube KUBE_CONTEXT=me MEMCACHED_IMAGE=memcached:1.6 OTHER_MEMCACHED_IMAGE=memcached:1.7 " +
-			"EPHEMERAL=/srv/eph PERSISTENT=/srv/per KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
+		{"everything, focused", full, "RST-02", "make e2e FOCUS=RST-02 KUBECONFIG=kube KUBE_CONTEXT=me EPHEMERAL=/srv/eph PERSISTENT=/srv/per " +
+			"MEMCACHED_IMAGE=memcached:1.6 OTHER_MEMCACHED_IMAGE=memcached:1.7 KNOWN_FAILURES=known.yaml RETRIES=2 SKIP_PREFLIGHT=api,images EXCLUSIVE=0 DISRUPTIVE=0 " +
 			"WAIT_SCALE=2,deployment-ready=3 BENCH_DURATION=1m0s BENCH_PAIRS=8 BENCH_CLIENTS=2 BENCH_PLACEMENT=another"},
 		{"qualification", signed, "", "make e2e QUALIFICATION=1 KNOWN_FAILURES=/srv/known.yaml"},
 		{"benchmarks", bench, "", "make bench LABELS=ephemeral BASELINE=base.yaml"},
@@ -335,6 +336,8 @@ func TestCommand(t *testing.T) {
 				t.Errorf("Command() =\n%s, want\n%s", got, tt.want)
 			}
 			// Loading what the command says leads to the same run.
+			flags := pflag.NewFlagSet("e2e", pflag.ContinueOnError)
+			Flags(flags)
 			words := map[string]string{}
 			if strings.HasPrefix(got, "make bench") {
 				words["BENCH"] = "1"
@@ -347,11 +350,33 @@ func TestCommand(t *testing.T) {
 			if len(words) == 0 {
 				return
 			}
-			c, err := Load(nil, env(words), "/src")
+			// The Makefile passes what is given on its command line.
+			if kubeconfig, ok := words["KUBECONFIG"]; ok {
+				if err := flags.Set("kubeconfig", kubeconfig); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c, err := Load(flags, env(words), "/src")
 			if err != nil || c.Command("") != got {
 				t.Errorf("Load() of it has the command\n%s (%v), want\n%s", c.Command(""), err, got)
 			}
 		})
+	}
+}
+
+func TestCommandOfTheProgram(t *testing.T) {
+	c := Default("/home/me")
+	c.Program = "./e2e"
+	c.Cluster = Cluster{Provider: Existing, Kubeconfig: "/home/me/~a:/srv/b"}
+	c.Select.Labels = "it's $MUST"
+	c.Bench = true
+	for focus, want := range map[string]string{
+		"":       `./e2e run --bench --labels='it'\''s $MUST' --kubeconfig='./~a:/srv/b'`,
+		"BEN-01": `./e2e run --bench --focus=BEN-01 --kubeconfig='./~a:/srv/b'`,
+	} {
+		if got := c.Command(focus); got != want {
+			t.Errorf("Command(%q) =\n%s, want\n%s", focus, got, want)
+		}
 	}
 }
 
@@ -382,7 +407,7 @@ func TestQualificationLeavesNothingOut(t *testing.T) {
 	const want = `LABELS="MUST": a qualification run leaves nothing out; leave it unset, or QUALIFICATION
 FOCUS="RST": a qualification run leaves nothing out; leave it unset, or QUALIFICATION
 SKIP_PREFLIGHT="api,images": a qualification run leaves nothing out; leave it unset, or QUALIFICATION
-RETRIES="1": a qualification run tries nothing again; leave it unset, or QUALIFICATION`
+RETRIES="1": a qualification run retries nothing; leave it unset, or QUALIFICATION`
 	if err := c.validateRules(); err == nil || err.Error() != want {
 		t.Errorf("error\n%v\nwant\n%s", err, want)
 	}

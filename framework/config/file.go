@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"pmem-memcached-e2e/framework/nearest"
 )
 
 // FileError is a line of a configuration file that was refused.
@@ -33,16 +35,17 @@ func (e *FileError) Error() string {
 	return at + e.Want
 }
 
-// readFile takes over the settings in the file at path, which source, a
-// variable or a flag, has named. Each line that is refused is a FileError.
-func (c *Config) readFile(source, path string) error {
+// readFile takes over the settings in the file at path, which the variable or
+// flag field names, and returns their variables. Each line that is refused is a
+// FileError.
+func (c *Config) readFile(field, path, home string) (variables []string, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return &FieldError{Field: source, Value: path, Remedy: reason(err) + "; give the path of one readable file"}
+		return nil, &FieldError{Field: field, Value: path, Remedy: reason(err) + "; give the path of one readable file"}
 	}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return notYAML(path, data, err)
+		return nil, notYAML(path, data, err)
 	}
 	entries, errs := entriesOf(path, file)
 	first := map[string]int{}
@@ -50,18 +53,19 @@ func (c *Config) readFile(source, path string) error {
 		refuse := func(want string) {
 			errs = append(errs, &FileError{File: path, Line: entry.line, Key: entry.key, Value: entry.value, Want: want})
 		}
-		i := slices.IndexFunc(settings, func(s setting) bool { return s.flag == entry.key })
+		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Flag == entry.key })
 		switch line, twice := first[entry.key]; {
 		case i < 0:
-			refuse("there is no such setting; there are " + strings.Join(flagNames(), ", "))
+			refuse("there is no such setting; did you mean " + nearest.To(entry.key, flagNames()) + "?")
 		case twice:
 			refuse(fmt.Sprintf("line %d has this setting already; remove one", line))
 		case !entry.scalar:
 			refuse("give one value, such as 'wait-scale: 2'")
 		default:
-			if err := settings[i].set(c, filepath.Dir(path), entry.value); err != nil {
+			if err := settings[i].value.set(c, base{filepath.Dir(path), home}, entry.value); err != nil {
 				refuse(oneLine(err))
 			}
+			variables = append(variables, settings[i].Variable)
 		}
 		if _, twice := first[entry.key]; !twice {
 			first[entry.key] = entry.line
@@ -70,7 +74,7 @@ func (c *Config) readFile(source, path string) error {
 	if len(errs) == 0 && len(entries) == 0 {
 		errs = append(errs, &FileError{File: path, Line: 1, Want: "there are no settings; write lines such as 'wait-scale: 2'"})
 	}
-	return errors.Join(errs...)
+	return variables, errors.Join(errs...)
 }
 
 func notYAML(path string, data []byte, err error) error {
@@ -150,8 +154,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 func flagNames() []string {
 	var names []string
 	for _, s := range settings {
-		names = append(names, s.flag)
+		names = append(names, s.Flag)
 	}
-	slices.Sort(names)
 	return names
 }

@@ -44,23 +44,32 @@ func TestFile(t *testing.T) {
 				c.ReportDir, c.Deploy.Ephemeral, c.Deploy.Persistent = filepath.Join(dir, "out"), filepath.Join(filepath.Dir(dir), "mine"), "/srv/theirs"
 				c.Cluster.Provider, c.Cluster.Kubeconfig, c.KnownFailures = Existing, filepath.Join(dir, "admin.conf"), filepath.Join(dir, "known.yaml")
 			}},
+		{name: "home", text: "ephemeral: ~/mine\nkubeconfig: ~/.kube/config:b:~\nreport-dir: '~'\n", env: map[string]string{"HOME": "/home/me"},
+			want: func(c *Config, dir string) {
+				c.Deploy.Ephemeral, c.ReportDir = "/home/me/mine", "/home/me"
+				c.Cluster.Provider, c.Cluster.Kubeconfig = Existing, "/home/me/.kube/config:"+dir+"/b:/home/me"
+			}},
+		{name: "the lab", text: "lab-nodes: 1\nlab-pmem: 4096\ncache-dir: cache\n", want: func(c *Config, dir string) {
+			c.Lab = LabSettings{Nodes: 1, PMEM: 4096, CacheDir: filepath.Join(dir, "cache")}
+		}},
 		{name: "a variable wins", text: "wait-scale: 2\nretries: 1\n", env: map[string]string{"WAIT_SCALE": "3"},
 			want: func(c *Config, _ string) { c.WaitScale.All, c.Retries = 3, 1 }},
-		{name: "a flag wins", text: "wait-scale: 2\n", env: map[string]string{"WAIT_SCALE": "3"}, args: []string{"-wait-scale=4"},
+		{name: "a flag wins", text: "wait-scale: 2\n", env: map[string]string{"WAIT_SCALE": "3"}, args: []string{"--wait-scale=4"},
 			want: func(c *Config, _ string) { c.WaitScale.All = 4 }},
-		{name: "an empty flag takes back", text: "known-failures: known.yaml\nskip-preflight: api, images\n", args: []string{"-known-failures="},
+		{name: "an empty flag takes back", text: "known-failures: known.yaml\nskip-preflight: api, images\n", args: []string{"--known-failures="},
 			want: func(c *Config, _ string) { c.SkipPreflight = []string{"api", "images"} }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := writeFile(t, tt.text)
-			got, err := Load(append([]string{"-config-file", path}, tt.args...), env(tt.env), "/src")
+			got, err := load(append([]string{"--config-file", path}, tt.args...), env(tt.env), "/src")
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := Default("/src")
 			want.Cluster.Provider = Lab
 			tt.want(&want, filepath.Dir(path))
+			got.Cluster.Why = ""
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("Load() =\n%+v, want\n%+v", got, want)
 			}
@@ -78,20 +87,21 @@ func TestFileIsNamedByVariableOrFlag(t *testing.T) {
 	}{
 		{"variable", nil, one, 1},
 		{"flag wins", []string{"--config-file=" + two}, one, 2},
-		{"the last flag wins", []string{"-config-file", one, "-config-file", two}, "", 2},
-		{"an empty flag takes back", []string{"-config-file="}, one, 0},
-		{"the value of another flag", []string{"-labels", "-config-file"}, one, 1},
+		{"the last flag wins", []string{"--config-file", one, "--config-file", two}, "", 2},
+		{"an empty flag takes back", []string{"--config-file="}, one, 0},
+		{"below the home directory", nil, "~/" + filepath.Base(one), 1},
+		{"the value of another flag", []string{"--labels", "--config-file"}, one, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := Load(tt.args, env(map[string]string{"CONFIG": tt.env}), "/src")
+			c, err := load(tt.args, env(map[string]string{"CONFIG": tt.env, "HOME": filepath.Dir(one)}), "/src")
 			if err != nil || c.Retries != tt.want {
 				t.Errorf("Load() has retries %d and error %v, want %d", c.Retries, err, tt.want)
 			}
 		})
 	}
 	t.Run("relative", func(t *testing.T) {
-		c, err := Load([]string{"-config-file=run.yaml"}, env(nil), filepath.Dir(two))
+		c, err := load([]string{"--config-file=run.yaml"}, env(nil), filepath.Dir(two))
 		if err != nil || c.Retries != 2 {
 			t.Errorf("Load() has retries %d and error %v, want 2", c.Retries, err)
 		}
@@ -100,13 +110,11 @@ func TestFileIsNamedByVariableOrFlag(t *testing.T) {
 
 // The texts are what a user sees; FILE is the path of the file.
 func TestFileRefuses(t *testing.T) {
-	const names = "baseline, bench, bench-clients, bench-duration, bench-pairs, bench-placement, context, disruptive, ephemeral, exclusive, focus, keep-lab, known-failures, kubeconfig, lab-driver, lab-kernel, lab-kubernetes, lab-memcached, labels, " +
-		"memcached-image, other-memcached-image, persistent, provider, qualification, report-dir, retries, seed, skip-preflight, verbose, wait-scale"
 	const example = "write lines such as 'wait-scale: 2'"
 	tests := []struct{ name, text, want string }{
-		{"unknown key", "wait-scale: 2\nfokus: RST-01\n", `FILE:2: fokus: "RST-01": there is no such setting; there are ` + names},
-		{"the name of a variable", "WAIT_SCALE: 2\n", `FILE:1: WAIT_SCALE: "2": there is no such setting; there are ` + names},
-		{"the file itself", "config-file: other.yaml\n", `FILE:1: config-file: "other.yaml": there is no such setting; there are ` + names},
+		{"unknown key", "wait-scale: 2\nfokus: RST-01\n", `FILE:2: fokus: "RST-01": there is no such setting; did you mean focus?`},
+		{"the name of a variable", "WAIT_SCALE: 2\n", `FILE:1: WAIT_SCALE: "2": there is no such setting; did you mean wait-scale?`},
+		{"the file itself", "config-file: other.yaml\n", `FILE:1: config-file: "other.yaml": there is no such setting; did you mean context?`},
 		{"bad value", "# slow\nwait-scale: fast\n", `FILE:2: wait-scale: "fast": "fast" is no factor; give a number from 0.1 to 100`},
 		{"two reasons", "wait-scale: fast,slow=9x\n", `FILE:1: wait-scale: "fast,slow=9x": "fast" is no factor; give a number from 0.1 to 100; "9x" is no factor; give a number from 0.1 to 100`},
 		{"not finite", "wait-scale: .nan\n", `FILE:1: wait-scale: ".nan": ".nan" is no factor; give a number from 0.1 to 100`},
@@ -138,7 +146,7 @@ func TestFileRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := writeFile(t, tt.text)
-			_, err := Load([]string{"-config-file", path}, env(nil), "/src")
+			_, err := load([]string{"--config-file", path}, env(nil), "/src")
 			if err == nil {
 				t.Fatal("Load() accepted it")
 			}
@@ -156,9 +164,9 @@ func TestFileIsNotReadable(t *testing.T) {
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
 		`CONFIG="` + dir + `/none.yaml": no such file or directory; give the path of one readable file`: nil,
-		`-config-file="` + dir + `": is a directory; give the path of one readable file`:                {"-config-file", dir},
+		`--config-file="` + dir + `": is a directory; give the path of one readable file`:               {"--config-file", dir},
 	} {
-		_, err := Load(args, env(map[string]string{"CONFIG": "none.yaml"}), dir)
+		_, err := load(args, env(map[string]string{"CONFIG": "none.yaml"}), dir)
 		if err == nil || err.Error() != want {
 			t.Errorf("Load() = %v, want %s", err, want)
 		}
@@ -167,12 +175,11 @@ func TestFileIsNotReadable(t *testing.T) {
 
 func TestFileVariablesAndFlagsAreRefusedAtOnce(t *testing.T) {
 	path := writeFile(t, "retries: many\n")
-	_, err := Load([]string{"-seed=0", "-config-file", path, "word"}, env(map[string]string{"RETRIES": "-1", "EXCLUSIVE": "no"}), "/src")
-	want := `"word": no argument is expected beside flags; -help lists them
-FILE:1: retries: "many": give a whole number from 0 to 5
+	_, err := load([]string{"--seed=0", "--config-file", path}, env(map[string]string{"RETRIES": "-1", "EXCLUSIVE": "no"}), "/src")
+	want := `FILE:1: retries: "many": give a whole number from 0 to 5
 RETRIES="-1": give a whole number from 0 to 5
 EXCLUSIVE="no": give 1 or 0
--seed="0": give a positive whole number`
+--seed="0": give a positive whole number`
 	if err == nil || strings.ReplaceAll(err.Error(), path, "FILE") != want {
 		t.Errorf("Load() =\n%v\nwant\n%s", err, want)
 	}

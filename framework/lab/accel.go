@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// accelVariable lets a user do without the probe.
-const accelVariable = "LAB_ACCEL"
-
 // kvmLimit is how long a kernel gets to boot with KVM before emulation is
 // preferred: with hardware that works it needs less than a second.
 const kvmLimit = 15 * time.Second
@@ -22,13 +19,13 @@ const kvmLimit = 15 * time.Second
 // chooseAccelerator takes KVM if a kernel really boots with it: /dev/kvm can
 // be there and be of no use.
 func (l *Lab) chooseAccelerator(ctx context.Context) error {
-	switch want := os.Getenv(accelVariable); want {
+	switch want := l.opts.Accel; want {
 	case "kvm", "tcg":
 		l.plan.Accel = want
 		return nil
 	case "", "auto":
 	default:
-		return fmt.Errorf("%s=%s: want kvm, tcg or auto", accelVariable, want)
+		return fmt.Errorf("LAB_ACCEL=%s: want kvm, tcg or auto", want)
 	}
 	l.plan.Accel = "tcg"
 	why := l.probeKVM(ctx)

@@ -244,8 +244,9 @@ func TestPortTaken(t *testing.T) {
 }
 
 func TestChooseAcceleratorRefuses(t *testing.T) {
-	t.Setenv(accelVariable, "warp")
-	err := testLab(t).chooseAccelerator(t.Context())
+	l := testLab(t)
+	l.opts.Accel = "warp"
+	err := l.chooseAccelerator(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "LAB_ACCEL=warp") {
 		t.Errorf("err = %v", err)
 	}

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -32,6 +32,9 @@ type Options struct {
 	SourceDir string
 	// Port is where the API server is reached on 127.0.0.1; 0 means any.
 	Port int
+	// Accel is kvm or tcg, how nodes run; empty or auto means KVM where it
+	// works.
+	Accel string
 	// Versions are those of a lab that is not up yet. Of what they do not
 	// choose the lab gets the default.
 	Versions artifact.Versions
@@ -49,60 +52,25 @@ type Options struct {
 
 // Bounds and defaults of what a lab consists of.
 const (
-	maxNodes     = 4
-	defaultNodes = 2 // 1 on a host that does not bear them
+	maxNodes     = config.MaxLabNodes
+	defaultNodes = 2 // 1 on a host that does not have the memory or the processors for them
 	// A node keeps a processor busy while it boots, and half of one later, if that is emulated.
 	defaultProcessors = 4
 
-	// In MiB. The kernel takes memory in sections of 128 MiB.
-	minPMEM     = 512
-	maxPMEM     = 32768
-	pmemStep    = 128
+	// In MiB.
+	minPMEM     = config.MinLabPMEM
+	maxPMEM     = config.MaxLabPMEM
+	pmemStep    = config.LabPMEMStep
 	defaultPMEM = 2048
 )
 
-// Environment returns the options that the variables LAB_NAME, LAB_NODES,
-// LAB_PMEM, LAB_PORT, LAB_KUBERNETES, LAB_MEMCACHED, LAB_KERNEL, LAB_DRIVER,
-// LAB_SNAPSHOT and CACHE_DIR give.
-func Environment(getenv func(string) string) (Options, error) {
-	opts := Options{Name: getenv("LAB_NAME"), CacheDir: getenv("CACHE_DIR")}
+// Configured returns the options that a user's settings give.
+func Configured(c config.LabSettings) (Options, error) {
+	opts := Options{Name: c.Name, Nodes: c.Nodes, PMEM: c.PMEM, Port: c.Port, Accel: c.Accel, Snapshot: c.Snapshot, CacheDir: c.CacheDir}
 	var unknown, noDriver error
-	opts.Versions, unknown = artifact.ParseVersions(getenv("LAB_KUBERNETES"), getenv("LAB_MEMCACHED"), getenv("LAB_KERNEL"))
-	opts.Driver, noDriver = ParseDriver(getenv("LAB_DRIVER"))
-	return opts, errors.Join(unknown, noDriver,
-		number(getenv, "LAB_NODES", 1, maxNodes, 1, fmt.Sprintf("give 1 to %d nodes, or leave it unset for %d, or 1 where memory or processors are short", maxNodes, defaultNodes), &opts.Nodes),
-		number(getenv, "LAB_PMEM", minPMEM, maxPMEM, pmemStep, fmt.Sprintf("give the persistent memory of a node in MiB, a multiple of %d from %d to %d, or leave it unset for %d", pmemStep, minPMEM, maxPMEM, defaultPMEM), &opts.PMEM),
-		number(getenv, "LAB_PORT", 0, 65535, 1, "give a port number, or leave it unset for any", &opts.Port),
-		yesOrNo(getenv, "LAB_SNAPSHOT", &opts.Snapshot),
-	)
-}
-
-// yesOrNo reads a variable that may be unset.
-func yesOrNo(getenv func(string) string, name string, to *bool) error {
-	text := getenv(name)
-	if text == "" {
-		return nil
-	}
-	is, err := strconv.ParseBool(text)
-	if err != nil {
-		return fmt.Errorf("%s=%q: give 1 or 0, or leave it unset for 0", name, text)
-	}
-	*to = is
-	return nil
-}
-
-// number reads a variable that may be unset.
-func number(getenv func(string) string, name string, low, high, step int, remedy string, to *int) error {
-	text := getenv(name)
-	if text == "" {
-		return nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high || n%step != 0 {
-		return fmt.Errorf("%s=%q: %s", name, text, remedy)
-	}
-	*to = n
-	return nil
+	opts.Versions, unknown = artifact.ParseVersions(c.Kubernetes, c.Memcached, c.Kernel)
+	opts.Driver, noDriver = ParseDriver(c.Driver)
+	return opts, errors.Join(unknown, noDriver)
 }
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$`)

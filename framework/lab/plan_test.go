@@ -10,39 +10,6 @@ import (
 	"testing"
 )
 
-func TestEnvironment(t *testing.T) {
-	for _, c := range []struct {
-		set  map[string]string
-		want Options
-		errs []string
-	}{
-		{nil, Options{}, nil},
-		{map[string]string{"LAB_NODES": "4", "LAB_PMEM": "512", "LAB_PORT": "6443"}, Options{Nodes: 4, PMEM: 512, Port: 6443}, nil},
-		{map[string]string{"LAB_PMEM": "32768"}, Options{PMEM: 32768}, nil},
-		{map[string]string{"LAB_NODES": "0"}, Options{}, []string{`LAB_NODES="0": give 1 to 4`}},
-		{map[string]string{"LAB_NODES": "5"}, Options{}, []string{`LAB_NODES="5": give 1 to 4`}},
-		{map[string]string{"LAB_NODES": "two"}, Options{}, []string{`LAB_NODES="two": give 1 to 4`}},
-		{map[string]string{"LAB_PMEM": "2G"}, Options{}, []string{`LAB_PMEM="2G": give the persistent memory of a node in MiB`}},
-		{map[string]string{"LAB_PMEM": "600"}, Options{}, []string{`LAB_PMEM="600"`, "a multiple of 128 from 512 to 32768"}},
-		{map[string]string{"LAB_PMEM": "0"}, Options{}, []string{`LAB_PMEM="0"`}},
-		{map[string]string{"LAB_PORT": "x", "LAB_NODES": "-1"}, Options{}, []string{`LAB_PORT="x": give a port`, `LAB_NODES="-1"`}},
-		{map[string]string{"LAB_PORT": "65536"}, Options{}, []string{`LAB_PORT="65536"`}},
-	} {
-		got, err := Environment(func(name string) string { return c.set[name] })
-		if (err == nil) != (c.errs == nil) {
-			t.Errorf("%v: %v", c.set, err)
-		}
-		for _, want := range c.errs {
-			if err != nil && !strings.Contains(err.Error(), want) {
-				t.Errorf("%v: %v, want %q in it", c.set, err, want)
-			}
-		}
-		if err == nil && (got.Nodes != c.want.Nodes || got.PMEM != c.want.PMEM || got.Port != c.want.Port) {
-			t.Errorf("%v: got %+v, want %+v", c.set, got, c.want)
-		}
-	}
-}
-
 func TestPlannedNodes(t *testing.T) {
 	two, _ := plan{Nodes: 2, PMEM: defaultPMEM}.needs()
 	for _, c := range []struct{ given, available, processors, want int }{

@@ -6,17 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
-func TestEnvironmentChoosesVersions(t *testing.T) {
-	given := map[string]string{"LAB_MEMCACHED": "bookworm,trixie"}
-	opts, err := Environment(func(name string) string { return given[name] })
+func TestConfiguredVersions(t *testing.T) {
+	opts, err := Configured(config.LabSettings{Memcached: "bookworm,trixie"})
 	if want := (artifact.Versions{Memcached: []string{"1.6.18", "1.6.38"}}); err != nil || !reflect.DeepEqual(opts.Versions, want) {
 		t.Errorf("versions = %v, %v; want %v", opts.Versions, err, want)
 	}
-	given["LAB_MEMCACHED"] = "newest"
-	if _, err := Environment(func(name string) string { return given[name] }); err == nil || !strings.Contains(err.Error(), `LAB_MEMCACHED="newest"`) {
+	if _, err := Configured(config.LabSettings{Memcached: "newest"}); err == nil || !strings.Contains(err.Error(), `LAB_MEMCACHED="newest"`) {
 		t.Errorf("err = %v, want one that names LAB_MEMCACHED", err)
 	}
 }

@@ -26,14 +26,8 @@ type labProvider struct {
 }
 
 func newLab(c config.Config, root string) (*labProvider, error) {
-	opts, err := lab.Environment(os.Getenv)
+	opts, err := lab.Configured(c.Lab)
 	if err != nil {
-		return nil, err
-	}
-	if opts.Versions, err = artifact.ParseVersions(c.Cluster.LabKubernetes, c.Cluster.LabMemcached, c.Cluster.LabKernel); err != nil {
-		return nil, err
-	}
-	if opts.Driver, err = lab.ParseDriver(c.Cluster.LabDriver); err != nil {
 		return nil, err
 	}
 	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: io.Discard, observe: func(wait.Record) {}}

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/pflag"
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
@@ -33,7 +34,6 @@ the baseline, 2 undetermined, 3 usage or configuration, 4 something was left
 behind, 130 interrupted. report-diff: 1 when the new report is worse; validate:
 1 when the report is refused; 3 for a file that cannot be read as a report.
 
-Variables, the flags that override them, and their meaning:
 `
 
 func main() {
@@ -56,10 +56,19 @@ func e2e(args []string, stdout, stderr *os.File) int {
 	if err != nil {
 		return refuse(err)
 	}
-	c, err := config.Load(args, os.Getenv, root)
-	if errors.Is(err, flag.ErrHelp) {
+	flags := pflag.NewFlagSet("e2e", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	config.Flags(flags)
+	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return help(stdout, stderr)
+	} else if err != nil {
+		return refuse(fmt.Errorf("%w; --help lists the flags", err))
 	}
+	if flags.NArg() > 0 {
+		return refuse(fmt.Errorf("%q: no argument is expected beside flags; --help lists them", flags.Arg(0)))
+	}
+	c, err := config.Load(flags, os.Getenv, root)
 	if err != nil {
 		return refuse(err)
 	}

@@ -13,6 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/live"
 )
@@ -161,7 +164,13 @@ func qemu(l *lab.Lab, args []string) error {
 }
 
 func open(progress io.Writer) (*lab.Lab, error) {
-	opts, err := lab.Environment(os.Getenv)
+	flags := pflag.NewFlagSet("lab", pflag.ContinueOnError)
+	config.Flags(flags, config.LabGroup)
+	c, err := config.Load(flags, os.Getenv, "")
+	if err != nil {
+		return nil, err
+	}
+	opts, err := lab.Configured(c.Lab)
 	if err != nil {
 		return nil, err
 	}

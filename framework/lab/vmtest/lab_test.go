@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -42,8 +44,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// environment returns the options that the variables of the lab give.
+func environment() (lab.Options, error) {
+	flags := pflag.NewFlagSet("lab", pflag.ContinueOnError)
+	config.Flags(flags, config.LabGroup)
+	c, err := config.Load(flags, os.Getenv, "")
+	if err != nil {
+		return lab.Options{}, err
+	}
+	return lab.Configured(c.Lab)
+}
+
 func options() (lab.Options, error) {
-	opts, err := lab.Environment(os.Getenv)
+	opts, err := environment()
 	if opts.Name == "" {
 		opts.Name = "test"
 	}

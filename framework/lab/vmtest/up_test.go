@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -28,7 +27,7 @@ func BenchmarkUp(b *testing.B) {
 	for _, nodes := range []int{1, 2} {
 		for _, way := range []string{"cold", "snapshot"} {
 			b.Run(fmt.Sprintf("nodes=%d/from=%s", nodes, way), func(b *testing.B) {
-				opts, err := lab.Environment(os.Getenv)
+				opts, err := environment()
 				if err != nil {
 					b.Fatal(err)
 				}

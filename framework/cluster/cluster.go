@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -37,11 +38,16 @@ type Cluster struct {
 	Power      NodePower // of its provider; nil: none
 }
 
-// Connect reads kubeconfig and verifies that its API server answers within 10 seconds. An empty
-// kubeconfig means the files that kubectl would read ($KUBECONFIG, ~/.kube/config), an empty
-// contextName the file's current context.
+// Connect reads kubeconfig, which may be several files as in $KUBECONFIG, and
+// verifies that its API server answers within 10 seconds. An empty kubeconfig
+// means the files that kubectl would read ($KUBECONFIG, ~/.kube/config), an
+// empty contextName the current context of the files. The error has a remedy.
 func Connect(ctx context.Context, kubeconfig, contextName string) (*Cluster, error) {
-	config, path, err := load(kubeconfig, contextName)
+	return connect(ctx, kubeconfig, contextName, answerLimit)
+}
+
+func connect(ctx context.Context, kubeconfig, contextName string, limit time.Duration) (*Cluster, error) {
+	config, user, path, err := load(kubeconfig, contextName)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +60,14 @@ func Connect(ctx context.Context, kubeconfig, contextName string) (*Cluster, err
 		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
 	}
 	c := &Cluster{Config: config, Client: client, Kubeconfig: path}
-	if _, err := c.ServerVersion(ctx); err != nil {
-		return nil, fmt.Errorf("kubeconfig %s: %w; start the cluster, or name the kubeconfig of one that runs", path, err)
+	if _, err := c.version(ctx, limit); ctx.Err() != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w", path, err)
+	} else if err != nil {
+		remedy := hint(err, user)
+		if first, _, several := strings.Cut(err.Error(), "\n"); several { // as that of a missing plug-in
+			err = errors.New(first)
+		}
+		return nil, fmt.Errorf("kubeconfig %s: %w; %s", path, err, remedy)
 	}
 	if c.Resources, err = resources.New(config); err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
@@ -63,21 +75,37 @@ func Connect(ctx context.Context, kubeconfig, contextName string) (*Cluster, err
 	return c, nil
 }
 
-func load(kubeconfig, contextName string) (config *rest.Config, path string, err error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	path = strings.Join(rules.GetLoadingPrecedence(), string(os.PathListSeparator))
-	if kubeconfig != "" {
-		if _, err := os.Stat(kubeconfig); err != nil {
-			return nil, "", fmt.Errorf("kubeconfig %s: %w; name a file that exists", kubeconfig, err)
-		}
-		rules = &clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}
-		path = kubeconfig
+// rules are those of kubectl: one file has to exist, of several those count
+// that do, the first ones winning.
+func rules(kubeconfig string) (*clientcmd.ClientConfigLoadingRules, error) {
+	if kubeconfig == "" {
+		return clientcmd.NewDefaultClientConfigLoadingRules(), nil
 	}
+	files := filepath.SplitList(kubeconfig)
+	for _, file := range files {
+		if _, err := os.Stat(file); err == nil {
+			if len(files) == 1 {
+				return &clientcmd.ClientConfigLoadingRules{ExplicitPath: file}, nil
+			}
+			return &clientcmd.ClientConfigLoadingRules{Precedence: files}, nil
+		} else if len(files) == 1 {
+			return nil, fmt.Errorf("kubeconfig %s: %w; name a file that exists", kubeconfig, err)
+		}
+	}
+	return nil, fmt.Errorf("kubeconfig %s: none of these files exists; name one that does", kubeconfig)
+}
+
+func load(kubeconfig, contextName string) (config *rest.Config, user, path string, err error) {
+	rules, err := rules(kubeconfig)
+	if err != nil {
+		return nil, "", "", err
+	}
+	path = strings.Join(rules.GetLoadingPrecedence(), string(os.PathListSeparator))
 
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: contextName})
 	raw, err := loader.RawConfig()
 	if err != nil {
-		return nil, "", fmt.Errorf("kubeconfig %s: %w", path, err)
+		return nil, "", "", fmt.Errorf("kubeconfig %s: %w", path, err)
 	}
 	if _, ok := raw.Contexts[contextName]; contextName != "" && !ok {
 		var have []string
@@ -85,28 +113,38 @@ func load(kubeconfig, contextName string) (config *rest.Config, path string, err
 			have = append(have, name)
 		}
 		slices.Sort(have)
-		return nil, "", fmt.Errorf("kubeconfig %s: no context %q; it has %q", path, contextName, have)
+		return nil, "", "", fmt.Errorf("kubeconfig %s: no context %q; it has %q", path, contextName, have)
 	}
 	switch err := clientcmd.ConfirmUsable(raw, contextName); {
 	case clientcmdapi.IsConfigEmpty(&raw), errors.Is(err, clientcmd.ErrNoContext):
-		return nil, "", fmt.Errorf("kubeconfig %s: it is missing or names no current context; set KUBECONFIG to the kubeconfig of the cluster under test", path)
+		return nil, "", "", fmt.Errorf("kubeconfig %s: it is missing or names no current context; set KUBECONFIG to the kubeconfig of the cluster under test", path)
 	case err != nil:
-		return nil, "", fmt.Errorf("kubeconfig %s: %w", path, err)
+		return nil, "", "", fmt.Errorf("kubeconfig %s: %w", path, err)
 	}
 	if config, err = loader.ClientConfig(); err != nil {
-		return nil, "", fmt.Errorf("kubeconfig %s: %w", path, err)
+		return nil, "", "", fmt.Errorf("kubeconfig %s: %w", path, err)
 	}
-	return config, path, nil
+	if contextName == "" {
+		contextName = raw.CurrentContext
+	}
+	if c := raw.Contexts[contextName]; c != nil {
+		user = c.AuthInfo
+	}
+	return config, user, path, nil
 }
 
 // ServerVersion asks the API server for its version, for at most 10 seconds.
 func (c *Cluster) ServerVersion(ctx context.Context) (*version.Info, error) {
-	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	return c.version(ctx, answerLimit)
+}
+
+func (c *Cluster) version(ctx context.Context, limit time.Duration) (*version.Info, error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	body, err := c.Client.Discovery().RESTClient().Get().AbsPath("/version").Do(limited).Raw()
 	if err != nil {
 		if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
-			err = fmt.Errorf("no answer within %s: %w", answerLimit, err)
+			err = fmt.Errorf("no answer within %s: %w", limit, err)
 		}
 		return nil, fmt.Errorf("asking the API server %s for its version: %w", c.Config.Host, err)
 	}

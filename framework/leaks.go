@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/onsi/ginkgo/v2"
 
 	"pmem-memcached-e2e/framework/leak"
+	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -134,11 +134,8 @@ func (e *Env) findLeaks(ctx ginkgo.SpecContext) {
 
 // leftover records what could not be removed.
 func (e *Env) leftover(err error) {
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if text, ok := strings.CutPrefix(line, "removing "); ok {
-			what, why, _ := strings.Cut(text, ": ")
-			e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: what, Detail: why})
-		}
+	for _, r := range ledger.RemovalErrors(err) {
+		e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: r.What, Detail: firstLine(r.Err.Error())})
 	}
 	if len(e.leftovers) == 0 {
 		e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: "clean-up", Detail: firstLine(err.Error())})

@@ -14,12 +14,40 @@ import (
 type Ledger struct {
 	mu      sync.Mutex
 	entries []*entry
-	closing chan struct{} // closed at the end of the Close that goes on; nil when none does
+	closing chan struct{} // closed at the end of the Close that is running; nil if none is
 }
 
 type entry struct {
 	what string
 	undo func(context.Context) error
+}
+
+// A RemovalError reports an entry that could not be undone.
+type RemovalError struct {
+	What string // as it was given to Add
+	Err  error
+}
+
+func (e *RemovalError) Error() string { return fmt.Sprintf("removing %s: %v", e.What, e.Err) }
+
+func (e *RemovalError) Unwrap() error { return e.Err }
+
+// RemovalErrors returns every RemovalError in err, an error of Close or one
+// that wraps or joins such errors, in their order.
+func RemovalErrors(err error) []*RemovalError {
+	switch err := err.(type) {
+	case *RemovalError:
+		return []*RemovalError{err}
+	case interface{ Unwrap() error }:
+		return RemovalErrors(err.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []*RemovalError
+		for _, e := range err.Unwrap() {
+			all = append(all, RemovalErrors(e)...)
+		}
+		return all
+	}
+	return nil
 }
 
 // Add registers undo, which removes what.
@@ -44,10 +72,10 @@ func (l *Ledger) Left() []string {
 	return left
 }
 
-// Close undoes all entries, those added meanwhile included, one after the other, last in first out. It goes
-// on after an error, and after ctx has ended, and returns all errors joined, each naming its
-// entry. Entries are undone once: a second call does nothing unless entries were added in between. A
-// call beside another one waits for it, at most until its own ctx ends, which is an error; so the function
+// Close undoes all entries, including those added meanwhile, one after the other, last in first out. It
+// continues after an error, and after ctx has ended, and returns all errors joined, each of them a
+// RemovalError. Entries are undone once: a second call does nothing unless entries were added in between.
+// Concurrent calls wait for each other, at most until their ctx ends, which is an error; so the function
 // of an entry must not close its ledger.
 func (l *Ledger) Close(ctx context.Context) error {
 	if err := l.begin(ctx); err != nil {
@@ -61,13 +89,13 @@ func (l *Ledger) Close(ctx context.Context) error {
 			return errors.Join(errs...)
 		}
 		if err := e.run(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("removing %s: %w", e.what, err))
+			errs = append(errs, &RemovalError{What: e.what, Err: err})
 		}
 		l.remove(e)
 	}
 }
 
-// begin waits until no other Close goes on.
+// begin waits until no other Close is running.
 func (l *Ledger) begin(ctx context.Context) error {
 	for {
 		l.mu.Lock()
@@ -81,7 +109,7 @@ func (l *Ledger) begin(ctx context.Context) error {
 		select {
 		case <-other:
 		case <-ctx.Done():
-			return fmt.Errorf("the removal of %q goes on elsewhere: %w", l.Left(), context.Cause(ctx))
+			return fmt.Errorf("another removal of %q is still running: %w", l.Left(), context.Cause(ctx))
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"pmem-memcached-e2e/framework/ledger"
 )
 
-func TestCloseUndoesInReverseAndGoesOnAfterErrors(t *testing.T) {
+func TestCloseUndoesInReverseAndContinuesAfterErrors(t *testing.T) {
 	var l ledger.Ledger
 	var order []string
 	add := func(what string, err error) {
@@ -37,6 +37,16 @@ func TestCloseUndoesInReverseAndGoesOnAfterErrors(t *testing.T) {
 	want := "removing service s: refused\nremoving pod p: panic: nil pointer\nremoving namespace n: still in use"
 	if err == nil || err.Error() != want {
 		t.Errorf("error\n%v\nwant\n%s", err, want)
+	}
+	var left []string
+	for _, r := range ledger.RemovalErrors(fmt.Errorf("clean-up: %w", err)) {
+		left = append(left, r.What)
+	}
+	if want := []string{"service s", "pod p", "namespace n"}; !slices.Equal(left, want) {
+		t.Errorf("not removed: %q, want %q", left, want)
+	}
+	if left := ledger.RemovalErrors(busy); left != nil {
+		t.Errorf("an error that is not a ledger's names %v", left)
 	}
 	if err := l.Close(t.Context()); err != nil || len(order) != 3 {
 		t.Errorf("second Close: %v, undone %q", err, order)
@@ -129,7 +139,7 @@ func TestLeftWhileUndoing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupted"))
-	want := `the removal of ["late" "pod p" "namespace n"] goes on elsewhere: interrupted`
+	want := `another removal of ["late" "pod p" "namespace n"] is still running: interrupted`
 	if err := l.Close(ctx); err == nil || err.Error() != want {
 		t.Errorf("beside another Close: %v, want %s", err, want)
 	}

@@ -3,7 +3,7 @@
 # make test  checks and tests this project itself
 #
 # make reports every failure as 2. The suite's own exit code is in the last
-# line but one; run .bin/e2e for the code itself.
+# line but one; run .bin/e2e, which it builds, for the code itself.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -46,7 +46,7 @@ help:
 	@echo 'make lab-bench    ROUNDS=3: time how long a lab of one node and of two takes, with and without a snapshot'
 	@echo 'make lab-versions compare what is pinned with what there is'
 	@echo 'make lab-cache    list what was built for labs, and who needs it'
-	@echo 'make lab-prune    remove what nothing needs, ARGS="-keep 20Gi", "-unused 168h", "-dry-run"'
+	@echo 'make lab-prune    remove what nothing needs, ARGS="--keep 20Gi", "--unused 168h", "--dry-run"'
 	@echo 'make packages     install the Debian packages that the lab needs'
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
@@ -67,38 +67,37 @@ kubeconfig = --kubeconfig "$$KUBECONFIG"
 endif
 
 .PHONY: e2e bench
-e2e: e2e-packages
-	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
-	@exec .bin/e2e $(kubeconfig)
+e2e: e2e-packages program
+	@exec .bin/e2e run $(kubeconfig)
 
-bench: e2e-packages
-	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
-	@BENCH=1 exec .bin/e2e $(kubeconfig)
+bench: e2e-packages program
+	@exec .bin/e2e bench $(kubeconfig)
+
+# The program, and the load clients that it streams into pods.
+.PHONY: program
+program:
+	@go build -buildvcs=auto -o .bin/e2e ./framework/cmd/e2e
+	@for arch in amd64 arm64; do CGO_ENABLED=0 GOARCH=$$arch go build -trimpath -ldflags='-s -w' -o .bin/e2e-load-$$arch ./framework/cmd/load || exit; done
 
 # PMEM-CSI's own example of both modes, as the release has it that the lab runs.
 .PHONY: e2e-example
-e2e-example: e2e-packages
-	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
+e2e-example: e2e-packages program
 	@go -C hack/pmem-csi mod download github.com/intel/pmem-csi
 	@example=$$(go -C hack/pmem-csi list -m -f '{{.Dir}}' github.com/intel/pmem-csi)/deploy/kustomize/memcached; \
-	EPHEMERAL="$$example/ephemeral" PERSISTENT="$$example/persistent" exec .bin/e2e $(kubeconfig)
+	EPHEMERAL="$$example/ephemeral" PERSISTENT="$$example/persistent" exec .bin/e2e run $(kubeconfig)
 
 # A lab for each combination, one after the other.
 .PHONY: matrix
-matrix: packages
-	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
-	@go build -buildvcs=auto -o .bin/matrix ./hack/matrix
-	@exec .bin/matrix
+matrix: packages program
+	@exec .bin/e2e matrix
 
 .PHONY: lab-up lab-down lab-status lab-power lab-shell lab-kubectl lab-cache lab-versions lab-prune
 lab-up: packages
-lab-up lab-down lab-status lab-cache lab-versions: lab-%:
-	@go build -buildvcs=auto -o .bin/lab ./hack/lab
-	@exec .bin/lab $*
+lab-up lab-down lab-status lab-cache lab-versions: lab-%: program
+	@exec .bin/e2e lab $*
 
-lab-power lab-shell lab-kubectl: lab-%:
-	@go build -buildvcs=auto -o .bin/lab ./hack/lab
-	@exec .bin/lab $* $(ARGS)
+lab-power lab-shell lab-kubectl: lab-%: program
+	@exec .bin/e2e lab $* $(ARGS)
 
 # The lab itself: nodes, network, power. It takes minutes and a lab of its own.
 .PHONY: lab-test
@@ -112,9 +111,8 @@ ROUNDS ?= 3
 lab-bench: packages
 	go test -tags vm -run '^$$' -bench Up -benchtime 1x -count '$(ROUNDS)' -timeout 0 ./framework/lab/vmtest
 
-lab-prune:
-	@go build -buildvcs=auto -o .bin/lab ./hack/lab
-	@exec .bin/lab cache prune $(ARGS)
+lab-prune: program
+	@exec .bin/e2e lab cache prune $(ARGS)
 
 .PHONY: packages test-packages bench-packages e2e-packages
 packages:
@@ -144,17 +142,14 @@ endif
 A ?=
 B ?=
 REPORT ?= report/report.yaml
-report-diff:
+report-diff: program
 	@$(if $(and $(A),$(B)),,$(error report-diff needs two reports: A=old/report.yaml B=new/report.yaml))
-	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
-	@.bin/e2e report-diff '$(A)' '$(B)'
+	@.bin/e2e report diff '$(A)' '$(B)'
 
-validate:
-	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
-	@.bin/e2e validate '$(REPORT)'
+validate: program
+	@.bin/e2e report validate '$(REPORT)'
 
-bench-baseline:
-	@go build -buildvcs=auto -o .bin/e2e ./hack/e2e
+bench-baseline: program
 	@.bin/e2e baseline '$(REPORT)'
 
 catalogue:

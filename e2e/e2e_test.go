@@ -8,25 +8,26 @@ import (
 	"github.com/onsi/ginkgo/v2"
 
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/spec"
 )
 
-var (
-	configFile = flag.String("config", "", "configuration written by the runner (hack/e2e)")
-	listFile   = flag.String("list", "", "file that gets the list of the specs")
-)
+var configFile = flag.String("config", "", "configuration of a run, as e2e run writes it for the process with the specs")
 
 // TestE2E runs the specs on a cluster. The runner judges by the report alone,
 // so a skip here never counts as a run.
 func TestE2E(t *testing.T) {
-	if *listFile != "" {
-		framework.List(t, *listFile)
-		return
-	}
 	if *configFile == "" {
 		t.Skip("no cluster: run the specs with make e2e")
 	}
-	framework.Run(t, *configFile)
+	c, err := config.ReadFile(*configFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
+	if err := framework.RunAs(c, suiteConfig, reporterConfig); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestTree builds the tree of specs without running any.

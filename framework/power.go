@@ -20,6 +20,7 @@ func power(c config.Config) (cluster.NodePower, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the lab: %w", err)
 	}
+	opts.SourceDir = c.Dir
 	opts.Waiter = wait.Waiter{Scale: c.WaitScale}
 	return lifecycle.New(opts), nil
 }

@@ -5,13 +5,10 @@ package framework
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -61,15 +58,15 @@ type suite struct {
 // Specs returns what was passed to It so far, in an order of no meaning.
 func Specs() []spec.Spec { return append([]spec.Spec(nil), specs...) }
 
-// List writes what there is to run, and which of it Ginkgo's flags select,
-// into the file at path. Nothing is run.
-func List(t *testing.T, path string) {
-	t.Helper()
+// List returns the registered specs and which of them c selects. Nothing is
+// run. The label filter and the focus of c have to be valid.
+func List(c config.Config) (spec.Listing, error) {
 	if err := spec.ValidateAll(specs); err != nil {
-		t.Fatal(err)
+		return spec.Listing{}, err
 	}
 	listing := spec.Listing{Specs: Specs()}
-	for _, s := range ginkgo.PreviewSpecs(title).SpecReports {
+	suiteConfig, _ := GinkgoConfig(c, 0)
+	for _, s := range ginkgo.PreviewSpecs(title, suiteConfig).SpecReports {
 		listing.Labels = append(listing.Labels, s.Labels()...)
 		if s.State.Is(types.SpecStatePassed) {
 			listing.Selected = append(listing.Selected, s.LeafNodeLabels[0]) // Spec.Labels starts with the id
@@ -77,39 +74,43 @@ func List(t *testing.T, path string) {
 	}
 	slices.Sort(listing.Labels)
 	listing.Labels = slices.Compact(listing.Labels)
-	data, err := json.Marshal(listing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return listing, nil
 }
 
-// Run validates the specs and runs those that Ginkgo's flags select, with the
-// configuration in the file at path.
-func Run(t *testing.T, path string) {
-	t.Helper()
+// ErrFailed is returned when specs did not pass. What happened is in the
+// events.
+var ErrFailed = errors.New("specs failed")
+
+// Run runs the specs that c selects, for at most limit.
+func Run(c config.Config, limit time.Duration) error {
+	suiteConfig, reporterConfig := GinkgoConfig(c, limit)
+	return RunAs(c, suiteConfig, reporterConfig)
+}
+
+// RunAs runs the specs that Ginkgo's own configuration selects, such as that of
+// the command line of go test.
+func RunAs(c config.Config, suiteConfig types.SuiteConfig, reporterConfig types.ReporterConfig) error {
 	if err := spec.ValidateAll(specs); err != nil {
-		t.Fatal(err)
-	}
-	c, err := config.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	stream, err := openEvents(c.Events)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	current = &suite{config: c, events: stream}
 	ginkgo.BeforeSuite(current.setUp, ginkgo.NodeTimeout(scaled(setUpLimit)))
 	ginkgo.ReportAfterEach(current.specEnded)
 	ginkgo.ReportAfterSuite("the end", current.suiteEnded)
-	ginkgo.RunSpecs(t, title)
-	if err := stream.close(); err != nil {
-		t.Error(err)
-	}
+	var result outcome
+	ginkgo.RunSpecs(&result, title, suiteConfig, reporterConfig)
+	return errors.Join(result.err, stream.close())
 }
+
+// outcome takes the place of a testing.T.
+type outcome struct{ err error }
+
+// Fail implements ginkgo.GinkgoTestingT.
+func (o *outcome) Fail() { o.err = ErrFailed }
 
 // scaled is d when the tree is only looked at.
 func scaled(d time.Duration) time.Duration {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -35,7 +34,7 @@ type Job struct {
 	Namespace string
 	Name      string
 	Image     string // any with a shell, head and chmod; that of memcached needs no further pull
-	Program   string // file with the static program of the clients, hack/load
+	Program   string // path of the clients' static program, up to a hyphen and the architecture of the node
 	Count     int
 	Place     Placement
 	Node      string // of the server; for SameNode and AnotherNode
@@ -50,10 +49,10 @@ const (
 	user = 65532
 )
 
-// object is an Indexed Job. Each of its pods reads its program from standard
-// input, becomes it, and ends when standard input does. One that fails is not
+// object is an Indexed Job. Each of its pods reads the size of its program
+// and the program from standard input, becomes it, and ends when standard input does. One that fails is not
 // replaced: its index is among the Job's failed ones.
-func (j Job) object(size int) *batchv1.Job {
+func (j Job) object() *batchv1.Job {
 	yes, no, none, id, grace := true, false, int32(0), int64(user), int64(5)
 	count, deadline, indexed := int32(j.Count), int64(longest.Seconds()), batchv1.IndexedCompletion
 	pod := corev1.PodSpec{
@@ -67,7 +66,7 @@ func (j Job) object(size int) *batchv1.Job {
 		},
 		Containers: []corev1.Container{{
 			Name: container, Image: j.Image, ImagePullPolicy: corev1.PullIfNotPresent,
-			Command: []string{"sh", "-c", `head -c "$1" >"$2" && chmod 0700 "$2" && exec "$2"`, "sh", strconv.Itoa(size), workDir + "/load"},
+			Command: []string{"sh", "-c", `read -r size && head -c "$size" >"$1" && chmod 0700 "$1" && exec "$1"`, "sh", workDir + "/load"},
 			Stdin:   true, StdinOnce: true,
 			Resources: corev1.ResourceRequirements{
 				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
@@ -109,12 +108,8 @@ func (j Job) affinity() *corev1.NodeAffinity {
 // Start makes the Job, waits for its pods, streams the program into them and
 // waits until they take orders. The removal of the Job is registered in l.
 func Start(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Ledger, j Job) (*Clients, error) {
-	program, err := os.ReadFile(j.Program)
-	if err != nil {
-		return nil, fmt.Errorf("read the load client: %w", err)
-	}
 	jobs := c.Client.BatchV1().Jobs(j.Namespace)
-	job, err := jobs.Create(ctx, j.object(len(program)), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	job, err := jobs.Create(ctx, j.object(), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		return nil, fmt.Errorf("make the Job of load clients: %w", err)
 	}
@@ -122,6 +117,10 @@ func Start(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Led
 	pods, err := running(ctx, c, w, job)
 	if err != nil {
 		return nil, fmt.Errorf("run the load clients: %w", err)
+	}
+	programs, err := j.programs(ctx, c, pods)
+	if err != nil {
+		return nil, err
 	}
 	clients := &Clients{waiter: w}
 	// The streams live as long as the clients and not as long as one call.
@@ -131,9 +130,30 @@ func Start(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Led
 		to := func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 			return c.Attach(ctx, p.Namespace, p.Name, container, stdin, stdout, stderr)
 		}
-		clients.links = append(clients.links, newLink(streams, "pod "+p.Name, program, to))
+		clients.links = append(clients.links, newLink(streams, "pod "+p.Name, programs[p.Spec.NodeName], to))
 	}
 	return clients, clients.begin(ctx)
+}
+
+// programs returns what is streamed to the pods of each node.
+func (j Job) programs(ctx context.Context, c *cluster.Cluster, pods []corev1.Pod) (map[string][]byte, error) {
+	programs := map[string][]byte{}
+	for _, p := range pods {
+		name := p.Spec.NodeName
+		if programs[name] != nil {
+			continue
+		}
+		node, err := c.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("find the architecture of node %s: %w", name, err)
+		}
+		program, err := os.ReadFile(j.Program + "-" + node.Status.NodeInfo.Architecture)
+		if err != nil {
+			return nil, fmt.Errorf("read the load client for node %s: %w; make e2e builds those for amd64 and arm64", name, err)
+		}
+		programs[name] = fmt.Appendf(nil, "%d\n%s", len(program), program)
+	}
+	return programs, nil
 }
 
 // running waits for as many pods as the Job wants, and for each to run.

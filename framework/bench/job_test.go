@@ -2,13 +2,16 @@ package bench
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -28,7 +31,7 @@ func TestLeastPrivilege(t *testing.T) {
 		t.Fatal(err)
 	}
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-	pod := Job{Image: "memcached", Count: 1, Place: Anywhere}.object(7).Spec.Template
+	pod := Job{Image: "memcached", Count: 1, Place: Anywhere}.object().Spec.Template
 	if result := policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec)); !result.Allowed {
 		t.Errorf("Pod Security Standard restricted forbids the pod: %s", result.ForbiddenDetail())
 	}
@@ -48,7 +51,7 @@ func TestPlacement(t *testing.T) {
 		SameNode:    `{"key":"metadata.name","operator":"In","values":["node7"]}`,
 		AnotherNode: `{"key":"metadata.name","operator":"NotIn","values":["node7"]}`,
 	} {
-		job := Job{Count: 4, Place: place, Node: "node7"}.object(1)
+		job := Job{Count: 4, Place: place, Node: "node7"}.object()
 		text, err := json.Marshal(job.Spec.Template.Spec.Affinity)
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +71,7 @@ func clusterOf(objects ...runtime.Object) *cluster.Cluster {
 }
 
 func jobObject(j Job, change func(*batchv1.JobStatus)) *batchv1.Job {
-	o := j.object(1)
+	o := j.object()
 	change(&o.Status)
 	return o
 }
@@ -102,16 +105,9 @@ func TestEnd(t *testing.T) {
 }
 
 func TestStartThatCannotBegin(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "load")
 	w := wait.Waiter{Interval: time.Millisecond, Limits: map[wait.Name]time.Duration{wait.PodRuns: 20 * time.Millisecond, wait.LoadGone: time.Second}}
-	j := Job{Namespace: "n", Name: "load", Count: 2, Place: Anywhere, Program: program}
+	j := Job{Namespace: "n", Name: "load", Count: 2, Place: Anywhere}
 	var l ledger.Ledger
-	if _, err := Start(t.Context(), clusterOf(), w, &l, j); err == nil || !strings.Contains(err.Error(), "read the load client") || l.Len() != 0 {
-		t.Errorf("no program: %v, %d objects were made", err, l.Len())
-	}
-	if err := os.WriteFile(program, []byte("program"), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	c := clusterOf()
 	if _, err := Start(t.Context(), c, w, &l, j); err == nil || !strings.Contains(err.Error(), "last seen 0 of 2 pods were made") {
 		t.Errorf("no pods: %v", err)
@@ -124,5 +120,46 @@ func TestStartThatCannotBegin(t *testing.T) {
 	}
 	if _, err := Start(t.Context(), clusterOf(jobObject(j, func(*batchv1.JobStatus) {})), w, &l, j); err == nil || !strings.Contains(err.Error(), "already exists") {
 		t.Errorf("somebody else's Job: %v", err)
+	}
+}
+
+func TestPrograms(t *testing.T) {
+	j := Job{Program: filepath.Join(t.TempDir(), "load")}
+	node := func(name, arch string) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{Architecture: arch}}}
+	}
+	on := func(nodes ...string) (pods []corev1.Pod) {
+		for _, n := range nodes {
+			pods = append(pods, corev1.Pod{Spec: corev1.PodSpec{NodeName: n}})
+		}
+		return pods
+	}
+	c := clusterOf(node("a", "amd64"), node("b", "arm64"), node("c", "riscv64"))
+	for arch, text := range map[string]string{"amd64": "for amd64", "arm64": "for arm"} {
+		if err := os.WriteFile(j.Program+"-"+arch, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := j.programs(t.Context(), c, on("a", "b", "a"))
+	if err != nil || string(got["a"]) != "9\nfor amd64" || string(got["b"]) != "7\nfor arm" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := j.programs(t.Context(), c, on("a", "c")); err == nil || !strings.Contains(err.Error(), "load-riscv64") {
+		t.Errorf("a node without a client: %v", err)
+	}
+	if _, err := j.programs(t.Context(), c, on("d")); err == nil || !strings.Contains(err.Error(), "architecture of node d") {
+		t.Errorf("an unknown node: %v", err)
+	}
+}
+
+// TestContainerBecomesProgram runs the container's command on this machine.
+func TestContainerBecomesProgram(t *testing.T) {
+	const program = "#!/bin/sh\nread order && echo got $order\n"
+	command := Job{Count: 1}.object().Spec.Template.Spec.Containers[0].Command
+	command[len(command)-1] = filepath.Join(t.TempDir(), "load")
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin = strings.NewReader(fmt.Sprintf("%d\n%sthe order\n", len(program), program))
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "got the order\n" {
+		t.Errorf("%q, %v", out, err)
 	}
 }

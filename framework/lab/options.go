@@ -27,8 +27,8 @@ type Options struct {
 	// CacheDir keeps what was built, for all labs; empty means a directory
 	// of this project below the user's cache directory.
 	CacheDir string
-	// SourceDir is the checkout whose hack/ directory pins the programs;
-	// empty means the one that the working directory is in.
+	// SourceDir is the checkout whose hack/ directory pins the programs, which
+	// are built from it; empty means the one that the working directory is in.
 	SourceDir string
 	// Port is where the API server is reached on 127.0.0.1; 0 means any.
 	Port int
@@ -126,9 +126,7 @@ func New(opts Options) (*Lab, error) {
 	}
 	opts.CacheDir = cacheDir
 	if opts.SourceDir == "" {
-		if opts.SourceDir, err = checkout(); err != nil {
-			return nil, err
-		}
+		opts.SourceDir = checkout()
 	}
 	if opts.Progress == nil {
 		opts.Progress = io.Discard
@@ -145,18 +143,18 @@ func New(opts Options) (*Lab, error) {
 }
 
 // checkout returns the directory of the go.mod file above the working
-// directory.
-func checkout() (string, error) {
+// directory, empty if there is none.
+func checkout() string {
 	wd, err := os.Getwd()
 	if err != nil {
-		return "", err
+		return ""
 	}
 	for dir := wd; ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
+			return dir
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%s is not in a checkout of this project, whose hack/ directory the lab is built from", wd)
+			return ""
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
-const setsPath = "../../hack/matrix/sets.yaml"
+const setsPath = "sets.yaml"
 
 func sets(t *testing.T) Sets {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -59,8 +60,8 @@ func (e Existing) Down(context.Context, io.Writer) error { return nil }
 type Runner struct {
 	Config         config.Config
 	Provider       Provider
-	Root           string // absolute directory of the module
-	Suite          string // package of the specs, such as ./e2e
+	Root           string // absolute directory that paths in the report start from
+	Suite          Suite
 	Version        string // of this project's source
 	Signals        <-chan os.Signal
 	Getenv         func(string) string
@@ -139,15 +140,8 @@ func (r *Runner) run(parent context.Context, temp string) error {
 	if err := r.validate(ctx); err != nil {
 		return err
 	}
-	s, err := build(ctx, r.Root, r.Suite, temp)
-	if err != nil {
-		return err
-	}
-	r.Config.LoadClient = s.client
-	if err := r.Config.WriteFile(s.config()); err != nil {
-		return err
-	}
-	listing, err := s.list(ctx, r.Config)
+	r.Config.LoadClient = r.Suite.LoadClient
+	listing, err := r.Suite.list(r.Config)
 	if err != nil {
 		return err
 	}
@@ -162,7 +156,7 @@ func (r *Runner) run(parent context.Context, temp string) error {
 	if err := r.begin(catalogue, listing, expected); err != nil {
 		return err
 	}
-	return errors.Join(r.onCluster(ctx, stop, s, listing), r.down(parent))
+	return errors.Join(r.onCluster(ctx, stop, temp, listing), r.down(parent))
 }
 
 // expected is what the user has said about the outcome.
@@ -215,7 +209,7 @@ func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expecte
 
 // onCluster brings the cluster up and runs the suite. stop ends the watching
 // for signals by ctx.
-func (r *Runner) onCluster(ctx context.Context, stop func(), s suite, listing spec.Listing) error {
+func (r *Runner) onCluster(ctx context.Context, stop func(), temp string, listing spec.Listing) error {
 	// Until the cluster is known every selected spec is to run.
 	plan := r.plan(listing, nil)
 	r.recorder.Plan(plan)
@@ -232,11 +226,12 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), s suite, listing sp
 	if plan, err = r.examine(ctx, listing, target.Facts); err != nil {
 		return r.because(ctx, "preflight", err)
 	}
-	if err := r.Config.WriteFile(s.config()); err != nil {
+	configFile := filepath.Join(temp, "config.json")
+	if err := r.Config.WriteFile(configFile); err != nil {
 		return err
 	}
 	stop()
-	return r.runSuite(s, plan)
+	return r.runSuite(configFile, plan)
 }
 
 func (r *Runner) plan(listing spec.Listing, features map[spec.Feature]spec.Support) []spec.Planned {

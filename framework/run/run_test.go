@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -12,12 +13,29 @@ import (
 	"syscall"
 	"testing"
 
+	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/run/internal/outcomes"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
+
+// runSpecs has this test program run the specs of package outcomes, as the
+// tests' child process.
+const runSpecs = "run-specs"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == runSpecs {
+		if err := outcomes.Run(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
@@ -81,7 +99,7 @@ func (o ran) document(t *testing.T) report.Document {
 	return doc
 }
 
-func outcomes(doc report.Document) map[string]spec.Outcome {
+func outcomesOf(doc report.Document) map[string]spec.Outcome {
 	found := map[string]spec.Outcome{}
 	for _, s := range doc.Specs {
 		if s.Outcome != spec.Skipped {
@@ -95,10 +113,6 @@ func outcomes(doc report.Document) map[string]spec.Outcome {
 // called for each line of output, with the way to send a signal.
 func execute(t *testing.T, change func(*config.Config, *recorder), onLine func(string, chan<- os.Signal)) ran {
 	t.Helper()
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := config.Default(t.TempDir())
 	c.Cluster.Provider = config.Lab
 	c.Deploy.Ephemeral = deploytest.Dir(t, deploytest.Inline)
@@ -129,7 +143,7 @@ func execute(t *testing.T, change func(*config.Config, *recorder), onLine func(s
 		text <- b.String()
 	}()
 	r := Runner{
-		Config: c, Provider: p, Root: root, Suite: "./framework/run/testdata/outcomes", Version: "test",
+		Config: c, Provider: p, Root: c.Dir, Suite: Suite{List: framework.List, Args: []string{runSpecs}}, Version: "test",
 		Signals: signals, Getenv: func(string) string { return "" }, Stdout: stdout, Stderr: stderr,
 	}
 	code := r.Run(t.Context())
@@ -216,7 +230,7 @@ func TestOutcomes(t *testing.T) {
 			if o.code != doc.Verdict.ExitCode {
 				t.Errorf("exit code %d, the report says %d", o.code, doc.Verdict.ExitCode)
 			}
-			got := outcomes(doc)
+			got := outcomesOf(doc)
 			for id, want := range tt.want {
 				if got[id] != want {
 					t.Errorf("%s: %q, want %q", id, got[id], want)

@@ -48,7 +48,7 @@ func NewBuilder(store *Store, root string, versions Versions) (*Builder, error) 
 	}
 	b.kernel = kernelReleases[i]
 	if _, err := os.Stat(filepath.Join(root, "hack", b.kubernetes.Module, "go.mod")); err != nil {
-		return nil, fmt.Errorf("%s is not a checkout of this project: %w", root, err)
+		return nil, fmt.Errorf("the lab's parts are built from a checkout of pmem-memcached-e2e, and %q is none: change into one, or give the KUBECONFIG of a cluster that is there", root)
 	}
 	return b, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -24,14 +25,16 @@ func (s *suite) testSpecs(t *testing.T) {
 	}
 	root, dir := filepath.Join("..", "..", ".."), t.TempDir()
 	program := filepath.Join(dir, "e2e")
-	build := exec.CommandContext(during(t), "go", "build", "-o", program, "./hack/e2e")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the suite: %v\n%s", err, out)
+	for pkg, file := range map[string]string{"./framework/cmd/e2e": "e2e", "./framework/cmd/load": "e2e-load-" + runtime.GOARCH} {
+		build := exec.CommandContext(during(t), "go", "build", "-o", filepath.Join(dir, file), pkg)
+		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", pkg, err, out)
+		}
 	}
 	reports := filepath.Join(dir, "report")
-	run := exec.CommandContext(during(t), program, "-kubeconfig", s.lab.Kubeconfig(), "-memcached-image", images[0],
-		"-disruptive", "1", "-focus", onTwoNodes, "-report-dir", reports)
+	run := exec.CommandContext(during(t), program, "run", "--kubeconfig", s.lab.Kubeconfig(), "--memcached-image", images[0],
+		"--disruptive=1", "--focus", onTwoNodes, "--report-dir", reports)
 	run.Dir, run.Stdout, run.Stderr = root, t.Output(), t.Output()
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); name == "PATH" || name == "HOME" || name == "XDG_CACHE_HOME" || strings.HasPrefix(name, "GO") {

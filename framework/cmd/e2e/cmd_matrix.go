@@ -1,9 +1,7 @@
-// Command matrix runs the suite over the combinations that MATRIX selects.
 package main
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -12,52 +10,53 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/matrix"
 	"pmem-memcached-e2e/framework/report"
-	"pmem-memcached-e2e/framework/run"
 )
-
-//go:embed sets.yaml
-var setsFile []byte
 
 // taken are variables whose values the matrix decides, or which make no sense
 // with several labs.
 var taken = []string{"LAB_KUBERNETES", "LAB_MEMCACHED", "LAB_KERNEL", "LAB_DRIVER", "EPHEMERAL", "PERSISTENT", "KUBECONFIG", "PROVIDER", "KEEP_LAB"}
 
-func main() {
-	os.Exit(do())
+func newMatrix() *cobra.Command {
+	return &cobra.Command{
+		Use: "matrix", Short: "Run the suite on a lab of each combination of versions", Args: cli.NoArguments,
+		Long: `Run the suite over the combinations that MATRIX selects, one lab after the other. MATRIX names
+a set, single or pairwise, values that a combination must have, such as kernel=6.1, or both.
+All other variables are those of "e2e run".`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runMatrix(cmd) },
+	}
 }
 
-func do() int {
+func runMatrix(cmd *cobra.Command) error {
 	combinations, err := choose()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "matrix:", err)
-		return run.ExitUsage
+		return err
 	}
 	dir := os.Getenv("REPORT_DIR")
 	if dir == "" {
 		dir = "report"
 	}
 	if dir, err = filepath.Abs(filepath.Join(dir, "matrix")); err != nil {
-		fmt.Fprintln(os.Stderr, "matrix:", err)
-		return run.ExitUsage
+		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	rows, exit, err := matrix.Run(ctx, combinations, dir, suite, os.Stdout)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "matrix:", err)
-		return report.ExitUndetermined
+	if err == nil {
+		err = matrix.Text(os.Stdout, rows)
 	}
-	if err := matrix.Text(os.Stdout, rows); err != nil {
-		fmt.Fprintln(os.Stderr, "matrix:", err)
-		return report.ExitUndetermined
+	if err != nil {
+		return &cli.ExitError{Code: report.ExitUndetermined, Err: err}
 	}
 	fmt.Printf("matrix   %s\n", filepath.Join(dir, "matrix.md"))
 	if ctx.Err() != nil {
-		return report.ExitInterrupted
+		return cli.Exit(report.ExitInterrupted)
 	}
-	return exit
+	return cli.Exit(exit)
 }
 
 func choose() ([]matrix.Combination, error) {
@@ -67,7 +66,7 @@ func choose() ([]matrix.Combination, error) {
 			errs = append(errs, fmt.Errorf("%s=%q: the matrix decides it; leave it unset, and select by MATRIX", name, value))
 		}
 	}
-	sets, err := matrix.ParseSets(setsFile)
+	sets, err := matrix.Published()
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
@@ -76,7 +75,7 @@ func choose() ([]matrix.Combination, error) {
 
 // suite runs the main job with a lab of its own.
 func suite(ctx context.Context, c matrix.Combination, dir string) (int, error) {
-	cmd := exec.CommandContext(ctx, ".bin/e2e")
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "run")
 	cmd.Env = append(os.Environ(), "REPORT_DIR="+dir)
 	for name, value := range c.Environment() {
 		if name != "LAB_PMEM" || os.Getenv(name) == "" {

@@ -1,4 +1,4 @@
-package main
+package labcmd
 
 import (
 	"cmp"
@@ -10,16 +10,14 @@ import (
 
 	"golang.org/x/term"
 
+	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/nodeshell"
 )
 
-// shell runs a command on a node and returns its exit code. The command has a
+// shell runs a command on a node and ends with its exit code. The command has a
 // terminal if this one has.
-func shell(ctx context.Context, l *lab.Lab, args []string) int {
-	if len(args) == 0 {
-		return report(ctx, fmt.Errorf("shell: %w: want a node, and a command unless it is to be a shell", errArguments))
-	}
+func shell(ctx context.Context, l *lab.Lab, args []string) error {
 	s := nodeshell.Session{Args: args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	run := l.Shell
 	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
@@ -29,9 +27,9 @@ func shell(ctx context.Context, l *lab.Lab, args []string) int {
 	}
 	code, err := run(ctx, args[0], s)
 	if err != nil {
-		return report(ctx, err)
+		return err
 	}
-	return code
+	return cli.Exit(code)
 }
 
 // onTerminal gives the session a terminal like the one of this process, which

@@ -1,15 +1,30 @@
-package main
+package labcmd
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/artifact"
 )
+
+func parsePrune(args []string) (artifact.Policy, bool, error) {
+	var f pruneFlags
+	set := pflag.NewFlagSet("prune", pflag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	f.register(set)
+	if err := set.Parse(args); err != nil {
+		return artifact.Policy{}, false, err
+	}
+	policy, err := f.policy()
+	return policy, f.dryRun, err
+}
 
 func TestParsePrune(t *testing.T) {
 	for _, tt := range []struct {
@@ -18,11 +33,11 @@ func TestParsePrune(t *testing.T) {
 		dryRun bool
 	}{
 		{"", artifact.Policy{}, false},
-		{"-dry-run", artifact.Policy{}, true},
-		{"-keep 20Gi", artifact.Policy{Keep: 20 << 30}, false},
-		{"-keep=500M -dry-run", artifact.Policy{Keep: 500e6}, true},
-		{"-keep 0", artifact.Policy{}, false},
-		{"-unused 36h", artifact.Policy{Unused: 36 * time.Hour}, false},
+		{"--dry-run", artifact.Policy{}, true},
+		{"--keep 20Gi", artifact.Policy{Keep: 20 << 30}, false},
+		{"--keep=500M --dry-run", artifact.Policy{Keep: 500e6}, true},
+		{"--keep 0", artifact.Policy{}, false},
+		{"--unused 36h", artifact.Policy{Unused: 36 * time.Hour}, false},
 	} {
 		policy, dryRun, err := parsePrune(strings.Fields(tt.args))
 		if err != nil || policy != tt.want || dryRun != tt.dryRun {
@@ -33,14 +48,14 @@ func TestParsePrune(t *testing.T) {
 
 func TestParsePruneRefuses(t *testing.T) {
 	for _, tt := range []struct{ args, field, value, remedy string }{
-		{"-keep much", "-keep", "much", "20Gi"},
-		{"-keep -1Gi", "-keep", "-1Gi", "20Gi"},
-		{"-keep 0.5", "-keep", "0.5", "20Gi"},
-		{"-keep 20GiB", "-keep", "20GiB", "20Gi"},
-		{"-keep 1e30", "-keep", "1e30", "20Gi"},
-		{"-unused 3d", "-unused", "3d", "168h"},
-		{"-unused -1h", "-unused", "-1h", "168h"},
-		{"-keep 1Gi -unused 1h", "-keep", "1Gi", "either"},
+		{"--keep much", "--keep", "much", "20Gi"},
+		{"--keep -1Gi", "--keep", "-1Gi", "20Gi"},
+		{"--keep 0.5", "--keep", "0.5", "20Gi"},
+		{"--keep 20GiB", "--keep", "20GiB", "20Gi"},
+		{"--keep 1e30", "--keep", "1e30", "20Gi"},
+		{"--unused 3d", "--unused", "3d", "168h"},
+		{"--unused -1h", "--unused", "-1h", "168h"},
+		{"--keep 1Gi --unused 1h", "--keep", "1Gi", "either"},
 	} {
 		_, _, err := parsePrune(strings.Fields(tt.args))
 		var refused *config.FieldError
@@ -48,7 +63,7 @@ func TestParsePruneRefuses(t *testing.T) {
 			t.Errorf("%q: %v, want %s=%q and %q", tt.args, err, tt.field, tt.value, tt.remedy)
 		}
 	}
-	for _, args := range []string{"-size 1Gi", "all"} {
+	for _, args := range []string{"--size 1Gi"} {
 		if _, _, err := parsePrune(strings.Fields(args)); err == nil {
 			t.Errorf("%q is not refused", args)
 		}

@@ -1,24 +1,33 @@
-package main
+package labcmd
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/upstream"
 )
 
-// versions compares what is pinned with what there is.
-func versions(ctx context.Context, l *lab.Lab) int {
-	releases := upstream.Ask(ctx, l.SourceDir())
-	if ctx.Err() != nil {
-		return exitInterrupted
+func newVersions() *cobra.Command {
+	return &cobra.Command{
+		Use: "versions", Short: "Compare pinned versions with the newest ones", Args: cli.NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withLab(cmd, func(ctx context.Context, l *lab.Lab) error {
+				releases := upstream.Ask(ctx, l.SourceDir())
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				writeReleases(cmd.OutOrStdout(), releases)
+				return nil
+			})
+		},
 	}
-	writeReleases(os.Stdout, releases)
-	return 0
 }
 
 func writeReleases(w io.Writer, releases []upstream.Release) {

@@ -25,13 +25,15 @@ type labProvider struct {
 	observe func(wait.Record)
 }
 
-func newLab(c config.Config, root string) (*labProvider, error) {
+// newLab returns the lab that is built from a checkout; empty: no part can be
+// built.
+func newLab(c config.Config, checkout string) (*labProvider, error) {
 	opts, err := lab.Configured(c.Lab)
 	if err != nil {
 		return nil, err
 	}
 	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: io.Discard, observe: func(wait.Record) {}}
-	opts.SourceDir, opts.Progress = root, p
+	opts.SourceDir, opts.Progress = checkout, p
 	opts.Waiter = wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observe(r) }}
 	if p.lab, err = lab.New(opts); err != nil {
 		return nil, err

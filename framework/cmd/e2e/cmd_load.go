@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,10 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/load"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
@@ -25,44 +28,50 @@ const exitBadAnswers = 1
 const exitInvalid = 2
 
 type loadFlags struct {
-	options load.Options
-	ramp    *load.Ramp
-	json    string
-	bench   string
+	options  load.Options
+	findRate load.Ramp
+	json     string
+	bench    string
 }
 
-// onLoad runs the load generator against a server.
-func onLoad(args []string, stdout, stderr io.Writer) int {
-	f, err := parseLoad(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+func newLoad() *cobra.Command {
+	f := &loadFlags{options: load.Default("127.0.0.1:11211"), findRate: load.Ramp{Percent: 99, Precision: 1.05}}
+	cmd := &cobra.Command{
+		Use: "load", Short: "Load a memcached and measure", Args: cli.NoArguments,
+		Long: "Load a memcached and measure. Exit codes: 1 when answers were wrong or missing, 2 when the\nfigures say little about the server or the load could not take place.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.validate(cmd.Flags().Changed("keys")); err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			if f.findRate.Limit != 0 {
+				return f.ramp(ctx, cmd.OutOrStdout())
+			}
+			return f.run(ctx, cmd.OutOrStdout())
+		},
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "e2e load: %v\n", err)
-		return run.ExitUsage
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if f.ramp != nil {
-		return onRamp(ctx, f, stdout, stderr)
-	}
+	cmd.Flags().SortFlags = false
+	f.register(cmd.Flags())
+	return cmd
+}
+
+func (f *loadFlags) run(ctx context.Context, stdout io.Writer) error {
 	r, err := load.Run(ctx, f.options)
 	if err != nil {
-		fmt.Fprintf(stderr, "e2e load: %v\n", err)
-		return exitOf(ctx, err)
+		return &cli.ExitError{Code: exitOf(ctx, err), Err: err}
 	}
 	fmt.Fprintln(stdout, r)
 	if err := f.write(r); err != nil {
-		fmt.Fprintf(stderr, "e2e load: %v\n", err)
-		return run.ExitUsage
+		return err
 	}
 	switch {
 	case r.Wrong > 0 || r.Errors > 0:
-		return exitBadAnswers
+		return cli.Exit(exitBadAnswers)
 	case len(r.Invalid) > 0:
-		return exitInvalid
+		return cli.Exit(exitInvalid)
 	}
-	return 0
+	return nil
 }
 
 // exitOf is for a load that could not take place.
@@ -76,32 +85,28 @@ func exitOf(ctx context.Context, err error) int {
 	return exitInvalid
 }
 
-func onRamp(ctx context.Context, f loadFlags, stdout, stderr io.Writer) int {
-	rate, _, err := load.FindRate(ctx, load.Run, f.options, *f.ramp, func(t load.Try) {
+func (f *loadFlags) ramp(ctx context.Context, stdout io.Writer) error {
+	rate, _, err := load.FindRate(ctx, load.Run, f.options, f.findRate, func(t load.Try) {
 		word := "holds"
 		if !t.Held {
 			word = "fails: " + t.Why
 		}
-		fmt.Fprintf(stdout, "%10.0f/s  p%g %-10s %s\n", t.Rate, f.ramp.Percent, t.Latency, word)
+		fmt.Fprintf(stdout, "%10.0f/s  p%g %-10s %s\n", t.Rate, f.findRate.Percent, t.Latency, word)
 	})
 	switch {
 	case err != nil:
-		fmt.Fprintf(stderr, "e2e load: %v\n", err)
-		return exitOf(ctx, err)
+		return &cli.ExitError{Code: exitOf(ctx, err), Err: err}
 	case rate == 0:
-		fmt.Fprintf(stdout, "the limit does not hold at %.0f/s; begin lower\n", f.ramp.From)
-		return exitInvalid
+		fmt.Fprintf(stdout, "the limit does not hold at %.0f/s; begin lower\n", f.findRate.From)
+		return cli.Exit(exitInvalid)
 	}
-	fmt.Fprintf(stdout, "highest rate with p%g up to %s: %.0f/s\n", f.ramp.Percent, f.ramp.Limit, rate)
-	return 0
+	fmt.Fprintf(stdout, "highest rate with p%g up to %s: %.0f/s\n", f.findRate.Percent, f.findRate.Limit, rate)
+	return nil
 }
 
-// parseLoad writes the flags to help when they are asked for.
-func parseLoad(args []string, help io.Writer) (loadFlags, error) {
-	f := loadFlags{options: load.Default("127.0.0.1:11211")}
+// register has the flags fill f.
+func (f *loadFlags) register(set *pflag.FlagSet) {
 	o := &f.options
-	set := flag.NewFlagSet("e2e load", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
 	set.StringVar(&o.Addr, "addr", o.Addr, "host:port of memcached")
 	set.Func("protocol", "text or meta (default meta)", func(s string) error { o.Protocol = load.Protocol(s); return nil })
 	set.IntVar(&o.Connections, "connections", o.Connections, "number of connections")
@@ -144,40 +149,26 @@ func parseLoad(args []string, help io.Writer) (loadFlags, error) {
 	set.Uint64Var(&o.Seed, "seed", o.Seed, "of the order of requests")
 	set.StringVar(&f.json, "json", "", "file for everything that was measured")
 	set.StringVar(&f.bench, "bench", "", "name under which a line for benchstat is printed to standard error")
-	ramp := load.Ramp{Percent: 99, Precision: 1.05}
-	set.DurationVar(&ramp.Limit, "find-rate", 0, "look for the highest rate at which -percent stays under this latency")
-	set.Float64Var(&ramp.Percent, "percent", ramp.Percent, "of -find-rate")
-	set.Float64Var(&ramp.From, "from", 1000, "requests a second at which -find-rate begins")
-	set.Float64Var(&ramp.To, "to", 200000, "requests a second at which -find-rate ends")
-	if err := set.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			set.SetOutput(help)
-			set.PrintDefaults()
-		}
-		return f, err
-	}
-	if set.NArg() > 0 {
-		return f, fmt.Errorf("%q: no argument is expected beside flags; -help lists them", set.Arg(0))
-	}
-	keysGiven := false
-	set.Visit(func(given *flag.Flag) {
-		if given.Name == "keys" {
-			keysGiven = true
-		}
-	})
-	if o.Fill != 0 && !keysGiven {
-		o.Keys = 0 // the default is none beside a share
-	}
-	if ramp.Limit != 0 {
-		if err := ramp.Validate(); err != nil {
-			return f, err
-		}
-		f.ramp = &ramp
-	}
-	return f, f.options.Validate()
+	set.DurationVar(&f.findRate.Limit, "find-rate", 0, "look for the highest rate at which -percent stays under this latency")
+	set.Float64Var(&f.findRate.Percent, "percent", f.findRate.Percent, "of -find-rate")
+	set.Float64Var(&f.findRate.From, "from", 1000, "requests a second at which -find-rate begins")
+	set.Float64Var(&f.findRate.To, "to", 200000, "requests a second at which -find-rate ends")
 }
 
-func (f loadFlags) write(r load.Result) error {
+// validate refuses what cannot be measured.
+func (f *loadFlags) validate(keysGiven bool) error {
+	if f.options.Fill != 0 && !keysGiven {
+		f.options.Keys = 0 // the default is none with a share
+	}
+	if f.findRate.Limit != 0 {
+		if err := f.findRate.Validate(); err != nil {
+			return err
+		}
+	}
+	return f.options.Validate()
+}
+
+func (f *loadFlags) write(r load.Result) error {
 	if f.bench != "" {
 		if err := r.WriteBenchmark(os.Stderr, f.bench); err != nil {
 			return fmt.Errorf("print the line for benchstat: %w", err)

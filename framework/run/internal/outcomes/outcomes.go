@@ -5,32 +5,31 @@ package outcomes
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 
 	"github.com/onsi/gomega"
 
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
 
-var (
-	configFile = flag.String("config", "", "configuration written by the runner")
-	listFile   = flag.String("list", "", "file that gets the list of the specs")
-)
-
-func TestE2E(t *testing.T) {
-	if *listFile != "" {
-		framework.List(t, *listFile)
-		return
+// Run runs the specs with the configuration in a file, for at most limit.
+func Run(configFile, limit string) error {
+	c, err := config.ReadFile(configFile)
+	if err != nil {
+		return err
 	}
-	framework.Run(t, *configFile)
+	d, err := time.ParseDuration(limit)
+	if err != nil {
+		return err
+	}
+	return framework.Run(c, d)
 }
 
 func it(id, title string, level spec.Level, body func(context.Context, *framework.Env), needs ...spec.Feature) bool {

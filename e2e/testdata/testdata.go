@@ -1,0 +1,10 @@
+// Package testdata holds the kustomizations that specs deploy besides those of
+// the user.
+package testdata
+
+import "embed"
+
+// FS has them with the paths that they have in this directory.
+//
+//go:embed customised deprecated renamed resized
+var FS embed.FS

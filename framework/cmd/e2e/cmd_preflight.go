@@ -1,0 +1,6 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// newPreflight returns nil until there is such a command.
+func newPreflight() *cobra.Command { return nil }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
+	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/run"
+)
+
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run [--SETTING VALUE]...", Short: "Run the suite (the default)",
+		Long: `Run the suite on the embedded lab, or on an existing cluster, and report the verdict.
+
+Each setting is a variable or a flag, such as FOCUS=RST-01 or --focus RST-01;
+"e2e help settings" lists them.`,
+		Args: cli.NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runSuite(cmd) },
+	}
+	settingFlags(cmd)
+	return cmd
+}
+
+func newBench() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "bench [--SETTING VALUE]...", Short: "Run the benchmarks instead of the other specs",
+		Long: `Run the benchmarks, as "e2e run --bench 1" does. "e2e help settings" lists the settings.`,
+		Args: cli.NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.Flags().Set("bench", "1"); err != nil {
+				return err
+			}
+			return runSuite(cmd)
+		},
+	}
+	settingFlags(cmd)
+	return cmd
+}
+
+// settingFlags gives cmd a flag for each setting. The help refers to them, since
+// they fill more than a screen.
+func settingFlags(cmd *cobra.Command) {
+	config.Flags(cmd.Flags())
+	cmd.SetUsageTemplate("Usage:\n  {{.UseLine}}\n")
+}
+
+func runSuite(cmd *cobra.Command) error {
+	h, err := findHome()
+	if err != nil {
+		return err
+	}
+	c, err := h.load(cmd.Flags(), os.Getenv)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	var provider run.Provider = run.Existing{Kubeconfig: c.Cluster.Kubeconfig, MemcachedImage: c.Deploy.MemcachedImage, OtherImage: c.Deploy.OtherImage}
+	if c.Cluster.Provider == config.Lab {
+		if provider, err = newLab(c, h.checkout); err != nil {
+			return err
+		}
+	}
+	r := run.Runner{
+		Config: c, Provider: provider, Root: h.dir, Version: version(),
+		Suite:   run.Suite{List: framework.List, Args: []string{specsCommand}, LoadClient: h.loadClient()},
+		Signals: signals, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+	return cli.Exit(r.Run(context.WithoutCancel(cmd.Context())))
+}

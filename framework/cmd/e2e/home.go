@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"pmem-memcached-e2e/framework/config"
+)
+
+// A home is where the program finds what it does not have inside.
+type home struct {
+	dir      string // where relative paths start: the checkout, or the working directory
+	checkout string // of this project, around the working directory; empty: none
+	program  string // directory of the program
+}
+
+func findHome() (home, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return home{}, err
+	}
+	program, err := os.Executable()
+	if err == nil {
+		program, err = filepath.EvalSymlinks(program)
+	}
+	if err != nil {
+		return home{}, fmt.Errorf("find the directory of this program: %w", err)
+	}
+	h := home{dir: wd, program: filepath.Dir(program)}
+	for dir := wd; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(text), "module pmem-memcached-e2e\n") {
+			h.dir, h.checkout = dir, dir
+		}
+	}
+	return h, nil
+}
+
+// load is config.Load. Outside of a checkout the deployments are by default
+// those next to the program.
+func (h home) load(flags *pflag.FlagSet, getenv func(string) string) (config.Config, error) {
+	c, err := config.Load(flags, getenv, h.dir)
+	if err != nil || h.checkout != "" {
+		return c, err
+	}
+	there, here := config.Default(h.dir).Deploy, config.Default(h.program).Deploy
+	if c.Deploy.Ephemeral == there.Ephemeral {
+		c.Deploy.Ephemeral = here.Ephemeral
+	}
+	if c.Deploy.Persistent == there.Persistent {
+		c.Deploy.Persistent = here.Persistent
+	}
+	return c, nil
+}
+
+// loadClient is the path of the load clients, but for the architecture.
+func (h home) loadClient() string { return filepath.Join(h.program, "e2e-load") }

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
 
 	"pmem-memcached-e2e/framework/config"
@@ -14,7 +13,7 @@ import (
 // GinkgoConfig returns Ginkgo's configuration for a run with c that takes at
 // most limit; 0: Ginkgo's default.
 func GinkgoConfig(c config.Config, limit time.Duration) (types.SuiteConfig, types.ReporterConfig) {
-	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
+	suiteConfig, reporterConfig := types.NewDefaultSuiteConfig(), types.NewDefaultReporterConfig()
 	suiteConfig.LabelFilter = labelFilter(c)
 	if c.Select.Focus != "" {
 		suiteConfig.FocusStrings = []string{c.Select.Focus}

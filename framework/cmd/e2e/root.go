@@ -14,7 +14,7 @@ import (
 
 const rootHelp = `Conformance suite for memcached on persistent memory in Kubernetes.
 
-Without a command e2e runs the suite: on the embedded lab, or on the cluster of KUBECONFIG.
+Without a command e2e runs the suite: on the embedded lab, or on an existing cluster.
 
 Exit codes of a run: 0 conformant or measured, 1 not conformant or worse than the baseline,
 2 undetermined, 3 usage or configuration, 4 objects were left behind, 130 interrupted.`

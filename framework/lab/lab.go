@@ -175,15 +175,15 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 		err = context.Cause(ctx)
 		return errors.Join(fmt.Errorf("lab phase %q was interrupted: %w", p.name, err), l.remove())
 	}
-	logs := filepath.Join(os.TempDir(), l.ownName()+"-failed")
 	if errors.Is(err, ErrHost) {
 		return errors.Join(fmt.Errorf("lab phase %q: %w", p.name, err), l.remove())
 	}
 	err = fmt.Errorf("lab phase %q: %w\nhint: %s", p.name, err, p.hint)
-	if _, statErr := os.Stat(l.path("logs")); statErr == nil {
-		if saveErr := errors.Join(os.RemoveAll(logs), l.SaveLogs(logs)); saveErr == nil {
-			err = fmt.Errorf("%w\nlogs of the failed lab are kept in %s", err, logs)
-		}
+	switch logs, keepErr := l.keepLogs(); {
+	case keepErr != nil:
+		err = errors.Join(err, fmt.Errorf("keep the logs of the failed lab: %w", keepErr))
+	case logs != "":
+		err = fmt.Errorf("%w\nlogs of the failed lab are kept in %s", err, logs)
 	}
 	return errors.Join(err, l.remove())
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -136,6 +137,45 @@ func TestProcessesAreFoundByTheirMark(t *testing.T) {
 	}
 	if got := l.processes(); len(got) != 0 {
 		t.Errorf("still there: %v", got)
+	}
+}
+
+// A process of another user is none of the lab's, whatever its environment.
+func TestProcessesOfOthersAreLeftAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to start a process as another user")
+	}
+	l := testLab(t)
+	cmd := exec.Command("sleep", "600")
+	cmd.Env = []string{markDir + "=" + l.dir, markName + "=etcd"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	if err := l.awaitMark("etcd", cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.processes(); len(got) != 0 {
+		t.Errorf("the lab has the process of another user: %v", got)
+	}
+}
+
+func TestEnvironmentOfAProgram(t *testing.T) {
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	t.Setenv("HTTPS_PROXY", "http://user:secret@proxy.invalid")
+	l := testLab(t)
+	env := l.environment("etcd", []string{"GOGC=50"})
+	if text := strings.Join(env, "\n"); strings.Contains(text, "secret") {
+		t.Errorf("a secret of the user's is in the environment:\n%s", text)
+	}
+	for _, want := range []string{"PATH=" + os.Getenv("PATH"), "GOGC=50", markDir + "=" + l.dir, markName + "=etcd"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%q, want %q in it", env, want)
+		}
 	}
 }
 

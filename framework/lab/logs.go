@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -52,12 +53,62 @@ func (l *Lab) WriteLog(w io.Writer, name string) error {
 }
 
 // SaveLogs copies the output of the lab's programs, the consoles of its nodes
-// included, to dir.
+// included, to dir. It makes dir if need be. Files keep their modes; one that
+// is there already, or a link out of dir, is an error.
 func (l *Lab) SaveLogs(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.CopyFS(dir, os.DirFS(l.path("logs")))
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	logs := l.path("logs")
+	return filepath.WalkDir(logs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(logs, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return root.MkdirAll(name, 0o700)
+		}
+		return copyInto(root, name, path)
+	})
+}
+
+func copyInto(root *os.Root, name, path string) (err error) {
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	to, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
+}
+
+// keepLogs copies the logs of a lab that is about to be removed into a
+// directory with a name that nobody can know beforehand, and returns it; empty:
+// there are no logs.
+func (l *Lab) keepLogs() (dir string, err error) {
+	if _, err := os.Stat(l.path("logs")); err != nil {
+		return "", nil
+	}
+	if dir, err = os.MkdirTemp("", l.ownName()+"-failed-"); err != nil {
+		return "", err
+	}
+	return dir, l.SaveLogs(dir)
 }
 
 func logTail(path string, lines int) string {

@@ -2,6 +2,8 @@ package lab
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +31,36 @@ func TestLogs(t *testing.T) {
 		if err := l.WriteLog(&b, wrong); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "it has etcd, node1, node1/console") {
 			t.Errorf("%q: %v", wrong, err)
 		}
+	}
+}
+
+func TestSaveLogs(t *testing.T) {
+	l := testLab(t)
+	for name, mode := range map[string]os.FileMode{"etcd": 0o600, "node1/console": 0o640} {
+		path := l.path("logs", name+".log")
+		if err := errors.Join(appendFile(path, []byte(name)), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "kept")
+	if err := l.SaveLogs(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]os.FileMode{"etcd.log": 0o600, "node1/console.log": 0o640} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v, %v, want mode %v", name, info, err, mode)
+		}
+	}
+	outside := filepath.Join(t.TempDir(), "outside")
+	planted := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(planted, "etcd.log")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SaveLogs(planted); err == nil {
+		t.Error("a link is in the way: no error")
+	}
+	if _, err := os.Stat(outside); err == nil {
+		t.Error("a link out of the directory was followed")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,9 +21,10 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// The processes of a lab carry these variables in their environment. They are
-// found by them, so that none is lost when the command that started it dies
-// before it could write down its id.
+// The processes of a lab carry these variables in their environment, and have
+// the id of the user whose lab it is. They are found by that, so that none is
+// lost when the command that started it dies before it could write down its
+// process id.
 const (
 	markDir  = "PMEM_LAB_DIR"
 	markName = "PMEM_LAB_PROGRAM"
@@ -65,7 +67,7 @@ func (l *Lab) processes() []process {
 			continue
 		}
 		environ, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		if err != nil || !bytes.Contains(environ, []byte(markDir+"="+l.dir+"\x00")) {
+		if err != nil || !bytes.Contains(environ, []byte(markDir+"="+l.dir+"\x00")) || !hasUser(pid, os.Geteuid()) {
 			continue
 		}
 		for _, v := range strings.Split(string(environ), "\x00") {
@@ -75,6 +77,38 @@ func (l *Lab) processes() []process {
 		}
 	}
 	return found
+}
+
+// hasUser reports whether a process runs with the effective id of a user.
+// Anybody can write a lab's mark into the environment of a process.
+func hasUser(pid, user int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(status)) {
+		ids := strings.Fields(line) // Uid: real effective saved filesystem
+		if len(ids) > 2 && ids[0] == "Uid:" {
+			return ids[2] == strconv.Itoa(user)
+		}
+	}
+	return false
+}
+
+// passedOn are the variables that the programs of a lab get of the environment
+// of the command that starts them. All others, such as credentials and
+// proxies, are none of their business.
+var passedOn = []string{"PATH", "HOME", "TMPDIR", "TZ", "LANG"}
+
+// environment is that of a program of the lab.
+func (l *Lab) environment(name string, more []string) []string {
+	var env []string
+	for _, v := range passedOn {
+		if value, ok := os.LookupEnv(v); ok {
+			env = append(env, v+"="+value)
+		}
+	}
+	return slices.Concat(env, more, []string{markDir + "=" + l.dir, markName + "=" + name})
 }
 
 // find returns the process of that name.
@@ -101,7 +135,7 @@ func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error)
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = l.dir
-	cmd.Env = append(append(os.Environ(), cmd.Env...), markDir+"="+l.dir, markName+"="+name)
+	cmd.Env = l.environment(name, cmd.Env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := l.inNamespace(func() error { return withoutRights(cmd.Start) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)

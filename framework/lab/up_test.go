@@ -47,7 +47,12 @@ func begun(t *testing.T, l *Lab) phase {
 }
 
 func TestAPhaseThatFails(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	planted := filepath.Join(t.TempDir(), "planted")
+	if err := errors.Join(os.Mkdir(planted, 0o755), os.Symlink(planted, filepath.Join(temp, "pmem-lab-test-failed"))); err != nil {
+		t.Fatal(err)
+	}
 	interrupted := errors.New("interrupt")
 	for _, c := range []struct {
 		name string
@@ -68,8 +73,6 @@ func TestAPhaseThatFails(t *testing.T) {
 			l := testLab(t)
 			var progress bytes.Buffer
 			l.progress = &progress
-			kept := filepath.Join(os.TempDir(), "pmem-lab-test-failed")
-			os.RemoveAll(kept)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			err := l.bringUp(ctx, []phase{
@@ -85,17 +88,40 @@ func TestAPhaseThatFails(t *testing.T) {
 			if s := l.inspect(); s.present() {
 				t.Errorf("left behind: %s", s)
 			}
-			log, logErr := os.ReadFile(filepath.Join(kept, "etcd.log"))
-			if (logErr == nil) != c.logs || c.logs && string(log) != "etcd says why\n" {
-				t.Errorf("log: %q, %v", log, logErr)
-			}
-			if _, err := os.Stat(filepath.Join(kept, "ca.key")); err == nil {
-				t.Error("a key is among the logs")
+			checkKept(t, temp, c.logs)
+			if found, _ := os.ReadDir(planted); len(found) != 0 {
+				t.Errorf("a planted link was followed: %v", found)
 			}
 			if !strings.Contains(progress.String(), "lab begin") {
 				t.Errorf("progress says %q", &progress)
 			}
 		})
+	}
+}
+
+// checkKept expects the logs of a failed lab in one directory that others
+// cannot read, and removes it.
+func checkKept(t *testing.T, temp string, want bool) {
+	t.Helper()
+	kept, err := filepath.Glob(filepath.Join(temp, "pmem-lab-test-failed-*"))
+	if err != nil || (len(kept) == 1) != want {
+		t.Fatalf("logs are kept in %q, %v; want one directory: %v", kept, err, want)
+	}
+	for _, dir := range kept {
+		if log, err := os.ReadFile(filepath.Join(dir, "etcd.log")); err != nil || string(log) != "etcd says why\n" {
+			t.Errorf("log: %q, %v", log, err)
+		}
+		for _, name := range []string{".", "etcd.log"} {
+			if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s: %v, %v, want a mode without rights of others", name, info.Mode(), err)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, "ca.key")); err == nil {
+			t.Error("a key is among the logs")
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -34,9 +35,10 @@ func untilSignal(parent context.Context, signals <-chan os.Signal) (ctx context.
 }
 
 // ownGroup puts cmd into a process group of its own, so that a signal from the
-// terminal reaches the runner alone.
+// terminal reaches the runner alone. It gets SIGHUP when the thread that starts
+// it ends.
 func ownGroup(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGHUP}
 }
 
 func killGroup(cmd *exec.Cmd) {
@@ -55,6 +57,8 @@ type patience struct {
 // The error is errInterrupted after a signal; exitCode is -1 when cmd was
 // killed.
 func supervise(cmd *exec.Cmd, signals <-chan os.Signal, p patience, progress io.Writer) (exitCode int, err error) {
+	runtime.LockOSThread() // which lives as long as the process then
+	defer runtime.UnlockOSThread()
 	ownGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		return -1, fmt.Errorf("start the suite: %w", err)

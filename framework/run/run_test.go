@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == runSuite {
+		os.Exit(runFrom(os.Args[2]))
+	}
 	os.Exit(m.Run())
 }
 

@@ -31,12 +31,12 @@ const eventsFile = "/dev/fd/3"
 
 // command is the process that runs the specs. What it prints is for its log;
 // what counts goes to events.
-func (s Suite) command(configFile string, limit time.Duration, log, events *os.File) *exec.Cmd {
+func (s Suite) command(configFile string, limit time.Duration, log, events, lifeline *os.File) *exec.Cmd {
 	// This executable, wherever it lies.
 	cmd := exec.Command("/proc/self/exe", append(append([]string{}, s.Args...), configFile, limit.String())...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{events}
+	cmd.ExtraFiles = []*os.File{events, lifeline} // the latter as child.Lifeline
 	return cmd
 }
 
@@ -55,6 +55,12 @@ func (r *Runner) runSuite(configFile string, plan []spec.Planned) error {
 		return fmt.Errorf("make a pipe for the suite's events: %w", err)
 	}
 	defer read.Close()
+	lifeline, held, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe for the life of the suite: %w", err)
+	}
+	defer held.Close()
+	defer lifeline.Close()
 	ended := false
 	told := make(chan error, 1)
 	go func() {
@@ -66,7 +72,7 @@ func (r *Runner) runSuite(configFile string, plan []spec.Planned) error {
 	}()
 
 	limit := r.scaled(suiteLimit + measuring(plan))
-	cmd := r.Suite.command(configFile, limit, log, write)
+	cmd := r.Suite.command(configFile, limit, log, write, lifeline)
 	code, err := supervise(cmd, r.Signals, patience{run: limit + suiteGrace, grace: r.scaled(suiteGrace)}, r.live.Writer())
 	_ = write.Close() // the child has its own
 	// Whatever else has the pipe, nobody writes to it any more.

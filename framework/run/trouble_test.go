@@ -46,7 +46,7 @@ func TestTrouble(t *testing.T) {
 		},
 		{
 			name: "nothing selected", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "persistent" },
-			code: 3, says: `LABELS="persistent" selects none of the 18 specs; benchmarks run with make bench; the labels are: AAA-01 AAA-02`,
+			code: 3, says: `LABELS="persistent" selects none of the 19 specs; benchmarks run with make bench; the labels are: AAA-01 AAA-02`,
 		},
 		{
 			name: "malformed filter", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "(MUST" },

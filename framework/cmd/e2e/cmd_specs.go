@@ -13,6 +13,7 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/run/child"
 	"pmem-memcached-e2e/manifests"
 )
 
@@ -50,5 +51,6 @@ func runSpecs(configFile, limit string) error {
 	); err != nil {
 		return fmt.Errorf("unpack the kustomizations of the specs: %w", err)
 	}
+	child.Follow()
 	return framework.Run(c, longest)
 }

@@ -15,6 +15,7 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/run/child"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -29,6 +30,7 @@ func Run(configFile, limit string) error {
 	if err != nil {
 		return err
 	}
+	child.Follow()
 	return framework.Run(c, d)
 }
 
@@ -118,5 +120,12 @@ var (
 	})
 	_ = it("AAA-19", "passes in parts", spec.Must, func(_ context.Context, e *framework.Env) {
 		e.Together(func() { examine(e, 1) }, func() { e.Step("look elsewhere") })
+	})
+	_ = framework.It(spec.Spec{
+		ID: "AAA-20", Title: "ignores an interrupt", Covers: []spec.ReqID{"EPH-01"}, Level: spec.Must, Profile: spec.Ephemeral,
+		Tags: []string{"outcome"}, Budget: time.Minute,
+	}, func(_ context.Context, e *framework.Env) {
+		e.Step("waiting for ever")
+		select {}
 	})
 )

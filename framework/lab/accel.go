@@ -54,7 +54,9 @@ func (l *Lab) probeKVM(ctx context.Context) error {
 	defer cancel()
 	args := append([]string{"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-m", "256", "-no-reboot",
 		"-kernel", l.parts.Kernel, "-append", "console=ttyS0 panic=-1", "-serial", "stdio"}, accelArguments("kvm")...)
-	out, err := within(ctx, l.parts.QEMU.Command(args...)).CombinedOutput()
+	cmd := within(ctx, l.parts.QEMU.Command(args...))
+	cmd.Env = inherited()
+	out, err := cmd.CombinedOutput()
 	if bytes.Contains(out, []byte(bootMark)) {
 		return nil
 	}

@@ -30,9 +30,12 @@ const (
 	markName = "PMEM_LAB_PROGRAM"
 )
 
+// process is a process of a lab. Its start time, in clock ticks since the host
+// booted, tells it from a later one with the same id.
 type process struct {
-	name string
-	pid  int
+	name    string
+	pid     int
+	started string
 }
 
 // kill ends the process at once, and returns when it has ended.
@@ -45,6 +48,10 @@ func (p process) kill() error {
 		return fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err)
 	}
 	defer unix.Close(fd)
+	// The descriptor may be that of a later process with the same id.
+	if started, err := startTime(p.pid); err != nil || started != p.started {
+		return nil
+	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("end %s (process %d): %w", p.name, p.pid, err)
 	}
@@ -66,17 +73,36 @@ func (l *Lab) processes() []process {
 		if err != nil {
 			continue
 		}
+		started, err := startTime(pid)
+		if err != nil {
+			continue
+		}
 		environ, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
 		if err != nil || !bytes.Contains(environ, []byte(markDir+"="+l.dir+"\x00")) || !hasUser(pid, os.Geteuid()) {
 			continue
 		}
 		for _, v := range strings.Split(string(environ), "\x00") {
 			if name, ok := strings.CutPrefix(v, markName+"="); ok {
-				found = append(found, process{name, pid})
+				found = append(found, process{name, pid, started})
 			}
 		}
 	}
 	return found
+}
+
+// startTime returns when a process started, in clock ticks since the host
+// booted (proc_pid_stat(5), field 22).
+func startTime(pid int) (string, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// The name of the program, field 2, may have spaces and parentheses in it.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 {
+		return "", fmt.Errorf("/proc/%d/stat has %d fields after the name", pid, len(fields))
+	}
+	return fields[19], nil
 }
 
 // hasUser reports whether a process runs with the effective id of a user.
@@ -100,15 +126,20 @@ func hasUser(pid, user int) bool {
 // proxies, are none of their business.
 var passedOn = []string{"PATH", "HOME", "TMPDIR", "TZ", "LANG"}
 
-// environment is that of a program of the lab.
-func (l *Lab) environment(name string, more []string) []string {
+// inherited returns the variables of passedOn that are set.
+func inherited() []string {
 	var env []string
 	for _, v := range passedOn {
 		if value, ok := os.LookupEnv(v); ok {
 			env = append(env, v+"="+value)
 		}
 	}
-	return slices.Concat(env, more, []string{markDir + "=" + l.dir, markName + "=" + name})
+	return env
+}
+
+// environment is that of a program of the lab.
+func (l *Lab) environment(name string, more []string) []string {
+	return slices.Concat(inherited(), more, []string{markDir + "=" + l.dir, markName + "=" + name})
 }
 
 // find returns the process of that name.

@@ -1,11 +1,15 @@
 package run
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/report/render"
 )
@@ -41,11 +45,63 @@ func cleanReports(dir string) error {
 	return nil
 }
 
-// discard removes the report of a run that was refused after all.
-func (r *Runner) discard() {
-	if r.recorder != nil {
-		_ = cleanReports(r.Config.ReportDir)
+// claim takes the report directory for this run, and the lab that it uses, and
+// removes the report of an earlier run. A directory with other files is
+// refused.
+func (r *Runner) claim() (release func(), err error) {
+	dir := r.Config.ReportDir
+	refuse := func(err error) (func(), error) {
+		return nil, &UsageError{&config.FieldError{Field: "REPORT_DIR", Value: dir, Remedy: err.Error()}}
 	}
+	if err := foreign(dir); err != nil {
+		return refuse(err)
+	}
+	unlock, err := lock(filepath.Join(dir, lockFile), "the report directory", 0o755)
+	if err != nil {
+		return refuse(err)
+	}
+	unlockAll := unlock
+	if r.Lock != "" {
+		unlockLab, err := lock(r.Lock, "the lab", 0o700)
+		if err != nil {
+			unlock()
+			return nil, &UsageError{err}
+		}
+		unlockAll = func() {
+			unlockLab()
+			_ = os.Remove(filepath.Dir(r.Lock)) // which is empty if there is no lab
+			unlock()
+		}
+	}
+	if err := cleanReports(dir); err != nil {
+		unlockAll()
+		return refuse(err)
+	}
+	return func() {
+		unlockAll()
+		_ = os.Remove(dir) // of a run that was refused it is empty
+	}, nil
+}
+
+// foreign returns an error if dir has files and no report of this program.
+func foreign(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, reportFile))
+	if err == nil && bytes.HasPrefix(text, []byte("digest: sha256:")) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Name() != lockFile && e.Name() != "matrix" {
+			return fmt.Errorf("it has %s and no report of this program, so nothing in it is removed; give an empty directory, or one with a report", e.Name())
+		}
+	}
+	return nil
 }
 
 func (r *Runner) write(ended time.Time) (report.Document, error) {

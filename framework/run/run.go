@@ -62,6 +62,7 @@ type Runner struct {
 	Provider       Provider
 	Root           string // absolute directory that paths in the report start from
 	Suite          Suite
+	Lock           string // path of a file that keeps other runs from the cluster; empty: others may use it
 	Version        string // of this project's source
 	Signals        <-chan os.Signal
 	Getenv         func(string) string
@@ -100,10 +101,19 @@ func (r *Runner) Run(ctx context.Context) int {
 	}
 	defer os.RemoveAll(temp)
 
+	r.live.Verbose, r.live.ReportDir = r.Config.Verbose, r.Config.ReportDir
+	fmt.Fprintf(r.live.Writer(), "cluster  %s\n", r.Config.Where())
+	release, err := r.claim()
+	if err != nil {
+		return r.refuse(err, ExitUsage)
+	}
+	defer release()
 	err = r.run(ctx, temp)
 	interrupted := r.interrupted || errors.Is(err, errInterrupted)
 	if usage, ok := errors.AsType[*UsageError](err); ok && !interrupted {
-		r.discard()
+		if err := cleanReports(r.Config.ReportDir); err != nil {
+			return r.refuse(errors.Join(usage, err), ExitUsage)
+		}
 		return r.refuse(usage, ExitUsage)
 	}
 	if r.recorder == nil {
@@ -137,6 +147,7 @@ func (r *Runner) refuse(err error, code int) int {
 func (r *Runner) run(parent context.Context, temp string) error {
 	ctx, stop := untilSignal(parent, r.Signals)
 	defer stop()
+	r.live.Phase("render the deployments and connect")
 	if err := r.validate(ctx); err != nil {
 		return err
 	}
@@ -179,9 +190,6 @@ func readExpected(rules config.Rules, catalogue spec.Catalogue) (e expected, err
 // begin leaves a report that says that the run has not ended, in case that it
 // never does.
 func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expected) error {
-	if err := cleanReports(r.Config.ReportDir); err != nil {
-		return &UsageError{fmt.Errorf("REPORT_DIR=%q: %w", r.Config.ReportDir, err)}
-	}
 	start := time.Now()
 	c := r.Config
 	about := report.Run{
@@ -223,6 +231,7 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), temp string, listin
 	}
 	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage, r.Config.Deploy.OtherImage = target.Kubeconfig, target.MemcachedImage, target.OtherImage
 	r.Config.Events = eventsFile
+	r.live.Phase("find the features of the cluster and check it")
 	if plan, err = r.examine(ctx, listing, target.Facts); err != nil {
 		return r.because(ctx, "preflight", err)
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,11 +127,37 @@ func TestEarlierReport(t *testing.T) {
 	o := execute(t, func(c *config.Config, p *recorder) {
 		c.Select.Focus, p.upErr = "AAA-01", errors.New("no room")
 		for _, name := range []string{reportFile, "junit.xml", "index.html", "evidence/AAA-01/index.txt"} {
-			write(t, filepath.Join(c.ReportDir, name), "of an earlier run")
+			write(t, filepath.Join(c.ReportDir, name), "digest: sha256:of an earlier run")
 		}
 	}, nil)
 	o.document(t)
 	if _, err := os.Stat(filepath.Join(o.dir, "evidence")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("evidence of an earlier run is there: %v", err)
+	}
+}
+
+func TestClaim(t *testing.T) {
+	use := func(dir string) (func(), error) {
+		r := Runner{Config: config.Config{ReportDir: dir}}
+		return r.claim()
+	}
+	dir := filepath.Join(t.TempDir(), "report")
+	release, err := use(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := use(dir); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("in use by another run (pid %d, started ", os.Getpid())) {
+		t.Errorf("a second run: %v, want an error that names the first", err)
+	}
+	release()
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a run without a report leaves its directory: %v", err)
+	}
+	write(t, filepath.Join(dir, "lab", "lab.go"), "package lab")
+	if _, err := use(dir); err == nil || !strings.Contains(err.Error(), "REPORT_DIR=") || !strings.Contains(err.Error(), "it has lab and no report") {
+		t.Errorf("a directory with other files: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "lab", "lab.go")); err != nil {
+		t.Error(err)
 	}
 }

@@ -62,15 +62,18 @@ func runSuite(cmd *cobra.Command) error {
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	lock := ""
 	var provider run.Provider = run.Existing{Kubeconfig: c.Cluster.Kubeconfig, MemcachedImage: c.Deploy.MemcachedImage, OtherImage: c.Deploy.OtherImage}
 	if c.Cluster.Provider == config.Lab {
-		if provider, err = newLab(c, h.checkout); err != nil {
+		l, err := newLab(c, h.checkout)
+		if err != nil {
 			return err
 		}
+		provider, lock = l, l.lock()
 	}
 	r := run.Runner{
 		Config: c, Provider: provider, Root: h.dir, Version: version(),
-		Suite:   run.Suite{List: framework.List, Args: []string{specsCommand}, LoadClient: h.loadClient()},
+		Suite: run.Suite{List: framework.List, Args: []string{specsCommand}, LoadClient: h.loadClient()}, Lock: lock,
 		Signals: signals, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	return cli.Exit(r.Run(context.WithoutCancel(cmd.Context())))

@@ -50,6 +50,12 @@ func newLab(c config.Config, checkout string) (*labProvider, error) {
 	return p, nil
 }
 
+// lock is the path of the file that keeps two runs from one lab. It lies next
+// to the lab's state.
+func (p *labProvider) lock() string {
+	return filepath.Dir(p.lab.Kubeconfig()) + ".run.lock"
+}
+
 // Write passes the lab's progress on to whoever asked for it last.
 func (p *labProvider) Write(line []byte) (int, error) { return p.out.Write(line) }
 

@@ -42,7 +42,7 @@ func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gom
 	}
 	f.Requirement, f.Says, f.Object = req, says, object
 	e.failed(f)
-	fmt.Fprintln(ginkgo.GinkgoWriter, text(f))
+	fmt.Fprintln(ginkgo.GinkgoWriter, f.String())
 	return false
 }
 
@@ -112,39 +112,12 @@ func (e *Env) message() string {
 	failures := e.failuresSoFar()
 	var b strings.Builder
 	if len(failures) > 1 {
-		b.WriteString(heading(failures) + "\n")
+		b.WriteString(report.Heading(failures) + "\n")
 	}
 	for _, f := range failures {
-		b.WriteString(text(f) + "\n")
+		b.WriteString(f.String() + "\n")
 	}
 	fmt.Fprintf(&b, "evidence  %s\nagain     %s", e.evidenceDir(), e.again())
-	return b.String()
-}
-
-// heading says in one line what failures are about.
-func heading(failures []report.Failure) string {
-	var titles []string
-	for _, f := range failures {
-		if t := firstLine(f.Title()); !slices.Contains(titles, t) {
-			titles = append(titles, t)
-		}
-	}
-	if len(failures) == 1 {
-		return titles[0]
-	}
-	return fmt.Sprintf("%d checks failed: %s", len(failures), strings.Join(titles, "; "))
-}
-
-func text(f report.Failure) string {
-	var b strings.Builder
-	b.WriteString(f.Title())
-	for _, line := range []struct{ name, text string }{
-		{"expected", f.Expected}, {"observed", f.Observed}, {"object", f.Object},
-	} {
-		if line.text != "" {
-			fmt.Fprintf(&b, "\n  %-8s  %s", line.name, strings.ReplaceAll(strings.TrimSpace(line.text), "\n", "\n            "))
-		}
-	}
 	return b.String()
 }
 

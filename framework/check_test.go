@@ -63,7 +63,7 @@ func TestMessage(t *testing.T) {
   object    pod e2e/cache-0
 evidence  /src/report/evidence/EPH-03
 again     make e2e FOCUS=EPH-03`},
-		{"two", []report.Failure{dax, {Says: "could not reach the pod", Observed: "EOF"}}, `2 checks failed: EPH-03 the memory file lies on PMEM; could not reach the pod
+		{"two", []report.Failure{dax, {Says: "could not reach the pod", Observed: "EOF"}}, `2 checks failed: EPH-03 is not met: "the memory file lies on PMEM", expected to be true, observed tmpfs at /data | mounted rw; could not reach the pod
 EPH-03 the memory file lies on PMEM
   expected  to be true
   observed  tmpfs at /data

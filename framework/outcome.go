@@ -67,7 +67,7 @@ func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
 	case e.lost != nil:
 		r.Reason = "the cluster no longer answers: " + firstLine(e.lost.Error())
 	case len(e.failures) > 0:
-		r.Reason = heading(e.failures)
+		r.Reason = report.Heading(e.failures)
 	case len(e.leftovers) > 0:
 		r.Reason = "left behind: " + e.leftovers[0].String()
 	}

@@ -1,6 +1,6 @@
 // Package bench loads memcached from within the cluster: the clients are the
 // pods of an Indexed Job that start together, and what they measure is merged,
-// compared with a twin, and told in the report's terms.
+// compared with a control, and told in the report's terms.
 package bench
 
 import (

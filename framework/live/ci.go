@@ -79,12 +79,8 @@ func annotation(r report.SpecResult) string {
 		lines[0] = r.Title
 	}
 	for _, f := range r.Failures {
-		for _, field := range []struct{ name, text string }{
-			{"expected", f.Expected}, {"observed", f.Observed}, {"object", f.Object},
-		} {
-			if field.text != "" {
-				lines = append(lines, field.name+" "+oneLine(field.text))
-			}
+		for _, field := range f.Fields() {
+			lines = append(lines, field.Name+" "+oneLine(field.Text))
 		}
 	}
 	return strings.Join(append(lines, r.Again), "\n")

@@ -127,7 +127,7 @@ func document() report.Document {
 }
 
 // benchmarks are one without a difference, one that is slower and in doubt, and
-// one without a twin.
+// one without a control.
 func benchmarks() []report.Benchmark {
 	samples := func(perSecond float64) []report.Sample { return []report.Sample{{PerSecond: perSecond}} }
 	even := report.Benchmark{Name: "get-heavy", Profile: spec.Ephemeral, Samples: samples(5310), Twin: &report.Twin{Name: "dram", Samples: samples(5402)},

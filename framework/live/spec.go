@@ -100,9 +100,9 @@ func (p *Printer) failure(f report.Failure) {
 	} else {
 		p.line(indent + p.paint(bold, oneLine(f.Title())))
 	}
-	p.field("expected", f.Expected)
-	p.field("observed", f.Observed)
-	p.field("object", f.Object)
+	for _, field := range f.Fields() {
+		p.field(field.Name, field.Text)
+	}
 }
 
 // field prints a value under its name, as much of it as is bearable.

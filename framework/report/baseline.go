@@ -20,7 +20,7 @@ const (
 	NotMeasured BaselineState = "not measured"
 )
 
-// BaselineEntry is a ratio to the twin that a benchmark is to keep.
+// BaselineEntry is a ratio to the control that a benchmark is to keep.
 type BaselineEntry struct {
 	Benchmark string       `yaml:"benchmark"`
 	Profile   spec.Profile `yaml:"profile"`
@@ -64,9 +64,9 @@ func ReadBaseline(path string) ([]BaselineEntry, error) {
 		b := BaselineEntry{Benchmark: e.Benchmark, Profile: e.Profile, Metric: e.Metric, Value: e.Value, Tolerance: e.Tolerance,
 			Link: e.Link, Reason: e.Reason, Line: line, State: NotMeasured}
 		same := func(o BaselineEntry) bool { return o.Name() == b.Name() }
-		if twin := slices.IndexFunc(baseline, same); twin >= 0 {
+		if other := slices.IndexFunc(baseline, same); other >= 0 {
 			errs = append(errs, fmt.Errorf("%s:%d: metric is %q: the entry at line %d has it for %s (%s) already; remove one",
-				path, at["metric"], b.Metric, baseline[twin].Line, b.Benchmark, b.Profile))
+				path, at["metric"], b.Metric, baseline[other].Line, b.Benchmark, b.Profile))
 		}
 		baseline = append(baseline, b)
 		return errs
@@ -90,10 +90,10 @@ func (e baselineEntry) defects() []defect {
 		bad("profile", string(e.Profile), "give ephemeral, persistent or driver")
 	}
 	if strings.TrimSpace(e.Metric) == "" {
-		bad("metric", e.Metric, "give the metric of a comparison with the twin, such as requests/s")
+		bad("metric", e.Metric, "give the metric of a comparison with the control, such as requests/s")
 	}
 	if !(e.Value > 0) {
-		bad("value", fmt.Sprint(e.Value), "give the ratio to the twin, a number above 0 such as 0.95")
+		bad("value", fmt.Sprint(e.Value), "give the ratio to the control, a number above 0 such as 0.95")
 	}
 	if !(e.Tolerance >= 0 && e.Tolerance < 1) {
 		bad("tolerance", fmt.Sprint(e.Tolerance), "give a share of the value, from 0 to below 1, such as 0.1")
@@ -186,11 +186,11 @@ func (d Document) offBaseline() []finding {
 const defaultTolerance = 0.1
 
 // NewBaseline is a file for ReadBaseline with what d has measured. A benchmark
-// that is invalid is told in a comment. Without a comparison with a twin it is
+// that is invalid is told in a comment. Without a comparison with a control it is
 // an error.
 func NewBaseline(d Document) ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Ratios to the twin in run %s, version %s.\n# tolerance is the share of the value by which a ratio may be worse.\n", oneLine(d.Run.ID), oneLine(d.Run.Version))
+	fmt.Fprintf(&b, "# Ratios to the control in run %s, version %s.\n# tolerance is the share of the value by which a ratio may be worse.\n", oneLine(d.Run.ID), oneLine(d.Run.Version))
 	n := 0
 	for i, m := range d.Benchmarks {
 		if slices.ContainsFunc(d.Benchmarks[i+1:], func(o Benchmark) bool { return o.Name == m.Name && o.Profile == m.Profile }) {
@@ -210,7 +210,7 @@ func NewBaseline(d Document) ([]byte, error) {
 		}
 	}
 	if n == 0 {
-		return nil, errors.New("the report has no valid comparison of a benchmark with its twin; make bench measures them")
+		return nil, errors.New("the report has no valid comparison of a benchmark with its control; make bench measures them")
 	}
 	return []byte(b.String()), nil
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // Memory is the short name of what the deployment under test keeps its values
-// in, as Twin.Name is that of its twin.
+// in, as Twin.Name is that of its control.
 const Memory = "pmem"
 
 // PerSecond is the throughput in operations a second.
@@ -104,7 +104,7 @@ func (l LatencyOfRequest) At(percent float64) (time.Duration, bool) {
 func (c Comparison) Shows() bool { return c.Pairs > 0 && (c.Low > 1 || c.High < 1) }
 
 // Worse reports whether c shows that the deployment under test is worse than
-// its twin.
+// its control.
 func (c Comparison) Worse() bool { return c.Shows() && (c.Low > 1) == (c.Better == Lower) }
 
 var latencyMetric = regexp.MustCompile(`latency|^p[0-9.]+( |$)`)

@@ -256,7 +256,7 @@ func times(a, b float64) string {
 // tail is the percentile of latencies that is compared.
 const tail = 99
 
-// compareRatios compares the ratios to the twin, which depend less on the
+// compareRatios compares the ratios to the control, which depend less on the
 // machine than what they were made of.
 func compareRatios(what string, was, now Benchmark) []Change {
 	var changes []Change
@@ -275,7 +275,7 @@ func compareRatios(what string, was, now Benchmark) []Change {
 		case c.High < before.Low, c.Low > before.High:
 			note = "better"
 		}
-		changes = append(changes, Change{What: what + " " + c.Metric + ", ratio to the twin", Old: before.Range(), New: c.Range(), Note: note})
+		changes = append(changes, Change{What: what + " " + c.Metric + ", ratio to the control", Old: before.Range(), New: c.Range(), Note: note})
 	}
 	return changes
 }

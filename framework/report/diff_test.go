@@ -204,7 +204,7 @@ func TestBenchmarksThatCannotBeCompared(t *testing.T) {
 	}
 }
 
-// TestRatiosAreCompared takes ratios to the twin where both reports have them.
+// TestRatiosAreCompared takes ratios to the control where both reports have them.
 func TestRatiosAreCompared(t *testing.T) {
 	doc := func(b Benchmark) Document { return Document{Benchmarks: []Benchmark{b}} }
 	was := compared("requests/s", Higher, 0.94, 0.95, 0.96)
@@ -224,7 +224,7 @@ func TestRatiosAreCompared(t *testing.T) {
 		{"latency below", compared("p99", Lower, 0.9, 1, 1.1), compared("p99", Lower, 0.6, 0.7, 0.8), Change{Old: "1.00 (0.90-1.10)", New: "0.70 (0.60-0.80)", Note: "better"}},
 		{"invalid", was, invalid, Change{Old: "0.95 (0.94-0.96)", New: "0.82 (0.80-0.85)", Note: "in doubt"}},
 	} {
-		tt.want.What = "get-heavy (ephemeral) " + tt.was.Comparisons[0].Metric + ", ratio to the twin"
+		tt.want.What = "get-heavy (ephemeral) " + tt.was.Comparisons[0].Metric + ", ratio to the control"
 		if got := compareBenchmarks(doc(tt.was), doc(tt.now)); len(got) != 1 || got[0] != tt.want {
 			t.Errorf("%s: %+v, want %+v and no absolute figures", tt.name, got, tt.want)
 		}

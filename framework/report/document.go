@@ -150,24 +150,6 @@ type SpecResult struct {
 	Again     string        `yaml:"again,omitempty"`    // the command that repeats it
 }
 
-// Failure is one thing that broke. Without a requirement it is about what the
-// spec itself did, and says nothing about the deployment.
-type Failure struct {
-	Requirement spec.ReqID `yaml:"requirement,omitempty"`
-	Says        string     `yaml:"says"`
-	Expected    string     `yaml:"expected,omitempty"`
-	Observed    string     `yaml:"observed,omitempty"`
-	Object      string     `yaml:"object,omitempty"`
-}
-
-// Title is the requirement, if any, with what it says.
-func (f Failure) Title() string {
-	if f.Requirement == "" {
-		return f.Says
-	}
-	return string(f.Requirement) + " " + f.Says
-}
-
 // Note is something worth telling that a spec has seen.
 type Note struct {
 	Name string `yaml:"name"`
@@ -197,7 +179,7 @@ type KnownFailure struct {
 }
 
 // Benchmark is what loads of one setting have measured on the deployment under
-// test and, when there is one, on its twin.
+// test and, when there is one, on its control.
 type Benchmark struct {
 	Name       string             `yaml:"name"` // such as get-heavy
 	Spec       string             `yaml:"spec"`
@@ -211,7 +193,7 @@ type Benchmark struct {
 	// Twin is the same deployment with its volume replaced by memory. Sample n
 	// of one and of the other were measured one after the other.
 	Twin        *Twin        `yaml:"twin,omitempty"`
-	Comparisons []Comparison `yaml:"comparisons,omitempty"` // with the twin
+	Comparisons []Comparison `yaml:"comparisons,omitempty"` // with the control
 	Curves      []Curve      `yaml:"curves,omitempty"`
 	Invalid     []string     `yaml:"invalid,omitempty"` // why the figures say little, one line each
 	Raw         string       `yaml:"raw,omitempty"`     // file of the evidence with every histogram, relative to the report
@@ -236,7 +218,7 @@ type Sample struct {
 }
 
 // Comparison is the ratio of a metric of the deployment under test to that of
-// its twin, in pairs of samples.
+// its control, in pairs of samples.
 type Comparison struct {
 	Metric     string  `yaml:"metric"` // such as "requests/s" or "p99"
 	Better     string  `yaml:"better"` // higher or lower

@@ -36,8 +36,8 @@ func ReadKnown(path string, today time.Time, c spec.Catalogue) ([]KnownFailure, 
 		}
 		k := KnownFailure{Spec: e.Spec, Requirement: e.Requirement, Link: e.Link, Expires: e.Expires, Reason: e.Reason, Line: line}
 		same := func(o KnownFailure) bool { return o.Spec == k.Spec && o.Requirement == k.Requirement }
-		if twin := slices.IndexFunc(known, same); twin >= 0 {
-			errs = append(errs, fmt.Errorf("%s:%d: requirement is %q: the entry at line %d has it for %s already; remove one", path, at["requirement"], k.Requirement, known[twin].Line, k.Spec))
+		if other := slices.IndexFunc(known, same); other >= 0 {
+			errs = append(errs, fmt.Errorf("%s:%d: requirement is %q: the entry at line %d has it for %s already; remove one", path, at["requirement"], k.Requirement, known[other].Line, k.Spec))
 		}
 		known = append(known, k)
 		return errs

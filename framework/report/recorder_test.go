@@ -58,7 +58,7 @@ func TestRecorderOutcomes(t *testing.T) {
 	}{
 		{"nothing else", nil, spec.Passed, "", Conformant},
 		{"failed", []Event{ending(func(s *SpecResult) { *s = violating("RST-01", "RST-01") })}, spec.Failed, "RST-01 is not met", NotConformant},
-		{"failed without a reason", []Event{ending(func(s *SpecResult) { *s = violating("RST-01", "RST-01"); s.Reason = "" })}, spec.Failed, "RST-01 it is met", NotConformant},
+		{"failed without a reason", []Event{ending(func(s *SpecResult) { *s = violating("RST-01", "RST-01"); s.Reason = "" })}, spec.Failed, `RST-01 is not met: "it is met", expected 1, observed 0`, NotConformant},
 		{"a reason of two lines", []Event{ending(func(s *SpecResult) { *s = violating("RST-01", "RST-01"); s.Reason = "one\n two\n" })}, spec.Failed, "one | two", NotConformant},
 		{"leaked", []Event{ending(func(s *SpecResult) { *s = leaking("RST-01") })}, spec.Leaked, "left behind: pv", LeakedOnly},
 		{"leaked without a reason", []Event{ending(func(s *SpecResult) { *s = leaking("RST-01"); s.Reason = "" })}, spec.Leaked, "left behind: " + volume.String(), LeakedOnly},

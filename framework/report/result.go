@@ -64,7 +64,7 @@ func (s SpecResult) settled() SpecResult {
 		s.Reason = ""
 	case s.Reason != "":
 	case len(s.Failures) > 0:
-		s.Reason = oneLine(s.Failures[0].Title())
+		s.Reason = s.Failures[0].Finding()
 	case len(s.Leaks) > 0:
 		s.Reason = "left behind: " + oneLine(s.Leaks[0].String())
 	default:

@@ -237,7 +237,7 @@ func (c *checker) reasons(of string, got, want []string) {
 	}
 }
 
-// benchmarks checks what a comparison with the twin has to be like, and that
+// benchmarks checks what a comparison with the control has to be like, and that
 // the raw figures are among the evidence, whose digests are kept.
 func (c *checker) benchmarks(d Document) {
 	for _, b := range d.Benchmarks {
@@ -255,7 +255,7 @@ func (c *checker) benchmarks(d Document) {
 				bad("ratio is %g with the interval from %g to %g, want it within", m.Ratio, m.Low, m.High)
 			}
 			if b.Twin == nil {
-				bad("the benchmark has no twin")
+				bad("the benchmark has no control")
 			} else if n := min(len(b.Samples), len(b.Twin.Samples)); m.Pairs < 0 || m.Pairs > n && n > 0 {
 				bad("pairs is %d, there are samples for %d", m.Pairs, n)
 			}

@@ -97,7 +97,7 @@ func TestValidateRefuses(t *testing.T) {
 			c.Better, c.Low, c.Pairs = "more", 0.9, 9
 		})},
 		{"raw figures elsewhere", measured(func(d *Document) { d.Benchmarks[0].Raw = "bench/get-heavy.json" })},
-		{"a comparison without a twin", measured(func(d *Document) { d.Benchmarks[0].Twin = nil })},
+		{"a comparison without a control", measured(func(d *Document) { d.Benchmarks[0].Twin = nil })},
 		{"a benchmark run is called conformant", measured(func(d *Document) { d.Baseline, d.Verdict.Result = nil, Conformant })},
 		{"qualification with the purpose to measure", measured(func(d *Document) { d.Run.Qualification = true })},
 		{"qualification with retries", qualification(func(r *Recorder) { r.Run(func(run *Run) { run.Retries = 2 }) })},

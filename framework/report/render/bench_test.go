@@ -124,7 +124,7 @@ func TestBenchJSON(t *testing.T) {
 	if last := all.Benchmarks[7]; len(last.Curves) != 3 || len(last.Curves[0].Series[1].Points) != 61 {
 		t.Errorf("curves: %+v", last.Curves)
 	}
-	// Of all that may be missing only an object is null, here the twin.
+	// Of all that may be missing only an object is null, here the control.
 	if data, err = benchJSON(report.Document{Benchmarks: []report.Benchmark{{}}}); err != nil || bytes.Count(data, []byte("null")) != 1 {
 		t.Errorf("an empty benchmark: %v\n%s", err, data)
 	}

@@ -9,11 +9,11 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// scenario is a benchmark with its twin, by figures that any rule would do.
+// scenario is a benchmark with its control, by figures that any rule would do.
 type scenario struct {
 	name            string
 	profile         spec.Profile
-	rate            float64 // of the twin
+	rate            float64 // of the control
 	ratio, interval float64 // of the throughput, and half of its width
 	tail            float64 // ratio of p99
 	requests        []string

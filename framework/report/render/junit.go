@@ -71,12 +71,7 @@ func testcase(r report.SpecResult) junit.Testcase {
 func details(r report.SpecResult) string {
 	var b strings.Builder
 	for _, f := range r.Failures {
-		fmt.Fprintln(&b, f.Title())
-		for _, line := range []struct{ name, text string }{{"expected", f.Expected}, {"observed", f.Observed}, {"object", f.Object}} {
-			if line.text != "" {
-				fmt.Fprintf(&b, "  %-8s  %s\n", line.name, strings.ReplaceAll(line.text, "\n", "\n            "))
-			}
-		}
+		fmt.Fprintln(&b, f)
 	}
 	for _, l := range r.Leaks {
 		fmt.Fprintln(&b, "left behind: "+l.String())

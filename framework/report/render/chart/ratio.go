@@ -29,7 +29,7 @@ func Metrics(benchmarks []report.Benchmark) []string {
 	return metrics
 }
 
-// Ratios draws the ratio to the twin by one metric, with its interval, in a row
+// Ratios draws the ratio to the control by one metric, with its interval, in a row
 // for each benchmark that has it. It is nil when none has.
 func Ratios(metric string, benchmarks []report.Benchmark) (*Chart, error) {
 	var names []string
@@ -52,13 +52,13 @@ func Ratios(metric string, benchmarks []report.Benchmark) (*Chart, error) {
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.ConstantTicks(ratioTicks(low, high))
 	p.X.Min, p.X.Max = low/1.02, high*1.02
 	p.Y.Min, p.Y.Max = -0.6, float64(len(rows))-0.4
-	p.X.Label.Text = "ratio to the twin; right of 1 is better"
+	p.X.Label.Text = "ratio to the control; right of 1 is better"
 	if rows[0].Better == report.Lower {
-		p.X.Label.Text = "ratio to the twin; left of 1 is better"
+		p.X.Label.Text = "ratio to the control; left of 1 is better"
 	}
 	gridOf(p, true, false)
 	p.Add(plotFunc(func(c draw.Canvas, p *plot.Plot) { drawRatios(c, p, rows) }))
-	chart, err := encode(metric+": ratio to the twin, with its interval", p, vg.Points(float64(ratioHeight*len(rows)+axisHeight)))
+	chart, err := encode(metric+": ratio to the control, with its interval", p, vg.Points(float64(ratioHeight*len(rows)+axisHeight)))
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func (f *loadFlags) register(set *pflag.FlagSet) {
 	set.Float64Var(&o.Fill, "fill", 0, "share of the server's limit that sets -keys, up to 1")
 	set.IntVar(&o.KeySize, "key-size", o.KeySize, "bytes of each key")
 	set.StringVar(&o.Prefix, "prefix", o.Prefix, "of every key")
-	set.Func("popular", "uniform, sequential, zipf:SKEW or hot:KEYS:TRAFFIC (default uniform)", func(s string) (err error) {
+	set.Func("popular", "uniform (default), sequential, zipf:SKEW or hot:KEYS:TRAFFIC", func(s string) (err error) {
 		o.Popular, err = load.ParseDistribution(s)
 		return err
 	})
@@ -139,7 +139,7 @@ func (f *loadFlags) register(set *pflag.FlagSet) {
 		return nil
 	})
 	set.DurationVar(&o.Expiry, "expiry", o.Expiry, "of what is stored; 0: none")
-	set.BoolVar(&o.Owned, "owned", o.Owned, "each connection has keys of its own, so that old values are wrong too")
+	set.BoolVar(&o.Owned, "owned", o.Owned, "a connection has its own keys, so old values are wrong too")
 	set.BoolVar(&o.MayMiss, "may-miss", o.MayMiss, "a get may find nothing")
 	set.IntVar(&o.Verify, "verify", o.Verify, "compare one value in so many")
 	set.DurationVar(&o.WarmUp, "warm-up", o.WarmUp, "before what is measured")
@@ -149,7 +149,7 @@ func (f *loadFlags) register(set *pflag.FlagSet) {
 	set.Uint64Var(&o.Seed, "seed", o.Seed, "of the order of requests")
 	set.StringVar(&f.json, "json", "", "file for everything that was measured")
 	set.StringVar(&f.bench, "bench", "", "name under which a line for benchstat is printed to standard error")
-	set.DurationVar(&f.findRate.Limit, "find-rate", 0, "look for the highest rate at which -percent stays under this latency")
+	set.DurationVar(&f.findRate.Limit, "find-rate", 0, "find the highest rate with --percent under this latency")
 	set.Float64Var(&f.findRate.Percent, "percent", f.findRate.Percent, "of -find-rate")
 	set.Float64Var(&f.findRate.From, "from", 1000, "requests a second at which -find-rate begins")
 	set.Float64Var(&f.findRate.To, "to", 200000, "requests a second at which -find-rate ends")

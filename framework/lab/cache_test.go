@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/progress"
 )
 
 // fill puts an artifact into the cache of l and returns its directory.
 func fill(t *testing.T, l *Lab, name string) string {
 	t.Helper()
-	store, err := artifact.Open(l.opts.CacheDir, io.Discard)
+	store, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestCacheTellsWhoNeedsWhat(t *testing.T) {
 // of the others.
 func TestCacheKeepsWhatTheVersionsNeed(t *testing.T) {
 	l := testLab(t)
-	store, err := artifact.Open(l.opts.CacheDir, io.Discard)
+	store, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestPrune(t *testing.T) {
 	if err := l.writeMade(made{artifact.DefaultVersions(), []string{used}}); err != nil {
 		t.Fatal(err)
 	}
-	builder, err := artifact.Open(l.opts.CacheDir, io.Discard)
+	builder, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestPrune(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	l.progress = &said
+	l.progress = progress.Lines(&said)
 	var names []string
 	note := func(e artifact.Entry) { names = append(names, e.Path) }
 

@@ -11,6 +11,7 @@ import (
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -44,8 +45,8 @@ type Options struct {
 	// Driver is the mode of PMEM-CSI; empty means that which the lab has if
 	// it is up, and otherwise LVM.
 	Driver Driver
-	// Progress gets a line for each phase.
-	Progress io.Writer
+	// Progress gets a line for each phase; nil means that nothing does.
+	Progress progress.Writer
 	// Waiter scales the limits of all waits.
 	Waiter wait.Waiter
 }
@@ -96,7 +97,7 @@ type Lab struct {
 	opts     Options
 	dir      string
 	memory   string // directory for its nodes' persistent memory
-	progress io.Writer
+	progress progress.Writer
 	wait     wait.Waiter
 	waits    *waits
 	parts    *artifact.Parts
@@ -129,7 +130,7 @@ func New(opts Options) (*Lab, error) {
 		opts.SourceDir = checkout()
 	}
 	if opts.Progress == nil {
-		opts.Progress = io.Discard
+		opts.Progress = progress.Lines(io.Discard)
 	}
 	l := &Lab{
 		opts:     opts,

@@ -6,21 +6,16 @@ import (
 	"sync"
 	"time"
 
-	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// doing shows what the lab does at the moment, if its progress goes to where
-// that can be shown. Empty: nothing.
+// doing shows what the lab does at the moment; empty: nothing.
 func (l *Lab) doing(what string) {
-	shower, ok := l.progress.(artifact.Shower)
-	switch {
-	case !ok:
-	case what == "":
-		shower.Doing(nil)
-	default:
-		shower.Doing(func() string { return what + l.waits.String() })
+	if what == "" {
+		l.progress.Doing(nil)
+		return
 	}
+	l.progress.Doing(func() string { return what + l.waits.String() })
 }
 
 // waits are those that go on.

@@ -12,10 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/progress"
 )
 
 func TestSnapshotKey(t *testing.T) {
-	store, err := artifact.Open(t.TempDir(), io.Discard)
+	store, err := artifact.Open(t.TempDir(), progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}

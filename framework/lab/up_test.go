@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -71,8 +72,8 @@ func TestAPhaseThatFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := testLab(t)
-			var progress bytes.Buffer
-			l.progress = &progress
+			var lines bytes.Buffer
+			l.progress = progress.Lines(&lines)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			err := l.bringUp(ctx, []phase{
@@ -92,8 +93,8 @@ func TestAPhaseThatFails(t *testing.T) {
 			if found, _ := os.ReadDir(planted); len(found) != 0 {
 				t.Errorf("a planted link was followed: %v", found)
 			}
-			if !strings.Contains(progress.String(), "lab begin") {
-				t.Errorf("progress says %q", &progress)
+			if !strings.Contains(lines.String(), "lab begin") {
+				t.Errorf("progress says %q", &lines)
 			}
 		})
 	}
@@ -127,8 +128,8 @@ func checkKept(t *testing.T, temp string, want bool) {
 
 func TestUpAfterOneThatWasKilled(t *testing.T) {
 	l := testLab(t)
-	var progress bytes.Buffer
-	l.progress = &progress
+	var lines bytes.Buffer
+	l.progress = progress.Lines(&lines)
 	if err := begun(t, l).do(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -150,8 +151,8 @@ func TestUpAfterOneThatWasKilled(t *testing.T) {
 	if s := l.inspect(); s.present() {
 		t.Errorf("left behind: %s", s)
 	}
-	if !strings.Contains(progress.String(), "unfinished") {
-		t.Errorf("progress says %q", &progress)
+	if !strings.Contains(lines.String(), "unfinished") {
+		t.Errorf("progress says %q", &lines)
 	}
 	if err := l.bringUp(t.Context(), []phase{{"begin", func(context.Context) error { return os.MkdirAll(l.dir, 0o700) }, ""}}); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ func TestDoingIsAskedAgain(t *testing.T) {
 		p := start(m, env(nil), true, func() int { return 60 })
 		defer p.Close()
 		done := 0
-		w := p.Writer().(interface{ Doing(func() string) })
+		w := p.Writer()
 		w.Doing(func() string { done++; return fmt.Sprintf("part %d\nof 9", done) })
 		pass(refresh)
 		if want := " ▸ part 1 | of 9 0s"; m.last() != want {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -164,7 +165,7 @@ func (p *Printer) inReport(path string) string {
 
 // Writer lets others print whole lines above the line about what goes on. What
 // has no line end yet is kept until it comes, or until the printer is closed.
-func (p *Printer) Writer() io.Writer {
+func (p *Printer) Writer() progress.Writer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := &lines{printer: p}

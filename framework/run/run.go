@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/live"
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -40,21 +40,21 @@ type Target struct {
 // Provider has a cluster to run the specs on.
 type Provider interface {
 	// Up tells progress to w, in whole lines, and its waits to observe.
-	Up(ctx context.Context, w io.Writer, observe func(wait.Record)) (Target, error)
+	Up(ctx context.Context, w progress.Writer, observe func(wait.Record)) (Target, error)
 	// Down removes what Up made, also when Up failed or was interrupted.
-	Down(ctx context.Context, w io.Writer) error
+	Down(ctx context.Context, w progress.Writer) error
 }
 
 // Existing is a cluster that runs already and keeps running.
 type Existing Target
 
 // Up implements Provider.
-func (e Existing) Up(context.Context, io.Writer, func(wait.Record)) (Target, error) {
+func (e Existing) Up(context.Context, progress.Writer, func(wait.Record)) (Target, error) {
 	return Target(e), nil
 }
 
 // Down implements Provider.
-func (e Existing) Down(context.Context, io.Writer) error { return nil }
+func (e Existing) Down(context.Context, progress.Writer) error { return nil }
 
 // Runner is one run.
 type Runner struct {

@@ -16,6 +16,7 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy/deploytest"
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run/internal/outcomes"
 	"pmem-memcached-e2e/framework/spec"
@@ -57,14 +58,14 @@ type recorder struct {
 	log        []string
 }
 
-func (p *recorder) Up(_ context.Context, w io.Writer, observe func(wait.Record)) (Target, error) {
+func (p *recorder) Up(_ context.Context, w progress.Writer, observe func(wait.Record)) (Target, error) {
 	p.log = append(p.log, "up")
 	observe(wait.Record{Name: wait.LabNode, What: "the node", Done: true})
 	_, err := io.WriteString(w, "cluster  is up\n")
 	return Target{Kubeconfig: p.kubeconfig, MemcachedImage: "image:1"}, errors.Join(p.upErr, err)
 }
 
-func (p *recorder) Down(ctx context.Context, _ io.Writer) error {
+func (p *recorder) Down(ctx context.Context, _ progress.Writer) error {
 	p.log = append(p.log, "down")
 	return ctx.Err()
 }

@@ -10,7 +10,7 @@ import (
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
-	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 	"pmem-memcached-e2e/framework/wait"
@@ -21,7 +21,7 @@ type labProvider struct {
 	lab     *lab.Lab
 	keep    bool
 	logs    string // directory for the lab's own logs
-	out     io.Writer
+	out     progress.Writer
 	observe func(wait.Record)
 }
 
@@ -32,7 +32,7 @@ func newLab(c config.Config, checkout string) (*labProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: io.Discard, observe: func(wait.Record) {}}
+	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: progress.Lines(io.Discard), observe: func(wait.Record) {}}
 	opts.SourceDir, opts.Progress = checkout, p
 	opts.Waiter = wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observe(r) }}
 	if p.lab, err = lab.New(opts); err != nil {
@@ -61,13 +61,11 @@ func (p *labProvider) Write(line []byte) (int, error) { return p.out.Write(line)
 
 // Doing passes on what the lab does at the moment, likewise.
 func (p *labProvider) Doing(what func() string) {
-	if shower, ok := p.out.(artifact.Shower); ok {
-		shower.Doing(what)
-	}
+	p.out.Doing(what)
 }
 
 // Up implements run.Provider.
-func (p *labProvider) Up(ctx context.Context, w io.Writer, observe func(wait.Record)) (run.Target, error) {
+func (p *labProvider) Up(ctx context.Context, w progress.Writer, observe func(wait.Record)) (run.Target, error) {
 	p.out, p.observe = w, observe
 	if err := os.RemoveAll(p.logs); err != nil {
 		return run.Target{}, fmt.Errorf("remove the earlier logs of the lab: %w", err)
@@ -101,7 +99,7 @@ func (p *labProvider) start(ctx context.Context) report.Fact {
 }
 
 // Down implements run.Provider.
-func (p *labProvider) Down(ctx context.Context, w io.Writer) error {
+func (p *labProvider) Down(ctx context.Context, w progress.Writer) error {
 	p.out = w
 	_, statErr := os.Stat(p.lab.Kubeconfig())
 	up := statErr == nil

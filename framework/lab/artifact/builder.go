@@ -98,10 +98,8 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 	if err := b.expect(disk); err != nil {
 		return nil, err
 	}
-	if shower, ok := b.store.progress.(Shower); ok {
-		shower.Doing(b.store.work.String)
-		defer shower.Doing(nil)
-	}
+	b.store.progress.Doing(b.store.work.String)
+	defer b.store.progress.Doing(nil)
 	if !exists(b.store.Path(disk)) {
 		if err := b.prepare(ctx); err != nil {
 			return nil, err

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pmem-memcached-e2e/framework/progress"
 )
 
 func allow() error { return nil }
@@ -67,7 +69,7 @@ func TestRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := Open(s.dir, io.Discard)
+	other, err := Open(s.dir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +145,7 @@ func TestGetAndRemoveTogether(t *testing.T) {
 
 func getAndRemove(ctx context.Context, dir string, a Artifact) error {
 	for range 20 {
-		s, err := Open(dir, io.Discard)
+		s, err := Open(dir, progress.Lines(io.Discard))
 		if err != nil {
 			return err
 		}

@@ -9,12 +9,6 @@ import (
 	"time"
 )
 
-// Shower is an output that also shows what goes on at the moment, by asking
-// for it over and over. Nil means that nothing does.
-type Shower interface {
-	Doing(what func() string)
-}
-
 // work is what a store is making.
 type work struct {
 	mu     sync.Mutex

@@ -8,11 +8,13 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"pmem-memcached-e2e/framework/progress"
 )
 
 func TestProgress(t *testing.T) {
 	out := &bytes.Buffer{}
-	s, err := Open(t.TempDir(), out)
+	s, err := Open(t.TempDir(), progress.Lines(out))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pmem-memcached-e2e/framework/progress"
 )
 
 // ErrCache is wrapped by errors that say that the cache directory is of no use.
@@ -30,7 +32,7 @@ var ErrCache = errors.New("the cache cannot be used")
 // it is closed.
 type Store struct {
 	dir      string
-	progress io.Writer
+	progress progress.Writer
 	work     work
 
 	mu   sync.Mutex
@@ -39,7 +41,7 @@ type Store struct {
 
 // Open returns the store in dir, which is created when it is missing. What an
 // interrupted build left there is removed.
-func Open(dir string, progress io.Writer) (*Store, error) {
+func Open(dir string, progress progress.Writer) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("%w: directory %s: %w; name a writable one with CACHE_DIR", ErrCache, dir, err)
 	}

@@ -12,11 +12,13 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pmem-memcached-e2e/framework/progress"
 )
 
 func openStore(t *testing.T) *Store {
 	t.Helper()
-	s, err := Open(t.TempDir(), io.Discard)
+	s, err := Open(t.TempDir(), progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +108,7 @@ func TestAFullFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Unmount(dir, 0)
-	s, err := Open(dir, io.Discard)
+	s, err := Open(dir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +139,7 @@ func TestOpenSweepsWhatADeadProcessLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(dir, io.Discard); err != nil {
+	if _, err := Open(dir, progress.Lines(io.Discard)); err != nil {
 		t.Fatal(err)
 	}
 	if exists(dead) {
@@ -153,7 +155,7 @@ func TestOpenRefusesWhatIsNoDirectory(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(file, io.Discard)
+	_, err := Open(file, progress.Lines(io.Discard))
 	if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "CACHE_DIR") {
 		t.Errorf("err = %v, want one that names %s and CACHE_DIR", err, file)
 	}

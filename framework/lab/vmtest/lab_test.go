@@ -20,6 +20,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -111,7 +112,7 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	if opts.PMEM == 0 {
 		opts.PMEM = 1024
 	}
-	opts.Progress = t.Output()
+	opts.Progress = progress.Lines(t.Output())
 	if scale := os.Getenv("WAIT_SCALE"); scale != "" {
 		if opts.Waiter.Scale, err = wait.ParseScale(scale); err != nil {
 			t.Fatalf("WAIT_SCALE=%q: %v", scale, err)

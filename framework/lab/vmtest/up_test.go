@@ -15,6 +15,7 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/ledger"
+	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -58,7 +59,7 @@ var milestones = map[wait.Name]string{
 func timeUp(b *testing.B, opts lab.Options) map[string]time.Duration {
 	b.Helper()
 	var output bytes.Buffer
-	opts.Progress = &output
+	opts.Progress = progress.Lines(&output)
 	took := map[string]time.Duration{}
 	start := time.Now()
 	records := make(chan string, 100)

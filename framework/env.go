@@ -156,7 +156,7 @@ func (e *Env) Render(dir, namespace string) *deploy.Manifest {
 
 func (e *Env) render(dir string, ch deploy.Changes) *deploy.Manifest {
 	ginkgo.GinkgoHelper()
-	ch.MemcachedImage = e.Config.Deploy.MemcachedImage
+	ch.MemcachedImage, ch.LoadAnyFile = e.Config.Deploy.MemcachedImage, e.Config.Deploy.LoadsAnyFile()
 	m, err := deploy.Load(dir, ch)
 	e.NoError(err, "render %s", dir)
 	return m

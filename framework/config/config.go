@@ -132,7 +132,18 @@ type Deploy struct {
 	Persistent     string // absolute directory of a kustomization
 	MemcachedImage string // replaces every image named memcached; empty: as written
 	OtherImage     string // has another release of memcached, for updates; empty: none
+	LoadRestrictor string // of kustomize: LoadRootOnly, LoadNone, or empty for LoadRootOnly
 }
+
+// Values of Deploy.LoadRestrictor, as kubectl kustomize --load-restrictor takes them.
+const (
+	LoadRootOnly = "LoadRestrictionsRootOnly"
+	LoadNone     = "LoadRestrictionsNone"
+)
+
+// LoadsAnyFile reports whether a kustomization may load files from outside of
+// its directory.
+func (d Deploy) LoadsAnyFile() bool { return d.LoadRestrictor == LoadNone }
 
 // Sampling says how loads are measured.
 type Sampling struct {

@@ -101,6 +101,8 @@ var settings = []Setting{
 		directory(func(c *Config) *string { return &c.Deploy.Ephemeral }), always, false},
 	{"PERSISTENT", "persistent", Deployments, "kustomization of the persistent mode (default: manifests/persistent)",
 		directory(func(c *Config) *string { return &c.Deploy.Persistent }), always, false},
+	{"LOAD_RESTRICTOR", "load-restrictor", Deployments, "kustomize: LoadRestrictionsRootOnly (default) or LoadRestrictionsNone",
+		oneOf(func(c *Config) *string { return &c.Deploy.LoadRestrictor }, LoadRootOnly, LoadNone), always, false},
 	{"MEMCACHED_IMAGE", "memcached-image", Deployments, "image that replaces every image named memcached",
 		text(func(c *Config) *string { return &c.Deploy.MemcachedImage }), onExisting, false},
 	{"OTHER_MEMCACHED_IMAGE", "other-memcached-image", Deployments, "another release, for updates (on the lab: LAB_MEMCACHED)",

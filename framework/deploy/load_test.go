@@ -62,7 +62,13 @@ func TestLoadUnchanged(t *testing.T) {
 
 func TestLoadOverlayWithChanges(t *testing.T) {
 	dir, _ := extract(t, "testdata/ephemeral.txtar")
-	m, err := Load(filepath.Join(dir, "overlay"), Changes{Namespace: "e2e-1", MemcachedImage: "lab/memcached:9"})
+	overlay := filepath.Join(dir, "overlay")
+	refused := "kustomization " + overlay + ": does not render: file '" + filepath.Join(dir, "shared/patch.yaml") + "' is not in or below '" + overlay +
+		"'; move the file there, or set LOAD_RESTRICTOR=LoadRestrictionsNone"
+	if _, err := Load(overlay, Changes{}); err == nil || err.Error() != refused {
+		t.Errorf("error\n%v\nwant\n%s", err, refused)
+	}
+	m, err := Load(overlay, Changes{LoadAnyFile: true, Namespace: "e2e-1", MemcachedImage: "lab/memcached:9"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,10 +28,18 @@ const (
 	defaultNamespace = "default"
 	defaultPort      = 11211 // memcached's registered port
 	servicePortName  = "db"  // the name in PMEM-CSI's documented example
+
+	// outsideRoot precedes the file in kustomize's error about one that its load
+	// restrictor refuses. The error has no type of its own.
+	outsideRoot = ": security; "
 )
 
 // Changes are made to a kustomization after it was rendered. The zero value changes nothing.
 type Changes struct {
+	// LoadAnyFile lets the kustomization load files from outside of its directory,
+	// which kubectl apply -k refuses by default.
+	LoadAnyFile bool
+
 	Namespace      string // every namespaced object moves here
 	MemcachedImage string // replaces every image whose repository's last element is memcached
 
@@ -47,7 +55,7 @@ type Changes struct {
 type InlineChange struct {
 	Driver     string            // empty: as written
 	FSType     string            // empty: as written
-	Attributes map[string]string // beside those that are written, or in place of them; empty values are removed
+	Attributes map[string]string // added to those that are written, or replacing them; empty values are removed
 }
 
 // A Manifest is a rendered kustomization with exactly one workload and one Service of memcached.
@@ -78,7 +86,7 @@ func Load(dir string, ch Changes) (*Manifest, error) {
 }
 
 func load(dir string, ch Changes) (*Manifest, error) {
-	objects, err := render(dir)
+	objects, err := render(dir, ch.LoadAnyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +117,7 @@ func load(dir string, ch Changes) (*Manifest, error) {
 	return m, nil
 }
 
-func render(dir string) ([]*unstructured.Unstructured, error) {
+func render(dir string, anyFile bool) ([]*unstructured.Unstructured, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, err
@@ -118,10 +126,16 @@ func render(dir string) ([]*unstructured.Unstructured, error) {
 		return nil, errors.New("not a directory; name the directory that holds kustomization.yaml")
 	}
 	options := krusty.MakeDefaultOptions()
-	options.Reorder = krusty.ReorderOptionUnspecified // what others refer to comes first
-	options.LoadRestrictions = types.LoadRestrictionsNone
+	options.Reorder = krusty.ReorderOptionUnspecified         // what others refer to comes first
+	options.LoadRestrictions = types.LoadRestrictionsRootOnly // as kubectl apply -k does
+	if anyFile {
+		options.LoadRestrictions = types.LoadRestrictionsNone
+	}
 	resources, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
+		if _, file, refused := strings.Cut(err.Error(), outsideRoot); refused {
+			return nil, fmt.Errorf("does not render: %s; move the file there, or set LOAD_RESTRICTOR=%s", strings.TrimSpace(file), types.LoadRestrictionsNone)
+		}
 		return nil, fmt.Errorf("does not render: %w", err)
 	}
 	var objects []*unstructured.Unstructured

@@ -90,7 +90,8 @@ func (r *Runner) used(plan []spec.Planned) ([]facts.Deployment, error) {
 		if !slices.ContainsFunc(plan, func(p spec.Planned) bool { return p.Profile == profile && p.Outcome == "" }) {
 			continue
 		}
-		m, err := deploy.Load(r.manifests[profile].Dir, deploy.Changes{MemcachedImage: r.Config.Deploy.MemcachedImage})
+		d := r.Config.Deploy
+		m, err := deploy.Load(r.manifests[profile].Dir, deploy.Changes{MemcachedImage: d.MemcachedImage, LoadAnyFile: d.LoadsAnyFile()})
 		if err != nil {
 			return nil, err
 		}

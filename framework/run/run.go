@@ -312,7 +312,7 @@ func (r *Runner) validate(ctx context.Context) error {
 		{"EPHEMERAL", spec.Ephemeral, r.Config.Deploy.Ephemeral},
 		{"PERSISTENT", spec.Persistent, r.Config.Deploy.Persistent},
 	} {
-		m, err := deploy.Load(d.dir, deploy.Changes{})
+		m, err := deploy.Load(d.dir, deploy.Changes{LoadAnyFile: r.Config.Deploy.LoadsAnyFile()})
 		if err != nil {
 			errs = append(errs, &config.FieldError{Field: d.field, Value: d.dir, Remedy: err.Error()})
 		}

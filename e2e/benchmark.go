@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/match"
 	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/e2e/internal/traffic"
 	"pmem-memcached-e2e/e2e/internal/workload"
@@ -29,12 +30,12 @@ var measuring = []string{spec.BenchmarkTag}
 const benchBudget = 60 * time.Minute
 
 var _ = framework.It(spec.Spec{
-	ID: "BEN-01", Title: "an ephemeral cache beside its twin in DRAM, under seven kinds of load",
+	ID: "BEN-01", Title: "an ephemeral cache compared with its control in DRAM, under seven kinds of load",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) { allScenarios(ctx, e) })
 
 var _ = framework.It(spec.Spec{
-	ID: "BEN-02", Title: "a persistent cache beside its twin in DRAM, under seven kinds of load",
+	ID: "BEN-02", Title: "a persistent cache compared with its control in DRAM, under seven kinds of load",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Persistent, Tags: measuring, Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) { allScenarios(ctx, e) })
 
@@ -49,7 +50,7 @@ func allScenarios(ctx context.Context, e *framework.Env) {
 }
 
 var _ = framework.It(spec.Spec{
-	ID: "BEN-03", Title: "the latency of an ephemeral cache and of its twin rises with the rate alike",
+	ID: "BEN-03", Title: "the latency of an ephemeral cache and of its control by rate",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) {
 	deployments, subjects := traffic.Controls(ctx, e, deploy.Changes{})
@@ -66,13 +67,13 @@ var _ = framework.It(spec.Spec{
 	for _, rates := range all {
 		b.Found = append(b.Found, rates.String())
 		b.Curves[0].Series = append(b.Curves[0].Series, rates.Series())
-		e.Expect("MC-09", "every request is answered, and rightly", rates.Subject, rates.Trouble(), gomega.BeEmpty())
+		e.Expect("MC-09", "every request gets the right answer", rates.Subject, rates.Trouble(), gomega.BeEmpty())
 	}
 	e.Measured(b)
 })
 
 var _ = framework.It(spec.Spec{
-	ID: "BEN-04", Title: "several clients load an ephemeral cache together",
+	ID: "BEN-04", Title: "several clients load an ephemeral cache at the same time",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral, Tags: measuring, Budget: benchBudget,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "MC-09", e.Manifest(e.Spec.Profile))
@@ -94,11 +95,11 @@ var _ = framework.It(spec.Spec{
 			b.Curves = []report.Curve{{Title: "Throughput by clients", X: "clients", Y: "requests a second", Series: []report.Series{throughput}}}
 		}
 		e.Measured(b)
-		e.Expect("MC-09", "every request is answered, and rightly", fmt.Sprintf("%d clients", n), p.Trouble(), gomega.BeEmpty())
+		e.Expect("MC-09", "every request gets the right answer", fmt.Sprintf("%d clients", n), p.Trouble(), gomega.BeEmpty())
 	}
 })
 
-// Times of a load that goes on while the server restarts.
+// Times of a load that continues while the server restarts.
 const (
 	restartAfter = 8 * time.Second
 	restartLoad  = 45 * time.Second
@@ -128,22 +129,22 @@ var _ = framework.It(spec.Spec{
 		Setting: fmt.Sprintf("gets only, open loop of %.0f requests/s; each pod is deleted after %s", warm.Result.Options.Rate, restartAfter),
 		Found:   found,
 	})
-	e.Expect("MC-09", "every key is found after the restart, too (misses)", workload.Name(deployments[0]), warm.Result.Misses, gomega.BeZero())
-	e.Expect("MC-09", "the twin, whose memory went with the pod, finds nothing (misses)", workload.Name(deployments[1]), restarts[1].Result.Misses, gomega.BeNumerically(">", 0))
+	e.Expect("MC-09", "every key is found after the restart (misses)", workload.Name(deployments[0]), warm.Result.Misses, gomega.BeZero())
+	e.Expect("MC-09", "the control, whose memory is lost with its pod, has misses (misses)", workload.Name(deployments[1]), restarts[1].Result.Misses, gomega.BeNumerically(">", 0))
 })
 
-// restart is what a load has seen of one.
+// restart is a restart under load.
 type restart struct {
 	Result load.Result `json:"result"`
 	Dip    bench.Dip   `json:"dip"`
 }
 
 // restartUnderLoad deletes the pod of each deployment while it is loaded with
-// gets, at half the rate that the slower one bears.
+// gets, at half the rate that the slower one handles.
 func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clients, deployments []*deploy.Deployment, s bench.Scenario, subjects []bench.Subject) []restart {
 	s.Load.Gets, s.Load.Sets = 1, 0
 	p, err := clients.Measure(ctx, s, subjects, bench.Plan{Pairs: 1, Open: true})
-	e.NoError(err, "find out what the caches bear")
+	e.NoError(err, "measure the throughput of the caches")
 	var restarts []restart
 	for i, d := range deployments {
 		e.Step("restart %s under a load of %.0f requests/s", subjects[i].Name, p.Rate)
@@ -163,11 +164,13 @@ func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clie
 		e.NoError(err, "read the log of memcached after its restart")
 		e.Note("restart, "+subjects[i].Name, dip.String()+"\n"+r.String()+"\n"+log)
 		e.Expect("MC-09", "every value is right", workload.Name(d), r.Wrong, gomega.BeZero())
-		e.Expect("MC-09", "the rate of answers comes back ("+dip.String()+")", workload.Name(d), dip.Regains, gomega.BeTrue())
+		e.Expect("MC-09", "the rate of answers recovers", workload.Name(d), dip, regain)
 		restarts = append(restarts, restart{r, dip})
 	}
 	return restarts
 }
+
+var regain = match.That("recover before the end of the load", func(d bench.Dip) bool { return d.Regains })
 
 // Sizes of volumes, each of which fits into the lab.
 var (
@@ -175,7 +178,7 @@ var (
 	xfsSizes = []string{storage.SizeForXFS, "960Mi", "1200Mi", "1500Mi"}
 )
 
-// sizesFor are those that the filesystem of a claim's class can have.
+// sizesFor are the sizes that the filesystem of a claim's class can have.
 func sizesFor(ctx context.Context, e *framework.Env, m *deploy.Manifest) []string {
 	v, err := m.Volume()
 	e.NoError(err, "find the volume in %s", m.Dir)
@@ -215,7 +218,7 @@ var _ = framework.It(spec.Spec{
 	}
 	e.Measured(report.Benchmark{
 		Name:    "size of the cache",
-		Setting: "caches filled with values of 10 kB to four fifths, gets only; the pod is deleted while an open loop at half of the throughput goes on",
+		Setting: "caches filled with values of 10 kB to four fifths, gets only; the pod is deleted while an open loop at half of the throughput continues",
 		Found:   found,
 		Raw:     traffic.KeepJSON(e, "size-of-the-cache", raw),
 		Curves: []report.Curve{

@@ -29,19 +29,19 @@ var _ = framework.It(spec.Spec{
 	object := "kustomization " + overlay
 	e.Expect("KUS-01", "the overlay keeps kind and names of the workload and the Service", object,
 		[]string{custom.Kind, custom.Name, custom.Service}, gomega.Equal([]string{plain.Kind, plain.Name, plain.Service}))
-	e.Expect("KUS-02", "the overlay's namespace takes the place of default", object, custom.Namespace, gomega.Equal("demo"))
+	e.Expect("KUS-02", "the overlay's namespace replaces default", object, custom.Namespace, gomega.Equal("demo"))
 	for _, o := range custom.Objects {
-		e.Expect("KUS-02", "the overlay moves "+framework.Name(o.GetKind(), o), object, o.GetNamespace(), gomega.Equal("demo"))
+		e.Expect("KUS-02", "the overlay moves every object to its namespace", object+", "+framework.Name(o.GetKind(), o), o.GetNamespace(), gomega.Equal("demo"))
 	}
 	was, err := plain.Volume()
 	e.NoError(err, "find the volume in %s", base)
 	is, err := custom.Volume()
 	e.NoError(err, "find the volume in %s", overlay)
 	size := resource.MustParse("500Mi")
-	e.Expect("KUS-05", "the overlay asks for 500Mi", object, is.Size.String(), gomega.Equal(size.String()))
+	e.Expect("KUS-05", "the overlay requests 500Mi", object, is.Size.String(), gomega.Equal(size.String()))
 	is.Size = was.Size
-	e.Expect("KUS-03", "all else of the volume stays as it is", object, is, gomega.Equal(was))
-	e.Expect("KUS-03", "the image stays as it is", object, custom.Image(), gomega.Equal(plain.Image()))
+	e.Expect("KUS-03", "the overlay changes nothing else of the volume", object, is, gomega.Equal(was))
+	e.Expect("KUS-03", "the overlay keeps the image", object, custom.Image(), gomega.Equal(plain.Image()))
 
 	e.MakeNamespace(ctx, custom.Namespace)
 	d := e.Deploy(ctx, "KUS-01", custom)
@@ -50,6 +50,6 @@ var _ = framework.It(spec.Spec{
 	client := cache.Connect(ctx, e, p)
 	settings := cache.Stats(ctx, e, client, "settings")
 	e.Expect("MC-07", "--conn-limit=500 in MEMCACHED_ARGS reaches memcached (maxconns)", c.Name, settings["maxconns"], gomega.Equal("500"))
-	e.Expect("KUS-05", "the memory file outgrows what 200Mi could hold (bytes)", c.Name, c.File.Size, gomega.BeNumerically(">", was.Size.Value()))
+	e.Expect("KUS-05", "the memory file is larger than the volume of the base (bytes)", c.Name, c.File.Size, gomega.BeNumerically(">", was.Size.Value()))
 	e.Expect("KUS-05", "memcached's limit follows the memory file (maxbytes)", c.Name, settings["maxbytes"], gomega.Equal(fmt.Sprint(c.File.Size)))
 })

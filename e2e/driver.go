@@ -23,7 +23,7 @@ import (
 )
 
 var _ = framework.It(spec.Spec{
-	ID: "DRV-01", Title: "the driver declares what this workload needs and runs on the nodes that were chosen for it",
+	ID: "DRV-01", Title: "the driver declares what this workload needs and runs on the nodes that its DaemonSet selects",
 	Covers: []spec.ReqID{"DRV-01", "DRV-02", "DRV-03", "DRV-17"},
 	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.NodeAccess},
 	Tags: []string{"driver"}, Budget: 3 * time.Minute,
@@ -40,20 +40,28 @@ var _ = framework.It(spec.Spec{
 		object := framework.Name("node", &node)
 		p, runs := pods[node.Name]
 		ready := runs && podutils.IsPodReady(&p)
-		e.Expect("DRV-03", fmt.Sprintf("the driver runs where %s holds and nowhere else (%t)", chosen, wanted), object, ready, gomega.Equal(wanted))
-		e.Expect("DRV-02", "CSINode lists the driver where it is wanted and nowhere else", object, csiNodeLists(ctx, e, node.Name, name), gomega.Equal(wanted))
+		e.Expect("DRV-03", "the driver runs on the nodes that its DaemonSet selects and on no other", object, onNode(ready, "a Ready pod"), gomega.Equal(onNode(wanted, "a Ready pod")))
+		e.Expect("DRV-02", "CSINode lists the driver on the nodes that its DaemonSet selects and on no other", object, onNode(csiNodeLists(ctx, e, node.Name, name), "listed"), gomega.Equal(onNode(wanted, "listed")))
 	}
 	expectConverted(ctx, e, name, nodes.Items)
 })
+
+// onNode is what, or "not" what.
+func onNode(yes bool, what string) string {
+	if yes {
+		return what
+	}
+	return "not " + what
+}
 
 func expectDeclared(ctx context.Context, e *framework.Env, name string) {
 	driver, err := e.Cluster.Client.StorageV1().CSIDrivers().Get(ctx, name, metav1.GetOptions{})
 	e.Require("DRV-01", "there is a CSIDriver object", "CSIDriver "+name, err, framework.Succeed)
 	object := "CSIDriver " + name
 	for _, field := range []struct {
-		says  string
-		value *bool
-		want  bool
+		declared string
+		value    *bool
+		want     bool
 	}{
 		{"no step of attaching (attachRequired)", driver.Spec.AttachRequired, false},
 		{"information about the pod on mount (podInfoOnMount)", driver.Spec.PodInfoOnMount, true},
@@ -63,7 +71,7 @@ func expectDeclared(ctx context.Context, e *framework.Env, name string) {
 		if field.value != nil {
 			got = fmt.Sprint(*field.value)
 		}
-		e.Expect("DRV-01", "the driver declares "+field.says, object, got, gomega.Equal(fmt.Sprint(field.want)))
+		e.Expect("DRV-01", "the driver declares "+field.declared, object, got, gomega.Equal(fmt.Sprint(field.want)))
 	}
 	e.Expect("DRV-01", "the driver declares persistent and ephemeral volumes", object, driver.Spec.VolumeLifecycleModes,
 		gomega.ConsistOf(storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral))
@@ -94,16 +102,16 @@ func csiNodeLists(ctx context.Context, e *framework.Env, node, driver string) bo
 	return slices.ContainsFunc(object.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver })
 }
 
-// groupName is how PMEM-CSI calls the volume group of a region,
+// groupName is PMEM-CSI's name for the volume group of a region,
 // pkg/pmem-common/vgname.go of v1.1.0.
 var groupName = regexp.MustCompile(`^ndbus[0-9]+region[0-9]+fsdax$`)
 
-// expectConverted examines that no conversion of raw persistent memory is under
-// way and that each node serves from volume groups, or without LVM from a region
-// whose namespaces the driver has made.
+// expectConverted expects that no conversion of raw persistent memory is in
+// progress and that each node has volume groups, or without LVM a region whose
+// namespaces the driver has made.
 func expectConverted(ctx context.Context, e *framework.Env, name string, nodes []corev1.Node) {
 	for _, node := range nodes {
-		e.Expect("DRV-17", "no conversion is asked for any more (labels)", framework.Name("node", &node),
+		e.Expect("DRV-17", "no conversion is requested (labels)", framework.Name("node", &node),
 			node.Labels, gomega.Not(gomega.HaveKey(name+"/convert-raw-namespaces")))
 	}
 	drivers, _, err := pmem.FindNodeDrivers(ctx, e.Cluster)
@@ -122,7 +130,7 @@ func expectConverted(ctx context.Context, e *framework.Env, name string, nodes [
 		for _, r := range regions {
 			for _, n := range r.Namespaces {
 				if n.Size > 0 {
-					e.Expect("DRV-17", "namespace "+n.Dev+" is no longer raw", object, n.Mode, gomega.BeElementOf(modes))
+					e.Expect("DRV-17", "no namespace is raw (mode)", object+", namespace "+n.Dev, n.Mode, gomega.BeElementOf(modes))
 				}
 			}
 		}
@@ -150,5 +158,5 @@ func expectVolumeGroup(ctx context.Context, e *framework.Env, nd *pmem.NodeDrive
 			size += g.Size
 		}
 	}
-	e.Expect("DRV-17", "the node has a volume group of the driver (of "+strings.Join(names, ", ")+", bytes)", object, size, gomega.BeNumerically(">", 0))
+	e.Expect("DRV-17", "the node has a volume group of the driver (bytes)", object+", volume groups "+strings.Join(names, ", "), size, gomega.BeNumerically(">", 0))
 }

@@ -16,12 +16,11 @@ import (
 	"pmem-memcached-e2e/framework/bench"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/load"
-	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
 )
 
 var _ = framework.It(spec.Spec{
-	ID: "DRV-19", Title: "memcached goes on to serve while the driver restarts, on the same mount and with the same memory file",
+	ID: "DRV-19", Title: "memcached continues to serve while the driver restarts, on the same mount and with the same memory file",
 	Covers: []spec.ReqID{"DRV-19"}, Level: spec.Must, Profile: spec.Driver,
 	Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess, spec.Disruption}, Tags: []string{"driver", disrupt.Tag}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
@@ -37,18 +36,18 @@ var _ = framework.It(spec.Spec{
 
 	now, err := e.Cluster.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
 	e.NoError(err, "read %s", c.Name)
-	e.Expect("DRV-19", "memcached did not restart", c.Name, cache.Status(now).RestartCount, gomega.Equal(cache.Status(p).RestartCount))
+	e.Expect("DRV-19", "memcached did not restart", c.Name, cache.Restarts(now), gomega.Equal(cache.Restarts(p)))
 	after := cache.Inspect(ctx, e, "DRV-19", now)
 	e.Expect("DRV-19", "the mount is the same (device)", c.Name, after.Mount.Number+" "+after.Mount.Device, gomega.Equal(c.Mount.Number+" "+c.Mount.Device))
-	mapped, err := pmem.Maps(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, after.Process.PID, after.File.Path)
+	mapping, err := cache.Mapping(ctx, e, after)
 	e.NoError(err, "read the mappings of memcached")
-	e.Expect("DRV-19", "the memory file is mapped as before", c.Name, mapped, gomega.BeTrue())
+	e.Expect("DRV-19", "the memory file is mapped as before", c.Name, mapping, gomega.Equal(cache.Mapped))
 	_, dev := placement.ExpectPMEM(ctx, e, "DRV-19", after, workload.RequestedSize(d))
 	e.Note("device", dev.Name)
 })
 
-// loadDuring loads a deployment for as long as something takes that is done
-// meanwhile, in one sample after the other.
+// loadDuring puts a deployment under load while meanwhile runs, in one sample
+// after the other.
 func loadDuring(ctx context.Context, e *framework.Env, d *deploy.Deployment, clients *bench.Clients, meanwhile func()) []load.Result {
 	s := bench.GetHeavy(e.Config.Sample())
 	o := s.Load

@@ -33,18 +33,18 @@ var _ = framework.It(spec.Spec{
 	_, node := useDevice(ctx, e, "", kept.Name, first, nil)
 	e.Step("look for it on the next volume, which shows that both have the same memory")
 	found, _ := useDevice(ctx, e, node, erased.Name, second, []string{first})
-	if !found[first] {
+	if found[first] != cache.Found {
 		e.NoError(errors.New("what a volume that is not erased has held is not on the next one"), "have two volumes with the same memory")
 	}
 	e.Step("look for what was on a volume that is erased")
 	found, _ = useDevice(ctx, e, node, kept.Name, cache.Marker(), []string{first, second})
 	object := "a raw volume of class " + kept.Name
-	e.Expect("DRV-11", "a volume shows nothing of one that was deleted", object, found[second], gomega.BeFalse())
-	e.Expect("DRV-11", "a volume shows nothing of what was there before", object, found[first], gomega.BeFalse())
+	e.Expect("DRV-11", "a volume shows nothing of the one that had its memory before", object, found[second], gomega.Equal(cache.NotFound))
+	e.Expect("DRV-11", "a volume shows nothing of earlier volumes with its memory", object, found[first], gomega.Equal(cache.NotFound))
 })
 
 // deviceSize is that of raw volumes, and deviceOffset where text is written, in
-// bytes. The driver overwrites the begin of every new volume.
+// bytes. The driver overwrites the beginning of every new volume.
 const (
 	deviceSize   = "8Mi"
 	deviceOffset = 4 * cache.MiB
@@ -52,7 +52,7 @@ const (
 
 // useDevice makes a raw volume on a node, or on any, looks for texts on it,
 // writes one, and removes it again. It returns what it has found, and where.
-func useDevice(ctx context.Context, e *framework.Env, node, class, write string, look []string) (found map[string]bool, on string) {
+func useDevice(ctx context.Context, e *framework.Env, node, class, write string, look []string) (found map[string]string, on string) {
 	claim := storage.MakeClaim(ctx, e, class, deviceSize, corev1.PersistentVolumeBlock)
 	p := idle.Pod(e.Namespace, "device-", e.Manifest(spec.Ephemeral).Image())
 	no, root := false, int64(0)
@@ -67,9 +67,9 @@ func useDevice(ctx context.Context, e *framework.Env, node, class, write string,
 	}
 	p.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "device", DevicePath: "/dev/volume"}}
 	p = e.RunPod(ctx, p)
-	found = map[string]bool{}
+	found = map[string]string{}
 	for _, text := range look {
-		found[text] = cache.Contains(ctx, e, p, "/dev/volume", text)
+		found[text] = cache.Search(ctx, e, p, "/dev/volume", text)
 	}
 	idle.Run(ctx, e, p, deploy.Container, "write to "+framework.Name("claim", claim), "sh", "-c",
 		`printf %s "$1" | dd of=/dev/volume bs=4096 seek="$2" conv=fsync,notrunc && grep -F -q -e "$1" /dev/volume`, "sh", write, fmt.Sprint(deviceOffset/4096))

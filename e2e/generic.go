@@ -21,7 +21,7 @@ import (
 )
 
 var _ = framework.It(spec.Spec{
-	ID: "EPH-24", Title: "with a generic ephemeral volume the cache is the same, and its claim comes and goes with the pod",
+	ID: "EPH-24", Title: "with a generic ephemeral volume the cache is on persistent memory, too, and its claim lives as long as the pod",
 	Covers: []spec.ReqID{"EPH-24"}, Level: spec.Must, Profile: spec.Ephemeral,
 	Needs: []spec.Feature{spec.DAX, spec.NodeAccess}, Tags: []string{"generic"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
@@ -37,7 +37,7 @@ var _ = framework.It(spec.Spec{
 	e.Require("EPH-24", "the pod has one claim", c.Name, len(claims), gomega.Equal(1))
 	claim := &claims[0]
 	name := framework.Name("claim", claim)
-	owner := "nobody"
+	owner := "no controller"
 	if o := metav1.GetControllerOf(claim); o != nil {
 		owner = o.Kind + " " + string(o.UID)
 	}
@@ -56,6 +56,6 @@ var _ = framework.It(spec.Spec{
 		}
 		return left.UID != claim.UID, string(left.Status.Phase), nil
 	})
-	e.Expect("EPH-24", "the claim goes with the pod", name, err, framework.Succeed)
+	e.Expect("EPH-24", "the claim is deleted with the pod", name, err, framework.Succeed)
 	placement.AwaitFreed(ctx, e, "EPH-24", nd, dev, c.Mount)
 })

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/match"
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -24,9 +25,9 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// expectOperable deploys a profile into a namespace with the baseline standard
-// and examines what holds for every pod of memcached. Pods that the standard
-// does not admit are examined in a namespace without it.
+// expectOperable deploys a profile into a namespace that enforces the baseline
+// standard and examines its pod. Pods that the standard does not admit are
+// examined in a namespace without it.
 func expectOperable(ctx context.Context, e *framework.Env, profile spec.Profile) (*deploy.Deployment, *corev1.Pod) {
 	enforceBaseline(ctx, e, e.Namespace)
 	e.Step("deploy where the baseline standard is enforced")
@@ -41,18 +42,18 @@ func expectOperable(ctx context.Context, e *framework.Env, profile spec.Profile)
 	expectReadinessProbe(e, p)
 	expectImage(ctx, e, p)
 	expectOnePort(ctx, e, d, p)
-	expectFewRights(ctx, e, p)
+	expectFewPermissions(ctx, e, p)
 	return d, p
 }
 
 var _ = framework.It(spec.Spec{
-	ID: "OPS-04", Title: "an ephemeral pod is admitted under the baseline standard, answers once it is Ready, and has no more rights and ports than it needs",
+	ID: "OPS-04", Title: "an ephemeral pod is admitted under the baseline standard, answers once it is Ready, and has no more permissions and ports than it needs",
 	Covers: []spec.ReqID{"OPS-03", "OPS-04", "OPS-07", "OPS-10", "OPS-11"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
 	Tags: []string{"security"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	expectOperable(ctx, e, spec.Ephemeral)
-	expectRefusalTold(ctx, e)
+	expectRefusalReported(ctx, e)
 })
 
 var _ = framework.It(spec.Spec{
@@ -78,10 +79,10 @@ const enforce = "pod-security.kubernetes.io/enforce"
 func enforceBaseline(ctx context.Context, e *framework.Env, namespace string) {
 	_, err := e.Cluster.Client.CoreV1().Namespaces().Patch(ctx, namespace, types.MergePatchType,
 		fmt.Appendf(nil, `{"metadata":{"labels":{%q:"baseline"}}}`, enforce), metav1.PatchOptions{})
-	e.NoError(err, "have namespace %s enforce the Pod Security Standard baseline", namespace)
+	e.NoError(err, "make namespace %s enforce the Pod Security Standard baseline", namespace)
 }
 
-// expectAnswers comes at once after the pod was seen to be Ready.
+// expectAnswers follows at once after the pod was Ready.
 func expectAnswers(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
 	f, err := e.Cluster.ForwardPod(ctx, p.Namespace, p.Name, deploy.Port(p))
@@ -94,7 +95,11 @@ func expectAnswers(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 }
 
 func expectReadinessProbe(e *framework.Env, p *corev1.Pod) {
-	e.Expect("OPS-03", "the container has a readiness probe", framework.Name("pod", p), deploy.MemcachedContainer(p.Spec).ReadinessProbe != nil, gomega.BeTrue())
+	probe := "none"
+	if handler := deploy.MemcachedContainer(p.Spec).ReadinessProbe; handler != nil {
+		probe = handler.String()
+	}
+	e.Expect("OPS-03", "the container has a readiness probe", framework.Name("pod", p), probe, gomega.Not(gomega.Equal("none")))
 }
 
 // restartable is the first memcached with a memory file that outlives it.
@@ -105,16 +110,16 @@ const programs = `stat --format=%s / >/dev/null && stat --file-system --format=%
 
 func expectImage(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
-	v := cache.Version(ctx, e, p)
-	e.Expect("OPS-07", "memcached "+v.String()+" can be restarted on its memory file", name, v.AtLeast(restartable), gomega.BeTrue())
+	e.Expect("OPS-07", "this release of memcached can restart on its memory file", name, cache.Version(ctx, e, p),
+		match.That("be "+restartable.String()+" or newer", func(v *version.Version) bool { return v.AtLeast(restartable) }))
 	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", programs)
 	e.NoError(err, "try the programs of the image")
-	e.Expect("OPS-07", "the image has stat of coreutils and fallocate ("+lastLine(result.Stderr)+")", name, result.ExitCode, gomega.BeZero())
+	e.Expect("OPS-07", "the image has stat of coreutils and fallocate", name, cache.Ended(result), gomega.Equal(cache.Success))
 	e.Expect("OPS-07", "memcached's user is not root (user id)", name, strings.TrimSpace(result.Stdout), gomega.Not(gomega.BeElementOf("", "0")))
 }
 
-// sockets prints what the kernel tells of all sockets, after the name of the
-// file that it is from. There may be no IPv6.
+// sockets prints the kernel's lists of sockets, each line after the name of its
+// file. There may be no IPv6.
 const sockets = `cd /proc/net && grep -H : tcp tcp6 udp udp6`
 
 // listens is the state of a socket that takes connections, net/tcp_states.h.
@@ -141,39 +146,39 @@ func expectOnePort(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 	}
 	slices.Sort(open)
 	open = slices.Compact(open)
-	e.Expect("OPS-10", fmt.Sprintf("memcached listens on its port %d and nowhere else", deploy.Port(p)), name, open, gomega.Equal([]string{fmt.Sprintf("tcp %d", deploy.Port(p))}))
+	e.Expect("OPS-10", "memcached listens on its port and nowhere else", name, open, gomega.Equal([]string{fmt.Sprintf("tcp %d", deploy.Port(p))}))
 	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, metav1.GetOptions{})
 	e.NoError(err, "read the Service %s", d.Service)
-	e.Expect("OPS-10", "the Service is for the cluster alone", "Service "+d.Namespace+"/"+d.Service, s.Spec.Type, gomega.Equal(corev1.ServiceTypeClusterIP))
-	e.Expect("OPS-10", "the pod does not use its node's network", name, p.Spec.HostNetwork, gomega.BeFalse())
+	e.Expect("OPS-10", "the Service is reachable in the cluster only (type)", "Service "+d.Namespace+"/"+d.Service, s.Spec.Type, gomega.Equal(corev1.ServiceTypeClusterIP))
+	e.Expect("OPS-10", "the pod does not use its node's network", name, fmt.Sprintf("hostNetwork: %t", p.Spec.HostNetwork), gomega.Equal("hostNetwork: false"))
 }
 
-// rights prints what the kernel says of memcached, and whether there is a token
-// for the API server.
-const rights = `grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' "/proc/$1/status"; [ ! -e /var/run/secrets/kubernetes.io/serviceaccount/token ] || echo token: yes`
+// permissions prints the kernel's status of memcached, and whether there is a
+// token for the API server.
+const permissions = `grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' "/proc/$1/status"; [ ! -e /var/run/secrets/kubernetes.io/serviceaccount/token ] || echo token: yes`
 
-func expectFewRights(ctx context.Context, e *framework.Env, p *corev1.Pod) {
+func expectFewPermissions(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	name := framework.Name("pod", p)
-	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", rights, "sh", strconv.Itoa(cache.Process(ctx, e, p).PID))
-	e.NoError(err, "read the rights of memcached")
-	told := map[string]string{}
+	result, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", permissions, "sh", strconv.Itoa(cache.Process(ctx, e, p).PID))
+	e.NoError(err, "read the permissions of memcached")
+	status := map[string]string{}
 	for line := range strings.Lines(result.Stdout) {
 		key, value, _ := strings.Cut(line, ":")
-		told[key] = strings.TrimSpace(value)
+		status[key] = strings.TrimSpace(value)
 	}
-	for _, r := range []struct{ field, says, want string }{
+	for _, r := range []struct{ field, check, want string }{
 		{"CapEff", "memcached has no capability", "0000000000000000"},
-		{"CapBnd", "memcached cannot get a capability", "0000000000000000"},
-		{"NoNewPrivs", "memcached cannot get more rights by a program", "1"},
+		{"CapBnd", "memcached cannot gain a capability", "0000000000000000"},
+		{"NoNewPrivs", "memcached cannot gain privileges by running a program", "1"},
 		{"Seccomp", "memcached's system calls are filtered", "2"},
-		{"token", "there is no token for the API server", ""},
+		{"token", "the container has no token for the API server", ""},
 	} {
-		e.Expect("OPS-11", r.says+" ("+r.field+")", name, told[r.field], gomega.Equal(r.want))
+		e.Expect("OPS-11", r.check+" ("+r.field+")", name, status[r.field], gomega.Equal(r.want))
 	}
 }
 
-// expectRefusalTold deploys pods that the standard does not admit.
-func expectRefusalTold(ctx context.Context, e *framework.Env) {
+// expectRefusalReported deploys pods that the standard does not admit.
+func expectRefusalReported(ctx context.Context, e *framework.Env) {
 	namespace := e.Namespace + "-refused"
 	e.MakeNamespace(ctx, namespace)
 	enforceBaseline(ctx, e, namespace)
@@ -198,7 +203,7 @@ func expectRefusalTold(ctx context.Context, e *framework.Env) {
 		text := strings.Join(lines, "; ")
 		return strings.Contains(text, "PodSecurity") && strings.Contains(text, "hostPID"), text, nil
 	})
-	e.Expect("OPS-04", "pods that are not admitted show it in an event of their workload", object, err, framework.Succeed)
+	e.Expect("OPS-04", "an event of the workload reports that its pods are not admitted", object, err, framework.Succeed)
 }
 
 func serviceSelector(ctx context.Context, e *framework.Env, d *deploy.Deployment) map[string]string {

@@ -21,7 +21,7 @@ import (
 )
 
 var _ = framework.It(spec.Spec{
-	ID: "DRV-12", Title: "the published capacity follows the volumes, and a claim that fits nowhere waits",
+	ID: "DRV-12", Title: "the published capacity follows the volumes, and a claim that fits on no node waits",
 	Covers: []spec.ReqID{"DRV-12"}, Level: spec.Must, Profile: spec.Driver,
 	Tags: []string{"driver"}, Budget: 10 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
@@ -38,19 +38,19 @@ var _ = framework.It(spec.Spec{
 	})
 	e.Require("DRV-12", "the free persistent memory of each node is published", object, err, framework.Succeed)
 
-	e.Step("wait for a claim that fits nowhere")
+	e.Step("make a claim that fits on no node")
 	huge := storage.MakeClaim(ctx, e, late.Name, fmt.Sprintf("%d", free+1<<30), corev1.PersistentVolumeFilesystem)
 	waiting := e.StartPod(ctx, idle.Pod(e.Namespace, "waiting-", e.Manifest(spec.Ephemeral).Image(), idle.ClaimVolume("volume", huge)))
 	_, err = events.AwaitWarning(ctx, e, "pod", waiting, "FailedScheduling", "free storage")
-	e.Expect("DRV-12", "the pod of a claim that fits nowhere is not scheduled, and says why", framework.Name("pod", waiting), err, framework.Succeed)
-	e.Expect("DRV-12", "the claim waits", framework.Name("claim", huge), storage.CurrentClaim(ctx, e, huge).Status.Phase, gomega.Equal(corev1.ClaimPending))
+	e.Expect("DRV-12", "the pod of a claim that fits on no node is not scheduled, and reports why", framework.Name("pod", waiting), err, framework.Succeed)
+	e.Expect("DRV-12", "a claim that fits on no node stays Pending", framework.Name("claim", huge), storage.CurrentClaim(ctx, e, huge).Status.Phase, gomega.Equal(corev1.ClaimPending))
 
 	const size = 256 * cache.MiB
 	e.Step("follow the capacity")
 	claim, err := storage.AwaitBound(ctx, e, storage.MakeClaim(ctx, e, soon.Name, fmt.Sprint(size), corev1.PersistentVolumeFilesystem))
 	e.NoError(err, "bind a claim")
 	err = awaitCapacity(ctx, e, late.Name, "less by a volume of 256 MiB", func(sizes []int64) bool { return total(sizes) <= free-size })
-	e.Expect("DRV-12", "the published capacity shrinks with a volume", object, err, framework.Succeed)
+	e.Expect("DRV-12", "the published capacity shrinks by the size of a volume", object, err, framework.Succeed)
 	e.NoError(storage.RemoveClaim(ctx, e, claim), "remove a claim")
 	err = awaitCapacity(ctx, e, late.Name, "as before", func(sizes []int64) bool { return total(sizes) >= free })
 	e.Expect("DRV-12", "the published capacity grows when the volume is gone", object, err, framework.Succeed)

@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/onsi/gomega"
@@ -16,7 +14,6 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
-	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -41,39 +38,36 @@ var _ = framework.It(spec.Spec{
 	first, second := caches[0], caches[1]
 	both := first.Name + " and " + second.Name
 	if first.Pod.Spec.NodeName == second.Pod.Spec.NodeName {
-		e.Expect("DRV-20", "two pods on node "+first.Pod.Spec.NodeName+" have two devices", both, second.Mount.Number, gomega.Not(gomega.Equal(first.Mount.Number)))
+		e.Expect("DRV-20", "two pods on one node have two devices", both, second.Mount.Number, gomega.Not(gomega.Equal(first.Mount.Number)))
 	} else {
-		e.Expect("DRV-20", "two pods are on two nodes", both, second.Pod.Spec.NodeName, gomega.Not(gomega.BeEmpty()))
+		e.Expect("DRV-20", "two pods are on two nodes", both, second.Pod.Spec.NodeName, gomega.Not(gomega.Equal(first.Pod.Spec.NodeName)))
 	}
-	expectApart(ctx, e, first, second)
+	expectSeparate(ctx, e, first, second)
 	expectFastStop(ctx, e, first)
 	expectSavedNothing(ctx, e, first)
 	now, err := e.Cluster.Client.CoreV1().Pods(second.Pod.Namespace).Get(ctx, second.Pod.Name, metav1.GetOptions{})
 	e.NoError(err, "read %s", second.Name)
-	e.Expect("EPH-18", "the other replica did not restart", second.Name, cache.Status(now).RestartCount, gomega.Equal(cache.Status(second.Pod).RestartCount))
+	e.Expect("EPH-18", "the other replica did not restart", second.Name, cache.Restarts(now), gomega.Equal(cache.Restarts(second.Pod)))
 	cache.ExpectKey(ctx, e, "EPH-18", "the other replica still has its key", now, ownKey, second.Name)
 })
 
 // ownKey is stored in both replicas, with the name of each as its value.
 const ownKey = "whose"
 
-// expectApart stores the same key in two replicas and another in one only.
-func expectApart(ctx context.Context, e *framework.Env, first, second cache.Cache) {
+// expectSeparate stores the same key in two replicas and another in one only.
+func expectSeparate(ctx context.Context, e *framework.Env, first, second cache.Cache) {
 	for _, c := range []cache.Cache{first, second} {
 		client := cache.Connect(ctx, e, c.Pod)
 		e.NoError(client.Set(ctx, &memcached.Item{Key: ownKey, Value: []byte(c.Name)}), "store a value in %s", c.Name)
 		client.Close()
 	}
 	for _, c := range []cache.Cache{first, second} {
-		cache.ExpectKey(ctx, e, "EPH-18", "a replica has what was stored in it", c.Pod, ownKey, c.Name)
+		cache.ExpectKey(ctx, e, "EPH-18", "a replica serves what was stored in it", c.Pod, ownKey, c.Name)
 	}
 	client := cache.Connect(ctx, e, first.Pod)
 	defer client.Close()
 	e.NoError(client.Set(ctx, &memcached.Item{Key: "first", Value: []byte("1")}), "store a value in %s", first.Name)
-	other := cache.Connect(ctx, e, second.Pod)
-	defer other.Close()
-	_, err := other.Get(ctx, "first")
-	e.Expect("EPH-18", "what was stored in one replica is a miss in the other", second.Name, errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
+	cache.ExpectKey(ctx, e, "EPH-18", "what was stored in one replica is a miss in the other", second.Pod, "first", cache.Miss)
 }
 
 // stillThere is printed by a command that outlives the container's first
@@ -94,35 +88,20 @@ func expectFastStop(ctx context.Context, e *framework.Env, c cache.Cache) {
 	if err != nil {
 		e.Note("stop", err.Error()) // the connection may go with the container
 	}
-	e.Require("EPH-16", fmt.Sprintf("SIGTERM ends the container within half of its grace period of %d s", grace), c.Name,
+	e.Require("EPH-16", "SIGTERM ends the container within half of its grace period", fmt.Sprintf("%s, grace period %d s", c.Name, grace),
 		result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
 }
 
-// expectSavedNothing examines that the container comes back empty, without
-// having found what an earlier one has saved.
+// expectSavedNothing expects the container to restart with an empty cache, without
+// a state file of the earlier one.
 func expectSavedNothing(ctx context.Context, e *framework.Env, c cache.Cache) {
 	p, err := workload.AwaitRestart(ctx, e, c.Pod)
-	e.Require("EPH-17", "memcached is Ready again in its pod after an orderly stop", c.Name, err, framework.Succeed)
-	e.Expect("EPH-16", "the container was not killed ("+cache.LastEnd(p)+")", c.Name, cache.LastExit(p), gomega.Not(gomega.Equal(cache.Killed)))
+	e.Require("EPH-17", "memcached is Ready again in its pod after a graceful shutdown", c.Name, err, framework.Succeed)
+	e.Expect("EPH-16", "the container was not killed (exit code)", c.Name, cache.LastExit(p), gomega.Not(gomega.Equal(cache.Killed)))
 	again := cache.Inspect(ctx, e, "EPH-17", p)
 	e.Expect("EPH-17", "the volume is the same", c.Name, again.Mount.Device, gomega.Equal(c.Mount.Device))
 	client := cache.Connect(ctx, e, p)
 	e.Expect("EPH-17", "the cache is empty (curr_items)", c.Name, cache.Stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
-	log, err := e.Cluster.Logs(ctx, p.Namespace, p.Name, deploy.Container, false)
-	e.NoError(err, "read the log of %s", c.Name)
-	e.Expect("EPH-17", "memcached found no state file when it started", c.Name, restartLines(log), gomega.ContainSubstring("no metadata save file"))
-	left, err := pmem.Exists(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, again.File.Path+cache.StateSuffix)
-	e.NoError(err, "look for a state file")
-	e.Expect("EPH-17", "there is no state file", c.Name, left, gomega.BeFalse())
-}
-
-// restartLines are those of memcached's log about its restart.
-func restartLines(log string) string {
-	var found []string
-	for line := range strings.Lines(log) {
-		if strings.Contains(line, "[restart]") {
-			found = append(found, strings.TrimSpace(line))
-		}
-	}
-	return strings.Join(found, "; ")
+	e.Expect("EPH-17", "memcached found no state file when it started", c.Name, cache.RestartLog(ctx, e, p), gomega.ContainSubstring("no metadata save file"))
+	e.Expect("EPH-17", "memcached saved no state file", c.Name, cache.StateFile(ctx, e, p, again.File.Path), gomega.Equal(cache.Absent))
 }

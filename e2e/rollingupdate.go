@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/disrupt"
@@ -26,11 +24,12 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// What PMEM-CSI says when there is no room, pkg/pmem-device-manager of v1.1.0.
+// noRoom is PMEM-CSI's error when memory is used up, pkg/pmem-device-manager of
+// v1.1.0.
 const noRoom = "not enough space"
 
 var _ = framework.It(spec.Spec{
-	ID: "EPH-20", Title: "an update that finds no persistent memory says so and serves on, and completes with an empty cache once there is some",
+	ID: "EPH-20", Title: "an update that finds no persistent memory reports it and continues to serve, and completes with an empty cache once memory is free",
 	Covers: []spec.ReqID{"EPH-19", "EPH-20"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess, spec.Disruption},
 	Tags: []string{"capacity", disrupt.Tag}, Budget: 8 * time.Minute,
@@ -46,30 +45,29 @@ var _ = framework.It(spec.Spec{
 	e.Step("change the pod template")
 	workload.Patch(ctx, e, d, fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"pmem-memcached-e2e/changed":%q}}}}}`, cache.Marker()))
 	stuck := expectNoRoom(ctx, e, d, before)
-	cache.ExpectKey(ctx, e, "EPH-19", "the old pod serves meanwhile", before, "old", value)
+	cache.ExpectKey(ctx, e, "EPH-19", "the old pod continues to serve", before, "old", value)
 
 	e.Step("free persistent memory")
 	for _, f := range fillers {
 		e.RemovePod(ctx, f)
 	}
-	e.Require("EPH-20", "the pod starts once there is room, and the update completes", framework.Name("pod", stuck), d.Ready(ctx), framework.Succeed)
+	e.Require("EPH-20", "once persistent memory is free the pod starts and the update completes", framework.Name("pod", stuck), d.Ready(ctx), framework.Succeed)
 	after := workload.Pod(ctx, e, d)
 	name := framework.Name("pod", after)
-	e.Expect("EPH-20", "it is the pod that had to wait", name, after.UID, gomega.Equal(stuck.UID))
+	e.Expect("EPH-20", "the new pod is the one that had to wait", name, after.UID, gomega.Equal(stuck.UID))
 	e.Expect("EPH-19", "the old pod is replaced", name, after.UID, gomega.Not(gomega.Equal(before.UID)))
 	c := cache.Inspect(ctx, e, "EPH-20", after)
 	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, after.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", after.Spec.NodeName)
 	dev, _, err := placement.Backing(ctx, nd, c.Mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
-	e.Expect("EPH-20", "its volume is no smaller than requested (bytes)", name, dev.Size, gomega.BeNumerically(">=", workload.RequestedSize(d)))
+	e.Expect("EPH-20", "the volume of the new pod is no smaller than requested (bytes)", name, dev.Size, gomega.BeNumerically(">=", workload.RequestedSize(d)))
 	client = cache.Connect(ctx, e, after)
 	e.Expect("EPH-19", "the cache is empty (curr_items)", name, cache.Stats(ctx, e, client, "")["curr_items"], gomega.Equal("0"))
-	_, err = client.Get(ctx, "old")
-	e.Expect("EPH-19", "a key from before the update is a miss", name, errors.Is(err, memcached.ErrCacheMiss), gomega.BeTrue())
+	e.Expect("EPH-19", "a key from before the update is a miss", name, cache.Lookup(ctx, e, client, "old"), gomega.Equal(cache.Miss))
 })
 
-// useUp takes persistent memory of every node with a pod on it, and leaves half
+// useUp runs a pod on every node that takes its persistent memory, except for half
 // of what another pod of the deployment needs.
 func useUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) []*corev1.Pod {
 	e.Step("use up persistent memory")
@@ -91,20 +89,20 @@ func useUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) []*corev
 	return fillers
 }
 
-// expectNoRoom examines that a pod which finds no persistent memory is kept from
-// starting and that an event says why, while the old one is Ready.
+// expectNoRoom expects that the new pod does not start without persistent memory
+// and that an event reports why, while the old one is Ready.
 func expectNoRoom(ctx context.Context, e *framework.Env, d *deploy.Deployment, old *corev1.Pod) *corev1.Pod {
 	object := workload.Name(d)
 	isNew := func(p corev1.Pod) bool { return p.UID != old.UID }
 	pods, err := workload.AwaitPods(ctx, e, d, wait.PodRuns, "a second pod of "+object, func(pods []corev1.Pod) bool {
 		return slices.ContainsFunc(pods, func(p corev1.Pod) bool { return isNew(p) && p.Spec.NodeName != "" })
 	})
-	e.Require("EPH-19", "an update makes a pod beside the old one", object, err, framework.Succeed)
+	e.Require("EPH-19", "an update makes a pod in addition to the old one", object, err, framework.Succeed)
 	stuck := &pods[slices.IndexFunc(pods, isNew)]
 	name := framework.Name("pod", stuck)
 	event, err := events.AwaitWarning(ctx, e, "pod", stuck, "FailedMount", noRoom)
-	e.Expect("EPH-20", "an event says that there is no room", name, err, framework.Succeed)
-	e.Expect("EPH-19", "an update that finds no room says so", name, err, framework.Succeed)
+	e.Expect("EPH-20", "an event reports the lack of persistent memory", name, err, framework.Succeed)
+	e.Expect("EPH-19", "an update that finds no persistent memory reports it", name, err, framework.Succeed)
 	e.Note("refusal", event)
 	pods, err = d.Pods(ctx)
 	e.NoError(err, "list the pods of %s", object)
@@ -112,7 +110,7 @@ func expectNoRoom(ctx context.Context, e *framework.Env, d *deploy.Deployment, o
 		if isNew(p) {
 			e.Expect("EPH-20", "the pod does not start without its volume", name, p.Status.Phase, gomega.Equal(corev1.PodPending))
 		} else {
-			e.Expect("EPH-19", "the old pod stays Ready", framework.Name("pod", &p), podutils.IsPodReady(&p), gomega.BeTrue())
+			e.Expect("EPH-19", "the old pod stays Ready", framework.Name("pod", &p), workload.Readiness(&p), gomega.Equal(workload.Ready))
 		}
 	}
 	return stuck

@@ -19,14 +19,14 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// tooSmall has no room for the 39 MiB that memcached needs with its default
-// settings, the others are around it and above. Measured, manifests/README.md.
+// tooSmall is less than the 39 MiB that memcached needs with its default settings;
+// the others are around it and above. Measured, manifests/README.md.
 const tooSmall = "16Mi"
 
 var volumeSizes = []string{tooSmall, "48Mi", "64Mi", "100Mi"}
 
 var _ = framework.It(spec.Spec{
-	ID: "EPH-22", Title: "a volume of any size gives a cache that serves or says what it needs, and one without a size is refused",
+	ID: "EPH-22", Title: "a volume of any size gives a cache that serves or reports how much memory it needs, and one without a size is refused",
 	Covers: []spec.ReqID{"EPH-21", "EPH-22", "EPH-23"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
 	Tags: []string{"sizes"}, Budget: 10 * time.Minute,
@@ -43,20 +43,20 @@ var _ = framework.It(spec.Spec{
 
 	pod := workload.FirstPod(ctx, e, unsized)
 	event, err := events.AwaitWarning(ctx, e, "pod", pod, "FailedMount", `parameter "size"`)
-	e.Expect("EPH-23", "an event names the size that is missing", framework.Name("pod", pod), err, framework.Succeed)
+	e.Expect("EPH-23", "an event names the missing size", framework.Name("pod", pod), err, framework.Succeed)
 	e.Note("no size", event)
 	pod = workload.FirstPod(ctx, e, unsized)
 	e.Expect("EPH-23", "the pod does not start", framework.Name("pod", pod), pod.Status.Phase, gomega.Equal(corev1.PodPending))
 	for i, d := range all {
-		expectServesOrTells(ctx, e, d, volumeSizes[i])
+		expectServesOrReports(ctx, e, d, volumeSizes[i])
 	}
 })
 
-// forSmallVolumes has a deployment with xfs take ext4. mkfs.xfs refuses volumes
-// that are too small for a cache, so that nothing of the deployment would start;
-// and the driver, up to v1.1.0, keeps the memory of an inline volume on which it
-// could not make a filesystem (createEphemeralDevice of PMEM-CSI's
-// nodeserver.go, which the kubelet then does not ask to remove it).
+// forSmallVolumes replaces xfs by ext4. mkfs.xfs refuses volumes that are too small
+// for a cache, so that nothing of the deployment would start; and the driver, up to
+// v1.1.0, keeps the memory of an inline volume on which it could not make a
+// filesystem (createEphemeralDevice of PMEM-CSI's nodeserver.go: the kubelet does
+// not request its removal then).
 func forSmallVolumes(e *framework.Env, m *deploy.Manifest) deploy.InlineChange {
 	v, err := m.Volume()
 	if err != nil || v.FSType != "xfs" {
@@ -66,29 +66,29 @@ func forSmallVolumes(e *framework.Env, m *deploy.Manifest) deploy.InlineChange {
 	return deploy.InlineChange{FSType: "ext4"}
 }
 
-// amount is how much memory a message asks for.
+// amount is an amount of memory in a message.
 var amount = regexp.MustCompile(`(?i)\b[0-9]+ ?(MiB|Mi|MB|megabytes?)\b`)
 
-// expectServesOrTells examines a deployment with a volume of some size.
-func expectServesOrTells(ctx context.Context, e *framework.Env, d *deploy.Deployment, size string) {
+// expectServesOrReports examines a deployment with a volume of some size.
+func expectServesOrReports(ctx context.Context, e *framework.Env, d *deploy.Deployment, size string) {
 	object := workload.Name(d) + " with " + size
-	e.Step("see what becomes of a volume of %s", size)
+	e.Step("await a cache on a volume of %s", size)
 	if err := d.Ready(ctx); err != nil {
 		p := workload.FirstPod(ctx, e, d)
 		where, log := complaint(ctx, e, p)
 		e.Note(size, where+": "+lastLine(log))
-		e.Expect("EPH-22", "a container that does not serve says how much memory it needs ("+where+")", object, log, gomega.MatchRegexp(amount.String()))
+		e.Expect("EPH-22", "a container that does not serve reports how much memory it needs", object, log, gomega.MatchRegexp(amount.String()))
 		if size == tooSmall {
 			e.Expect("EPH-21", "the pod fails before memcached is started", object, where, gomega.HavePrefix("init container"))
 			lines, err := events.Of(ctx, e, p.Namespace, p.UID)
 			e.NoError(err, "read the events of %s", framework.Name("pod", p))
-			e.Expect("EPH-21", "an event tells of the failure", object, strings.Join(lines, "\n"), gomega.ContainSubstring("BackOff"))
+			e.Expect("EPH-21", "an event reports the failure", object, strings.Join(lines, "\n"), gomega.ContainSubstring("BackOff"))
 			e.Expect("EPH-21", "the container memcached has not started", object, cache.Status(p).RestartCount, gomega.BeZero())
 		}
 		return
 	}
 	if size == tooSmall {
-		e.Expect("EPH-21", "a volume of "+size+" is too small for a cache", object, "it is Ready", gomega.BeEmpty())
+		e.Expect("EPH-21", "a volume of "+size+" is too small for a cache", object, workload.Ready, gomega.Not(gomega.Equal(workload.Ready)))
 	}
 	p := workload.Pod(ctx, e, d)
 	cache.ExpectStores(ctx, e, "EPH-22", p)

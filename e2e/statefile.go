@@ -39,7 +39,7 @@ var _ = framework.It(spec.Spec{
 	})
 })
 
-// tampering is what is done to the files while memcached is down.
+// tampering changes the files while memcached is down.
 type tampering struct {
 	req    spec.ReqID
 	what   string
@@ -65,9 +65,8 @@ func moveStop(seconds string) string {
 	return `stop=$(sed -n 's/^Kstop_time //p' "$1"); kept=$(sed "s/^Kstop_time .*/Kstop_time $((stop + ` + seconds + `))/" "$1"); echo "$kept" >"$1"`
 }
 
-// expectTamperings stops memcached again and again, changes what it left, and
-// examines what comes of it. What is stored in one start is what the next one
-// may find.
+// expectTamperings stops memcached, changes its files, and starts it again, once
+// for each tampering. The items of one start are those that the next may serve.
 func expectTamperings(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	var running *workbench.Run
 	old := stock.Of("old")
@@ -81,18 +80,18 @@ func expectTamperings(ctx context.Context, e *framework.Env, w *workbench.Workbe
 		w.Sh(ctx, "test -s \"$1\" || { echo \"no state file $1\" >&2; exit 1; }\n"+t.script, w.File+cache.StateSuffix, w.File)
 		after, err := w.Start(ctx, "")
 		if !e.Expect(t.req, t.what+": memcached serves", w.Name, err, framework.Succeed) {
-			w.Sh(ctx, `rm -f "$1"`, w.File+cache.StateSuffix) // for what comes next
+			w.Sh(ctx, `rm -f "$1"`, w.File+cache.StateSuffix) // for the next start
 			running = nil
 			continue
 		}
-		want := stock.None(old)
+		check, want := ": no item from before is served", stock.None()
 		if t.warm {
-			want = stock.All(old)
+			check, want = ": every item from before is served", stock.All()
 		}
-		e.Expect(t.req, t.what+": items from before are served", w.Name, after.Served(ctx, old), gomega.Equal(want))
+		e.Expect(t.req, t.what+check, w.Name, after.Served(ctx, old), want)
 		fresh := stock.Of(fmt.Sprintf("fresh-%d", n))
 		after.Store(ctx, fresh)
-		e.Expect(t.req, t.what+": items stored since are served", w.Name, after.Served(ctx, fresh), gomega.Equal(stock.All(fresh)))
+		e.Expect(t.req, t.what+": items stored since are served", w.Name, after.Served(ctx, fresh), stock.All())
 		left := w.Sh(ctx, `test -e "$1" && echo left || echo gone`, w.File+cache.StateSuffix)
 		e.Expect(t.req, t.what+": the state file is gone while memcached runs", w.Name, left, gomega.Equal("gone"))
 		running, old = after, fresh
@@ -102,7 +101,7 @@ func expectTamperings(ctx context.Context, e *framework.Env, w *workbench.Workbe
 	}
 }
 
-// expectForward has the clock appear to have been set forward.
+// expectForward changes the time of the stop as if the clock had been set forward.
 func expectForward(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("start after this: the clock was set forward by 1000 s")
 	before := w.MustStart(ctx, "RST-33", "memcached serves", "")
@@ -112,8 +111,8 @@ func expectForward(ctx context.Context, e *framework.Env, w *workbench.Workbench
 	before.Stop(ctx)
 	w.Sh(ctx, moveStop("-1000"), w.File+cache.StateSuffix)
 	after := w.MustStart(ctx, "RST-33", "the clock was set forward by 1000 s: memcached serves", "")
-	e.Expect("RST-33", "an item with 500 s to live when the clock was set forward by 1000 s is served", w.Name, after.Served(ctx, []memcached.Item{short}), gomega.Equal("0 of 1"))
-	e.Expect("RST-33", "an item with 5000 s to live when the clock was set forward by 1000 s is served", w.Name, after.Served(ctx, []memcached.Item{long}), gomega.Equal("1 of 1"))
+	e.Expect("RST-33", "a clock set forward by 1000 s expires an item with 500 s to live", w.Name, after.Served(ctx, []memcached.Item{short}), stock.None())
+	e.Expect("RST-33", "a clock set forward by 1000 s leaves an item with 5000 s to live", w.Name, after.Served(ctx, []memcached.Item{long}), stock.All())
 	after.Kill(ctx)
 }
 
@@ -129,7 +128,7 @@ func expectSameSecond(ctx context.Context, e *framework.Env, w *workbench.Workbe
 	w.Sh(ctx, moveStopToNow, w.File+cache.StateSuffix)
 	w.StartAtOnce()
 	after := w.MustStart(ctx, "RST-34", "memcached serves when it starts in the second of its stop, or in the next", "")
-	e.Expect("RST-34", "of the items from before are served, all or none", w.Name, after.Served(ctx, old), gomega.BeElementOf(stock.All(old), stock.None(old)))
+	e.Expect("RST-34", "after a start in the second of the stop, all items from before are served or none", w.Name, after.Served(ctx, old), stock.AllOrNone())
 	after.Kill(ctx)
 }
 
@@ -138,8 +137,8 @@ const moveStopToNow = `kept=$(sed "s/^Kstop_time .*/Kstop_time $(date +%s)/" "$1
 // flushDelay leaves room for a restart, at wait scale 1.
 const flushDelay = 12 * time.Second
 
-// expectFlushed has flush_all, and then flush_all with a delay, outlast a
-// restart. The second would take the place of the first.
+// expectFlushed restarts memcached after flush_all, and then before a delayed
+// flush_all is due, which replaces the first.
 func expectFlushed(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("flush before a stop")
 	old, fresh := stock.Of("old"), stock.Of("fresh")
@@ -147,20 +146,20 @@ func expectFlushed(ctx context.Context, e *framework.Env, w *workbench.Workbench
 	c := r.Client(ctx)
 	c.Store(ctx, e, old...)
 	c.Tick(ctx, e)
-	e.NoError(errUnless(c.Do(ctx, e, "flush_all"), "OK"), "flush the cache")
+	c.MustDo(ctx, e, "flush_all", "OK")
 	c.Tick(ctx, e)
 	c.Store(ctx, e, fresh...)
 	r.Stop(ctx)
 	r = w.MustStart(ctx, "RST-40", "memcached serves after flush_all and a restart", "")
 	c = r.Client(ctx)
-	e.Expect("RST-40", "items that flush_all had invalidated before the restart are served", w.Name, stock.Served(ctx, e, c, old), gomega.Equal(stock.None(old)))
-	e.Expect("RST-40", "items stored after flush_all and before the restart are served", w.Name, stock.Served(ctx, e, c, fresh), gomega.Equal(stock.All(fresh)))
+	e.Expect("RST-40", "items that flush_all invalidated before the restart stay invalid", w.Name, stock.Served(ctx, e, c, old), stock.None())
+	e.Expect("RST-40", "items stored after flush_all and before the restart are served", w.Name, stock.Served(ctx, e, c, fresh), stock.All())
 
 	e.Step("flush with a delay before a stop")
 	c.Tick(ctx, e)
 	delay := time.Duration(float64(flushDelay) * e.Config.WaitScale.Max()).Round(time.Second)
 	due := c.Clock(ctx, e).Add(delay)
-	e.NoError(errUnless(c.Do(ctx, e, fmt.Sprintf("flush_all %.0f", delay.Seconds())), "OK"), "flush the cache with a delay")
+	c.MustDo(ctx, e, fmt.Sprintf("flush_all %.0f", delay.Seconds()), "OK")
 	r.Stop(ctx)
 	r = w.MustStart(ctx, "RST-41", "memcached serves while a flush_all is due", "")
 	c = r.Client(ctx)
@@ -168,12 +167,12 @@ func expectFlushed(ctx context.Context, e *framework.Env, w *workbench.Workbench
 	if !c.Clock(ctx, e).Before(due.Add(-time.Second)) {
 		e.NoError(fmt.Errorf("the restart took longer than the %s after which flush_all is due", delay), "look for items before flush_all takes effect; WAIT_SCALE makes it due later")
 	}
-	e.Expect("RST-41", "items are served after the restart, while the flush_all is due", w.Name, early, gomega.Equal(stock.All(fresh)))
+	e.Expect("RST-41", "after a restart, items are served before a delayed flush_all is due", w.Name, early, stock.All())
 	err := e.Waiter.Until(ctx, wait.ItemExpires, "the time of the delayed flush_all", func(ctx context.Context) (bool, string, error) {
 		left := due.Add(2 * time.Second).Sub(c.Clock(ctx, e))
-		return left <= 0, left.String() + " to go", nil
+		return left <= 0, left.String() + " left", nil
 	})
 	e.NoError(err, "wait for the time of the flush_all")
-	e.Expect("RST-41", "items are served once the flush_all was due", w.Name, stock.Served(ctx, e, c, fresh), gomega.Equal(stock.None(fresh)))
+	e.Expect("RST-41", "after a restart, no item is served once a delayed flush_all was due", w.Name, stock.Served(ctx, e, c, fresh), stock.None())
 	r.Kill(ctx)
 }

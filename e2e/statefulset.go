@@ -27,14 +27,14 @@ import (
 const resized = "testdata/resized"
 
 var _ = framework.It(spec.Spec{
-	ID: "RST-62", Title: "replicas keep their own claims, which go when they are to go and not before",
+	ID: "RST-62", Title: "replicas keep their own claims, which are deleted when they should be and not before",
 	Covers: []spec.ReqID{"RST-03", "RST-62", "OBJ-06", "OBJ-07", "KUS-08"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "customised"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	other := e.Namespace + "-resized"
 	e.MakeNamespace(ctx, other)
 	m := e.Manifest(spec.Persistent)
-	e.Require("RST-62", "the workload makes claims of their own for its replicas", m.Dir, m.Kind, gomega.Equal("StatefulSet"))
+	e.Require("RST-62", "the workload makes a claim for each of its replicas (kind)", m.Dir, m.Kind, gomega.Equal("StatefulSet"))
 	overlay := e.Render(resized, other)
 	both := e.DeployAll(ctx, "KUS-08", m, overlay)
 	e.Together(func() { expectResized(ctx, e, both[1]) }, func() { expectReplicas(ctx, e, both[0]) })
@@ -57,8 +57,8 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 	for n := range pods {
 		name := framework.Name("pod", &pods[n])
 		mine, others := stock.Of(own[n][0]), stock.Of(own[1-n][0])
-		e.Expect("RST-62", "a replica serves its own items after a restart", name, stock.ServedBy(ctx, e, &pods[n], mine), gomega.Equal(stock.All(mine)))
-		e.Expect("RST-62", "a replica serves items of the other", name, stock.ServedBy(ctx, e, &pods[n], others), gomega.Equal(stock.None(others)))
+		e.Expect("RST-62", "a replica serves its own items after a restart", name, stock.ServedBy(ctx, e, &pods[n], mine), stock.All())
+		e.Expect("RST-62", "a replica serves no item of the other", name, stock.ServedBy(ctx, e, &pods[n], others), stock.None())
 	}
 
 	expectProtected(ctx, e, d, &claims[1], &pods[1])
@@ -76,22 +76,22 @@ func byName(ctx context.Context, e *framework.Env, d *deploy.Deployment) []corev
 	return pods
 }
 
-// expectNames examines that pods and claims have the names by which they find
-// each other.
+// expectNames expects that pods and claims have the names by which they are
+// associated.
 func expectNames(ctx context.Context, e *framework.Env, d *deploy.Deployment, pods []corev1.Pod) []corev1.PersistentVolumeClaim {
 	v, err := d.Volume()
 	e.NoError(err, "find the volume in %s", d.Dir)
 	var claims []corev1.PersistentVolumeClaim
 	for n := range pods {
 		name := fmt.Sprintf("%s-%d", d.Name, n)
-		e.Expect("RST-03", "a pod is called after its StatefulSet and its number", framework.Name("pod", &pods[n]), pods[n].Name, gomega.Equal(name))
+		e.Expect("RST-03", "a pod has the name of its StatefulSet and its number", framework.Name("pod", &pods[n]), pods[n].Name, gomega.Equal(name))
 		claimed := "no claim"
 		for _, pv := range pods[n].Spec.Volumes {
 			if pv.Name == v.Name && pv.PersistentVolumeClaim != nil {
 				claimed = pv.PersistentVolumeClaim.ClaimName
 			}
 		}
-		e.Require("RST-03", "a claim is called after its template and its pod", framework.Name("pod", &pods[n]), claimed, gomega.Equal(v.Claim+"-"+name))
+		e.Require("RST-03", "a claim has the name of its template and its pod", framework.Name("pod", &pods[n]), claimed, gomega.Equal(v.Claim+"-"+name))
 		claim, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(d.Namespace).Get(ctx, claimed, metav1.GetOptions{})
 		e.NoError(err, "get claim %s", claimed)
 		claims = append(claims, *claim)
@@ -105,13 +105,13 @@ func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment) 
 	e.NoError(err, "find the volume in %s", d.Dir)
 	claims, err := d.Claims(ctx)
 	e.NoError(err, "list the claims of %s", d.Dir)
-	e.Require("KUS-08", "an overlay that changes size and class of the claim has one", d.Dir, len(claims), gomega.Equal(1))
+	e.Require("KUS-08", "the workload of an overlay that changes size and class has one claim", d.Dir, len(claims), gomega.Equal(1))
 	claim := claims[0]
 	name := framework.Name("claim", &claim)
 	e.Expect("KUS-08", "the claim of the overlay is bound", name, claim.Status.Phase, gomega.Equal(corev1.ClaimBound))
 	request, capacity := claim.Spec.Resources.Requests[corev1.ResourceStorage], claim.Status.Capacity[corev1.ResourceStorage]
-	e.Expect("KUS-08", "the claim asks for the size of the overlay", name, request.String(), gomega.Equal("320Mi"))
-	e.Expect("KUS-08", "the volume is at least as large (bytes)", name, capacity.Value(), gomega.BeNumerically(">=", request.Value()))
+	e.Expect("KUS-08", "the claim requests the size of the overlay", name, request.String(), gomega.Equal("320Mi"))
+	e.Expect("KUS-08", "the volume has the size of the overlay or more (bytes)", name, capacity.Value(), gomega.BeNumerically(">=", request.Value()))
 	class := ""
 	if claim.Spec.StorageClassName != nil {
 		class = *claim.Spec.StorageClassName
@@ -128,39 +128,36 @@ func expectProtected(ctx context.Context, e *framework.Env, d *deploy.Deployment
 	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace)
 	name := framework.Name("claim", claim)
 	e.NoError(claims.Delete(ctx, claim.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &claim.UID}}), "delete %s", name)
-	now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
-	e.Require("OBJ-06", "a claim that was deleted while a pod uses it is there", name, err, framework.Succeed)
-	e.Expect("OBJ-06", "a claim that was deleted while a pod uses it is marked as deleted", name, now.DeletionTimestamp != nil, gomega.BeTrue())
+	e.Require("OBJ-06", "a claim that was deleted while a pod uses it is marked as deleted", name, storage.ClaimState(ctx, e, claim), gomega.Equal(storage.Deleting))
 	fresh := stock.Of("while-deleted")
 	stock.StoreIn(ctx, e, p, fresh)
-	e.Expect("OBJ-06", "the pod goes on to serve while its claim is marked as deleted", framework.Name("pod", p), stock.ServedBy(ctx, e, p, fresh), gomega.Equal(stock.All(fresh)))
-	now, err = claims.Get(ctx, claim.Name, metav1.GetOptions{})
-	e.Expect("OBJ-06", "the claim has outlasted that", name, err == nil && now.UID == claim.UID, gomega.BeTrue())
+	e.Expect("OBJ-06", "the pod continues to serve while its claim is marked as deleted", framework.Name("pod", p), stock.ServedBy(ctx, e, p, fresh), stock.All())
+	e.Expect("OBJ-06", "the claim stays while the pod uses it", name, storage.ClaimState(ctx, e, claim), gomega.Equal(storage.Deleting))
 	e.NoError(d.Scale(ctx, 1), "scale %s to 1", d.Name)
-	e.Expect("OBJ-06", "the claim goes once its pod is gone", name, storage.RemoveClaim(ctx, e, claim), framework.Succeed)
+	e.Expect("OBJ-06", "the claim is removed once its pod is gone", name, storage.RemoveClaim(ctx, e, claim), framework.Succeed)
 }
 
-// expectRetention has the StatefulSet remove its claims with itself.
+// expectRetention sets the retention policy by which claims are deleted with their
+// StatefulSet.
 func expectRetention(ctx context.Context, e *framework.Env, d *deploy.Deployment, claim *corev1.PersistentVolumeClaim, items []memcached.Item) {
-	e.Step("let the claims go with the StatefulSet")
+	e.Step("delete the claims with the StatefulSet")
 	patch := []byte(`{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete","whenScaled":"Retain"}}}`)
 	_, err := e.Cluster.Client.AppsV1().StatefulSets(d.Namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	e.NoError(err, "set the retention policy of %s", d.Name)
 	workload.ScaleDown(ctx, e, d)()
 	name := framework.Name("claim", claim)
 	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace)
-	now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
-	e.Expect("OBJ-07", "the claim stays while the StatefulSet is scaled to 0", name, err == nil && now.UID == claim.UID && now.DeletionTimestamp == nil, gomega.BeTrue())
+	e.Expect("OBJ-07", "the claim stays while the StatefulSet is scaled to 0", name, storage.ClaimState(ctx, e, claim), gomega.Equal(storage.Exists))
 	workload.ScaleUp(ctx, e, d)
 	p := workload.Pod(ctx, e, d)
-	e.Expect("OBJ-07", "with that policy a restart is warm", framework.Name("pod", p), stock.ServedBy(ctx, e, p, items), gomega.Equal(stock.All(items)))
+	e.Expect("OBJ-07", "with that policy a restart is warm", framework.Name("pod", p), stock.ServedBy(ctx, e, p, items), stock.All())
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
-	err = e.Waiter.Until(ctx, wait.ClaimsGone, name+" to go with its StatefulSet", func(ctx context.Context) (bool, string, error) {
+	err = e.Waiter.Until(ctx, wait.ClaimsGone, name+" to be deleted with its StatefulSet", func(ctx context.Context) (bool, string, error) {
 		now, err := claims.Get(ctx, claim.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return true, "gone", nil
 		}
 		return false, string(now.Status.Phase), err
 	})
-	e.Expect("OBJ-07", "the claim goes with the StatefulSet", name, err, framework.Succeed)
+	e.Expect("OBJ-07", "the claim is deleted with the StatefulSet", name, err, framework.Succeed)
 }

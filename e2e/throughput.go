@@ -14,13 +14,13 @@ import (
 )
 
 var _ = framework.It(spec.Spec{
-	ID: "THR-01", Title: "an ephemeral cache answers a load with nothing but right values",
+	ID: "THR-01", Title: "an ephemeral cache answers a load with right values only",
 	Covers: []spec.ReqID{"EPH-12"}, Level: spec.Must, Profile: spec.Ephemeral,
 	Tags: []string{"throughput"}, Budget: loadBudget,
 }, func(ctx context.Context, e *framework.Env) { answersRightly(ctx, e) })
 
 var _ = framework.It(spec.Spec{
-	ID: "THR-02", Title: "a persistent cache answers a load with nothing but right values",
+	ID: "THR-02", Title: "a persistent cache answers a load with right values only",
 	Covers: []spec.ReqID{"EPH-12"}, Level: spec.Must, Profile: spec.Persistent,
 	Tags: []string{"throughput"}, Budget: loadBudget,
 }, func(ctx context.Context, e *framework.Env) { answersRightly(ctx, e) })
@@ -40,8 +40,8 @@ var _ = framework.It(spec.Spec{
 // WAIT_SCALE.
 const loadBudget = 15 * time.Minute
 
-// answersRightly fails on wrong or missing answers and never for being slow.
-// Each connection has keys of its own, so that old values are wrong too.
+// answersRightly fails on wrong or missing answers, however slow they are. Each
+// connection has its own keys, so that old values are wrong, too.
 func answersRightly(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-12", e.Manifest(e.Spec.Profile))
 	clients, end := traffic.Clients(ctx, e, d, 1)
@@ -55,7 +55,7 @@ func answersRightly(ctx context.Context, e *framework.Env) {
 	end()
 	e.Note("load", r.String())
 	traffic.ExpectRight(e, "EPH-12", framework.Name("pod", workload.Pod(ctx, e, d)), r)
-	s.Name, s.Says = "service", "every connection with keys of its own"
+	s.Name, s.Says = "service", "every connection with its own keys"
 	p := bench.Pairs{Scenario: s.Name, Measured: [2]bench.Measured{{Name: traffic.OnPMEM, Closed: []load.Result{r}}}}
 	b := p.Benchmark(s)
 	b.Raw = traffic.KeepJSON(e, s.Name, p)

@@ -1,6 +1,6 @@
-// Package cache has what memcached in a pod is and has: its process, its memory
-// file and the filesystem of that, its statistics, its items and its state as
-// the kubelet reports it.
+// Package cache examines memcached in a pod: its process, its memory file and
+// the filesystem of that, its statistics, its items, and the state of its
+// container.
 package cache
 
 import (
@@ -11,7 +11,6 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
-	"k8s.io/apimachinery/pkg/util/version"
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -19,17 +18,35 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
+// MiB is a mebibyte in bytes.
 const MiB = 1 << 20
 
-// Cache is what is found out about memcached in a pod, whatever the names in
-// its manifest.
+// StateSuffix is what memcached appends to the path of its memory file for the
+// file that it saves its state in.
+const StateSuffix = ".meta"
+
+// Cache is memcached in a pod, whatever the names in its manifest.
 type Cache struct {
 	Pod     *corev1.Pod
 	Name    string // of the pod, for failures
 	Process pmem.Process
 	File    pmem.MemoryFile
-	Fs      pmem.Filesystem
-	Mount   pmem.Mount // that the memory file lies on
+	FS      pmem.Filesystem // of the memory file
+	Mount   pmem.Mount      // of that filesystem
+}
+
+// Inspect examines the cache in a pod. The spec ends with req not met when
+// memcached has no memory file.
+func Inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) Cache {
+	c := Cache{Pod: p, Name: framework.Name("pod", p), Process: Process(ctx, e, p)}
+	path := MemoryFile(e, req, p, c.Process)
+	at, err := pmem.PlacementOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	e.NoError(err, "look at the memory file %s", path)
+	c.File, c.FS, c.Mount = at.File, at.Filesystem, at.Mount
+	e.Fact("volume, "+string(e.Spec.Profile), "filesystem", c.Mount.FSType+" "+strings.Join(c.Mount.Options, ","),
+		fmt.Sprintf("/proc/self/mountinfo of %s: %s at %s", deploy.Container, c.Mount.Device, c.Mount.Path))
+	e.Fact("volume, "+string(e.Spec.Profile), "memory file", fmt.Sprintf("%d MiB of %d MiB", c.File.Size/MiB, c.FS.Size/MiB), "stat and stat -f of "+path)
+	return c
 }
 
 // Process finds memcached in a pod.
@@ -42,51 +59,87 @@ func Process(ctx context.Context, e *framework.Env, p *corev1.Pod) pmem.Process 
 // MemoryFile is the path that memcached was started with. The spec ends with
 // req not met when there is none.
 func MemoryFile(e *framework.Env, req spec.ReqID, p *corev1.Pod, proc pmem.Process) string {
-	path, _ := proc.MemoryFile()
-	e.Require(req, "memcached runs with a memory file (--memory-file in its arguments "+strings.Join(proc.Args, " ")+")",
-		framework.Name("pod", p), path, gomega.Not(gomega.BeEmpty()))
+	const none = "no --memory-file"
+	path, ok := proc.MemoryFile()
+	if !ok || path == "" {
+		path = none + " in " + strings.Join(proc.Args, " ")
+	}
+	e.Require(req, "memcached runs with a memory file", framework.Name("pod", p), path, gomega.Not(gomega.HavePrefix(none)))
 	return path
 }
 
-// Inspect finds out everything about the cache in a pod.
-func Inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) Cache {
-	c := Cache{Pod: p, Name: framework.Name("pod", p), Process: Process(ctx, e, p)}
-	path := MemoryFile(e, req, p, c.Process)
-	at, err := pmem.PlacementOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+// StatMemoryFile examines the memory file of memcached in a pod. The spec ends
+// with req not met when there is none.
+func StatMemoryFile(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) pmem.MemoryFile {
+	path := MemoryFile(e, req, p, Process(ctx, e, p))
+	file, err := pmem.StatMemoryFile(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "look at the memory file %s", path)
-	c.File, c.Fs, c.Mount = at.File, at.Filesystem, at.Mount
-	e.Fact("volume, "+string(e.Spec.Profile), "filesystem", c.Mount.FSType+" "+strings.Join(c.Mount.Options, ","),
-		fmt.Sprintf("/proc/self/mountinfo of %s: %s at %s", deploy.Container, c.Mount.Device, c.Mount.Path))
-	e.Fact("volume, "+string(e.Spec.Profile), "memory file", fmt.Sprintf("%d MiB of %d MiB", c.File.Size/MiB, c.Fs.Size/MiB), "stat and stat -f of "+path)
-	return c
+	return file
 }
+
+// Image is that of the container memcached.
+func Image(p *corev1.Pod) string { return deploy.MemcachedContainer(p.Spec).Image }
 
 // Marker is text that occurs nowhere else.
 func Marker() string { return "marker-" + rand.String(40) }
 
-// Contains tells whether text is among the bytes of the memory file.
-func Contains(ctx context.Context, e *framework.Env, p *corev1.Pod, path, text string) bool {
+// What [Search] returns.
+const (
+	Found    = "found"
+	NotFound = "not found"
+)
+
+// Search looks for text among the bytes of a file in the container memcached.
+func Search(ctx context.Context, e *framework.Env, p *corev1.Pod, path, text string) string {
 	found, err := pmem.Contains(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path, text)
 	e.NoError(err, "search %s", path)
-	return found
+	if found {
+		return Found
+	}
+	return NotFound
 }
 
-func Image(p *corev1.Pod) string {
-	for _, c := range p.Spec.Containers {
-		if c.Name == deploy.Container {
-			return c.Image
+// What [StateFile] returns.
+const (
+	Present = "present"
+	Absent  = "absent"
+)
+
+// StateFile looks for the state file that belongs to a memory file, in a pod
+// that has the same volume.
+func StateFile(ctx context.Context, e *framework.Env, p *corev1.Pod, memoryFile string) string {
+	present, err := pmem.Exists(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, memoryFile+StateSuffix)
+	e.NoError(err, "look for the state file %s", memoryFile+StateSuffix)
+	if present {
+		return Present
+	}
+	return Absent
+}
+
+// What [Mapping] returns.
+const (
+	Mapped    = "mapped shared and writable"
+	NotMapped = "not mapped shared and writable"
+)
+
+// Mapping is how the process of c maps its memory file.
+func Mapping(ctx context.Context, e *framework.Env, c Cache) (string, error) {
+	mapped, err := pmem.Maps(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.Process.PID, c.File.Path)
+	if mapped {
+		return Mapped, err
+	}
+	return NotMapped, err
+}
+
+// RestartLog has the lines of memcached's log about its restart.
+func RestartLog(ctx context.Context, e *framework.Env, p *corev1.Pod) string {
+	log, err := e.Cluster.Logs(ctx, p.Namespace, p.Name, deploy.Container, false)
+	e.NoError(err, "read the log of %s", framework.Name("pod", p))
+	var found []string
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "[restart]") {
+			found = append(found, strings.TrimSpace(line))
 		}
 	}
-	return ""
-}
-
-const StateSuffix = ".meta" // memcached appends it to the memory file's path
-
-// Version is what memcached says of itself.
-func Version(ctx context.Context, e *framework.Env, p *corev1.Pod) *version.Version {
-	client := Connect(ctx, e, p)
-	defer client.Close()
-	v, err := version.ParseGeneric(Stats(ctx, e, client, "")["version"])
-	e.NoError(err, "read the version of memcached in %s", framework.Name("pod", p))
-	return v
+	return strings.Join(found, "; ")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pmem-memcached-e2e/framework"
@@ -12,8 +13,48 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Differences names what another listing has not in common with this one,
-// beyond items that have expired by now.
+// Listing is memcached's list of all its items, by key.
+type Listing map[string]memcached.Metadata
+
+// List has memcached list its items.
+func (c *Client) List(ctx context.Context, e *framework.Env) Listing {
+	var items Listing
+	err := e.Waiter.Until(ctx, wait.Listing, "memcached in "+c.Pod+" to list its items", func(ctx context.Context) (done bool, seen string, err error) {
+		items, err = c.Session.Metadump(ctx)
+		if errors.Is(err, memcached.ErrBusy) {
+			return false, err.Error(), nil
+		}
+		return err == nil, fmt.Sprintf("%d items", len(items)), wait.Stop(err)
+	})
+	e.NoError(err, "list the items of %s", c.Pod)
+	return items
+}
+
+// Keys are those with a prefix and something after it, in order.
+func (l Listing) Keys(prefix string) []string {
+	var keys []string
+	for key := range l {
+		if strings.HasPrefix(key, prefix) && key != prefix {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Next is the key that expires next, but not at once; empty if there is none.
+func (l Listing) Next(now time.Time) string {
+	best := ""
+	for key, m := range l {
+		if m.Expires > now.Unix()+2 && (best == "" || m.Expires < l[best].Expires) {
+			best = key
+		}
+	}
+	return best
+}
+
+// Differences lists how another listing differs from this one, except for
+// items that have expired by now.
 func (l Listing) Differences(other Listing, now time.Time) []string {
 	var found []string
 	for key, m := range l {
@@ -36,47 +77,18 @@ func (l Listing) Differences(other Listing, now time.Time) []string {
 	return found
 }
 
-func HasPrefix(prefix string) func(string, memcached.Metadata) bool {
-	return func(key string, _ memcached.Metadata) bool {
-		return len(key) > len(prefix) && key[:len(prefix)] == prefix
+// shown is how many wrong keys a failure shows.
+const shown = 5
+
+// Faults are the first of what is wrong with keys, with their number; empty if
+// nothing is.
+func Faults(wrong []string) string {
+	if len(wrong) == 0 {
+		return ""
 	}
-}
-
-// Next is the key that expires next, but not at once.
-func (l Listing) Next(now time.Time) string {
-	best := ""
-	for key, m := range l {
-		if m.Expires > now.Unix()+2 && (best == "" || m.Expires < l[best].Expires) {
-			best = key
-		}
+	text := fmt.Sprintf("%d: %s", len(wrong), strings.Join(wrong[:min(len(wrong), shown)], ", "))
+	if len(wrong) > shown {
+		text += ", …"
 	}
-	return best
-}
-
-// Listing is what memcached knows of all its items.
-type Listing map[string]memcached.Metadata
-
-func (c *Client) List(ctx context.Context, e *framework.Env) Listing {
-	var items Listing
-	err := e.Waiter.Until(ctx, wait.Listing, "memcached in "+c.Pod+" to list its items", func(ctx context.Context) (done bool, seen string, err error) {
-		items, err = c.Session.Metadump(ctx)
-		if errors.Is(err, memcached.ErrBusy) {
-			return false, err.Error(), nil
-		}
-		return err == nil, fmt.Sprintf("%d items", len(items)), wait.Stop(err)
-	})
-	e.NoError(err, "list the items of %s", c.Pod)
-	return items
-}
-
-// Keys are those with a prefix, in order.
-func (l Listing) Keys(prefix string) []string {
-	var keys []string
-	for key, m := range l {
-		if HasPrefix(prefix)(key, m) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
+	return text
 }

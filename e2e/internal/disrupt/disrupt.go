@@ -23,7 +23,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Tag specs put a node or its driver out of use for others, too.
+// Tag marks specs that disrupt a node or its driver for other workloads, too.
 const Tag = "disruptive"
 
 // Cordon keeps pods from a node until the function that it returns is called,
@@ -45,10 +45,10 @@ func Cordon(ctx context.Context, e *framework.Env, node string) (uncordon func(c
 	return uncordon
 }
 
-// ExpectUnschedulable examines that the pod says that it has no node.
+// ExpectUnschedulable expects that the pod of d has no node and reports why.
 func ExpectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deployment, req spec.ReqID) {
 	var why string
-	_, err := workload.AwaitPods(ctx, e, d, wait.PodReplaced, "the scheduler to tell why it finds no node for the pod of "+workload.Name(d), func(pods []corev1.Pod) bool {
+	_, err := workload.AwaitPods(ctx, e, d, wait.PodReplaced, "the scheduler to report why it finds no node for the pod of "+workload.Name(d), func(pods []corev1.Pod) bool {
 		if len(pods) == 0 {
 			return false
 		}
@@ -64,24 +64,24 @@ func ExpectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deploy
 		}
 		return false
 	})
-	e.Require(req, "while its node is cordoned the pod has no node", workload.Name(d), err, framework.Succeed)
-	e.Expect(req, "while its node is cordoned the pod is Pending and says why", workload.Name(d), why,
+	e.Require(req, "while its node is cordoned the scheduler has tried to place the pod", workload.Name(d), err, framework.Succeed)
+	e.Expect(req, "while its node is cordoned the pod is Pending and reports why", workload.Name(d), why,
 		gomega.And(gomega.HavePrefix("Pending: Unschedulable: "), gomega.ContainSubstring("unschedulable")))
 }
 
-// Drain does to the node of p what kubectl drain does, but leaves alone the
-// pods that the spec has not made. It returns when p is gone.
+// Drain drains the node of p as kubectl drain does, except that it evicts no pods
+// outside the namespace of p. It returns when p is gone.
 func Drain(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon func(context.Context) error) {
 	node := p.Spec.NodeName
 	e.Step("drain node %s", node)
 	uncordon = Cordon(ctx, e, node)
-	var says strings.Builder
+	var output strings.Builder
 	limit, err := e.Waiter.Limit(wait.PodReplaced)
 	e.NoError(err, "find how long a drain may take")
 	helper := &drain.Helper{
 		// Pods of others may have no controller; they are seen before the filter below leaves them out.
 		Force: true,
-		Ctx:   ctx, Client: e.Cluster.Client, Out: &says, ErrOut: &says,
+		Ctx:   ctx, Client: e.Cluster.Client, Out: &output, ErrOut: &output,
 		GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
 		Timeout: limit,
 		AdditionalFilters: []drain.PodFilter{func(other corev1.Pod) drain.PodDeleteStatus {
@@ -92,13 +92,16 @@ func Drain(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon func(
 		}},
 	}
 	list, errs := helper.GetPodsForDeletion(node)
-	e.NoError(errors.Join(errs...), "find the pods of node %s that have to go", node)
+	e.NoError(errors.Join(errs...), "find the pods of node %s that have to be evicted", node)
 	evicted := list.Pods()
 	if !slices.ContainsFunc(evicted, func(other corev1.Pod) bool { return other.UID == p.UID }) {
-		e.NoError(fmt.Errorf("%d pods would go and it is not among them", len(evicted)), "drain node %s of %s", node, framework.Name("pod", p))
+		e.NoError(fmt.Errorf("%d pods would be evicted and it is not among them", len(evicted)), "drain node %s of %s", node, framework.Name("pod", p))
 	}
 	err = helper.DeleteOrEvictPods(evicted)
-	e.Require("OPS-09", "the pod can be evicted from a node that is drained "+says.String(), framework.Name("pod", p), err, framework.Succeed)
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, output.String())
+	}
+	e.Require("OPS-09", "the pod can be evicted from a node that is drained", framework.Name("pod", p), err, framework.Succeed)
 	return uncordon
 }
 

@@ -15,7 +15,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Of are all events about an object, one line each.
+// Of returns all events about an object, one line each.
 func Of(ctx context.Context, e *framework.Env, namespace string, uid types.UID) ([]string, error) {
 	list, err := e.Cluster.Client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(uid)})
 	if err != nil {
@@ -29,7 +29,7 @@ func Of(ctx context.Context, e *framework.Env, namespace string, uid types.UID) 
 }
 
 // AwaitWarning waits for a warning about an object whose line has all of words,
-// and returns it. Without one the error has the events that there are.
+// and returns it. The error lists the events that were seen instead.
 func AwaitWarning(ctx context.Context, e *framework.Env, kind string, o metav1.Object, words ...string) (string, error) {
 	var found string
 	what := fmt.Sprintf("an event of %s with %q", framework.Name(kind, o), words)

@@ -1,5 +1,4 @@
-// Package idle has pods of the suite in which nothing runs but what a spec
-// starts there.
+// Package idle has pods in which nothing runs except commands of a spec.
 package idle
 
 import (
@@ -13,8 +12,8 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 )
 
-// Run runs a command in a container of p, which has to end with exit code
-// 0, and returns its output. What is attempted by it says what for.
+// Run runs a command that has to end with exit code 0 in a container of p and
+// returns its output. attempted is its purpose, for the error.
 func Run(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attempted string, command ...string) string {
 	r, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, container, command...)
 	if err == nil && r.ExitCode != 0 {
@@ -24,8 +23,7 @@ func Run(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attemp
 	return r.Stdout
 }
 
-// Pod does nothing with a volume that is mounted at /volume, or is there as
-// a device of that name.
+// Pod is an unprivileged pod with volumes, each mounted at / and its name.
 func Pod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.Pod {
 	no, yes, user, grace := false, true, int64(65534), int64(1)
 	container := corev1.Container{
@@ -52,6 +50,7 @@ func Pod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.Pod 
 	}
 }
 
+// InlineVolume is a CSI inline volume; fsType may be empty.
 func InlineVolume(driver, fsType string, attributes map[string]string) corev1.Volume {
 	source := &corev1.CSIVolumeSource{Driver: driver, VolumeAttributes: attributes}
 	if fsType != "" {
@@ -60,13 +59,14 @@ func InlineVolume(driver, fsType string, attributes map[string]string) corev1.Vo
 	return corev1.Volume{Name: "volume", VolumeSource: corev1.VolumeSource{CSI: source}}
 }
 
+// ClaimVolume is the volume of a claim.
 func ClaimVolume(name string, claim *corev1.PersistentVolumeClaim) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
 	}}
 }
 
-// Container is a container in which nothing runs by itself.
+// Container is c without its own command, its probes and its hooks.
 func Container(c corev1.Container) corev1.Container {
 	c.Command, c.Args = []string{"sleep", "36000"}, nil
 	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle, c.RestartPolicy = nil, nil, nil, nil, nil

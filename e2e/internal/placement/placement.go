@@ -1,4 +1,4 @@
-// Package placement examines where the memory of a cache lies on its node.
+// Package placement examines where the memory of a cache is on its node.
 package placement
 
 import (
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/framework"
@@ -16,21 +17,21 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Device is a part of a node's persistent memory.
+// Device is what the driver made for a volume on a node.
 type Device struct {
 	Name string
-	Size int64 // bytes of it that it takes
+	Size int64 // bytes of persistent memory that it takes
 }
 
-// Backing finds the logical volume, or the namespace when the driver runs
-// without LVM, that is mounted.
+// Backing finds what is mounted: a logical volume, or a namespace if the driver
+// runs without LVM.
 func Backing(ctx context.Context, nd *pmem.NodeDriver, m pmem.Mount) (Device, bool, error) {
 	return findDevice(ctx, nd, func(v pmem.LogicalVolume) bool { return v.Backs(m) },
 		func(n pmem.Namespace) bool { return n.BlockDev != "" && m.Device == "/dev/"+n.BlockDev })
 }
 
-// DeviceOf finds what the driver has made for a persistent volume. It names
-// either after the volume's handle.
+// DeviceOf finds what the driver made for a persistent volume, by the volume's
+// handle.
 func DeviceOf(ctx context.Context, nd *pmem.NodeDriver, handle string) (Device, bool, error) {
 	return findDevice(ctx, nd, func(v pmem.LogicalVolume) bool { return v.Name == handle },
 		func(n pmem.Namespace) bool { return n.Name == handle })
@@ -56,18 +57,18 @@ func findDevice(ctx context.Context, nd *pmem.NodeDriver, volume func(pmem.Logic
 	return Device{"/dev/" + namespaces[i].BlockDev, size}, true, err
 }
 
-// ExpectPMEM examines that the memory file lies on persistent memory that the
-// driver made for it, seen from the container and from the node. It returns
-// the node's driver and the device, if there is one.
+// ExpectPMEM expects the memory file to be on persistent memory of the driver,
+// as seen from the container and from the node. It returns the node's driver and
+// the device, which has no name if there is none.
 func ExpectPMEM(ctx context.Context, e *framework.Env, req spec.ReqID, c cache.Cache, requested int64) (*pmem.NodeDriver, Device) {
-	e.Expect(req, "the memory file lies on ext4 or xfs", c.Name, c.Mount.FSType, gomega.BeElementOf("ext4", "xfs"))
-	e.Expect(req, "the filesystem of the memory file is mounted with dax", c.Name, DAXOption(c.Mount), gomega.BeElementOf("dax", "dax=always"))
+	e.Expect(req, "the memory file is on ext4 or xfs", c.Name, c.Mount.FSType, gomega.BeElementOf("ext4", "xfs"))
+	e.Expect(req, "the filesystem of the memory file is mounted with dax", c.Name, DAXOption(c.Mount), HaveDAX())
 
 	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, c.Pod.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", c.Pod.Spec.NodeName)
 	dev, found, err := Backing(ctx, nd, c.Mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
-	e.Expect(req, "the mounted device is a volume that the driver has made on node "+nd.Node, c.Name, Backed(c.Mount, found), gomega.Equal(c.Mount.Device))
+	e.Expect(req, "the mounted device is a volume that the driver made on the pod's node", c.Name+" on node "+nd.Node, Backed(c.Mount, found), gomega.Equal(c.Mount.Device))
 	if found {
 		e.Expect(req, "the volume on the node is at least as large as requested (bytes)", dev.Name+" on node "+nd.Node,
 			dev.Size, gomega.BeNumerically(">=", requested))
@@ -75,24 +76,29 @@ func ExpectPMEM(ctx context.Context, e *framework.Env, req spec.ReqID, c cache.C
 	return nd, dev
 }
 
+// DAXOption is the mount option about dax, or a sentence about its absence.
 func DAXOption(m pmem.Mount) string {
 	for _, o := range m.Options {
 		if o == "dax" || strings.HasPrefix(o, "dax=") {
 			return o
 		}
 	}
-	return fmt.Sprintf("no dax for %s %s at %s with %s", m.FSType, m.Device, m.Path, strings.Join(m.Options, ","))
+	return fmt.Sprintf("no dax option for %s %s at %s with %s", m.FSType, m.Device, m.Path, strings.Join(m.Options, ","))
 }
 
+// HaveDAX matches the [DAXOption] of a mount with dax.
+func HaveDAX() types.GomegaMatcher { return gomega.BeElementOf("dax", "dax=always") }
+
+// Backed is the device of a mount, or a sentence if the driver did not make it.
 func Backed(m pmem.Mount, found bool) string {
 	if found {
 		return m.Device
 	}
-	return "nothing of the driver behind " + m.Device
+	return "no volume of the driver, but " + m.Device
 }
 
-// AwaitFreed examines that a device is no longer on its node. Without a device
-// the spec has failed before.
+// AwaitFreed waits until a device is removed from its node. Without a device the
+// spec has failed before.
 func AwaitFreed(ctx context.Context, e *framework.Env, req spec.ReqID, nd *pmem.NodeDriver, dev Device, m pmem.Mount) {
 	if dev.Name == "" {
 		return

@@ -1,9 +1,10 @@
-// Package protocol has requests of memcached's protocol and the answers to
-// them.
+// Package protocol has requests of memcached's protocol and the answers that its
+// documentation specifies.
 package protocol
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -11,11 +12,11 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// An Exchange is a request and what has to come back.
+// An Exchange is a request and its answer.
 type Exchange struct {
 	Req   spec.ReqID
-	Check string
-	Send  string   // lines separated by CR LF; {name} stands for what an earlier answer told
+	Check string   // what the exchange shows
+	Send  string   // lines separated by CR LF; {name} stands for a part of an earlier answer
 	want  []string // lines; one that begins with ~ is a regular expression
 }
 
@@ -36,7 +37,7 @@ func (x Exchange) Pattern() string {
 type Conversation struct {
 	Addr    string
 	session *memcached.Session
-	told    []string // pairs of {name} and text
+	parts   []string // of earlier answers: pairs of {name} and text
 }
 
 // Exchange returns the lines that the server answers, joined by line feeds. A
@@ -49,27 +50,28 @@ func (c *Conversation) Exchange(ctx context.Context, x Exchange) (string, error)
 		}
 		c.session = s
 	}
-	request := strings.NewReplacer(c.told...).Replace(x.Send)
+	request := strings.NewReplacer(c.parts...).Replace(x.Send)
 	lines, err := c.session.Do(ctx, request+"\r\nversion", func(line string) bool { return strings.HasPrefix(line, "VERSION ") })
 	if err != nil {
 		c.Close()
-		return strings.Join(lines, "\n"), err
+		return "", fmt.Errorf("%w after the answer %.200q", err, strings.Join(lines, "\n"))
 	}
 	answer := strings.Join(lines[:len(lines)-1], "\n")
 	expression := regexp.MustCompile(x.Pattern())
 	if found := expression.FindStringSubmatch(answer); found != nil {
 		for i, name := range expression.SubexpNames() {
 			if name != "" {
-				c.told = append([]string{"{" + name + "}", found[i]}, c.told...)
+				c.parts = append([]string{"{" + name + "}", found[i]}, c.parts...)
 			}
 		}
 	}
 	return answer, nil
 }
 
+// Close closes the session.
 func (c *Conversation) Close() {
 	if c.session != nil {
-		_ = c.session.Close() // what was to be heard was heard
+		_ = c.session.Close() // every answer was read
 		c.session = nil
 	}
 }

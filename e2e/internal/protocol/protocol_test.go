@@ -8,8 +8,8 @@ import (
 	"pmem-memcached-e2e/framework/memcached/memcachedtest"
 )
 
-// TestExchanges asks the memcached of this machine, and makes sure that other
-// answers are told from right ones.
+// TestExchanges sends the requests to the memcached of this machine, and makes
+// sure that wrong answers do not match.
 func TestExchanges(t *testing.T) {
 	talk := Conversation{Addr: memcachedtest.Start(t)}
 	defer talk.Close()
@@ -30,8 +30,8 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-// TestConversationEnds makes sure that a connection which does not go on is
-// noticed, and opened again.
+// TestConversationEnds makes sure that a connection that ends is reported, and
+// opened again.
 func TestConversationEnds(t *testing.T) {
 	talk := Conversation{Addr: memcachedtest.Start(t)}
 	defer talk.Close()

@@ -17,20 +17,17 @@ import (
 	"pmem-memcached-e2e/framework/memcached"
 )
 
-func StoreIn(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) {
-	c := cache.Open(ctx, e, p)
-	defer c.Close()
-	c.Store(ctx, e, items...)
+// Of returns items of different sizes, with an epoch in their keys that
+// distinguishes them from those of another epoch.
+func Of(epoch string) []memcached.Item {
+	var items []memcached.Item
+	for n, size := range []int{2, 100, 5000, 100_000, 700_000, 900_000} {
+		items = append(items, Item(fmt.Sprintf("%s-%d", epoch, n), size))
+	}
+	return items
 }
 
-func ServedBy(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) string {
-	c := cache.Open(ctx, e, p)
-	defer c.Close()
-	return Served(ctx, e, c, items)
-}
-
-// Item is an item whose value and flags follow from its key, so that it can be
-// verified without having been kept.
+// Item is an item whose value, of size bytes, and flags follow from its key.
 func Item(key string, size int) memcached.Item {
 	return memcached.Item{Key: key, Value: valueOf(key, size), Flags: crc32.ChecksumIEEE([]byte(key))}
 }
@@ -45,40 +42,40 @@ func valueOf(key string, size int) []byte {
 	return value
 }
 
-// Faults says in what an item that was fetched is not the one that was made.
+// Faults reports whether value and flags of an item that was fetched differ
+// from those that [Item] gives it.
 func Faults(i memcached.Item) (value, flags bool) {
 	return !bytes.Equal(i.Value, valueOf(i.Key, len(i.Value))), i.Flags != crc32.ChecksumIEEE([]byte(i.Key))
 }
 
-// Of are items of different sizes with an epoch in their keys, so that
-// those of another epoch are told from them.
-func Of(epoch string) []memcached.Item {
-	var items []memcached.Item
-	for n, size := range []int{2, 100, 5000, 100_000, 700_000, 900_000} {
-		items = append(items, Item(fmt.Sprintf("%s-%d", epoch, n), size))
-	}
-	return items
+// StoreIn stores items in memcached in a pod.
+func StoreIn(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) {
+	c := cache.Open(ctx, e, p)
+	defer c.Close()
+	c.Store(ctx, e, items...)
 }
 
-// Served says how many of items a memcached serves, and whether any of them is
-// wrong.
-func Served(ctx context.Context, e *framework.Env, c *cache.Client, items []memcached.Item) string {
+// ServedBy is [Served] by memcached in a pod.
+func ServedBy(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) Tally {
+	c := cache.Open(ctx, e, p)
+	defer c.Close()
+	return Served(ctx, e, c, items)
+}
+
+// Served counts how many of items memcached serves.
+func Served(ctx context.Context, e *framework.Env, c *cache.Client, items []memcached.Item) Tally {
 	var keys []string
 	for _, i := range items {
 		keys = append(keys, i.Key)
 	}
-	right, wrong := 0, ""
+	t := Tally{Of: len(items)}
 	err := c.Session.FetchMany(ctx, keys, func(i memcached.Item) {
 		if value, flags := Faults(i); value || flags {
-			wrong = ", wrong is " + i.Key
+			t.Wrong = i.Key
 		} else {
-			right++
+			t.Right++
 		}
 	})
 	e.NoError(err, "fetch %d items from %s", len(items), c.Pod)
-	return fmt.Sprintf("%d of %d%s", right, len(items), wrong)
+	return t
 }
-
-func All(items []memcached.Item) string { return fmt.Sprintf("%d of %d", len(items), len(items)) }
-
-func None(items []memcached.Item) string { return fmt.Sprintf("0 of %d", len(items)) }

@@ -15,6 +15,17 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
+// SizeForXFS is the size of a volume with xfs, which mkfs.xfs does not make on
+// 500 MiB or less.
+const SizeForXFS = "720Mi"
+
+// SizeForFileIO is the size of a claim for file I/O that a driver without LVM
+// can provide, too. There the volume is a namespace with a block translation
+// table, which needs more than 16 MiB (ARENA_MIN_SIZE of Linux's
+// drivers/nvdimm/btt.h). PMEM-CSI v1.1.0 does not count the table as part of the
+// volume, so that the provisioner refuses a claim for a multiple of 16 MiB.
+const SizeForFileIO = "30Mi"
+
 // RemoveClaim deletes a claim and waits until it is gone. NotFound is success.
 func RemoveClaim(ctx context.Context, e *framework.Env, claim metav1.Object) error {
 	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.GetNamespace())
@@ -35,6 +46,7 @@ func RemoveClaim(ctx context.Context, e *framework.Env, claim metav1.Object) err
 	})
 }
 
+// AwaitVolumeGone waits until a persistent volume is gone.
 func AwaitVolumeGone(ctx context.Context, e *framework.Env, pv *corev1.PersistentVolume) error {
 	return e.Waiter.Until(ctx, wait.VolumeFreed, "the removal of "+framework.Name("volume", pv), func(ctx context.Context) (bool, string, error) {
 		v, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, pv.Name, metav1.GetOptions{})
@@ -47,13 +59,6 @@ func AwaitVolumeGone(ctx context.Context, e *framework.Env, pv *corev1.Persisten
 		return v.UID != pv.UID, string(v.Status.Phase) + " " + v.Status.Message, nil
 	})
 }
-
-// SizeForFileIO is the size of a claim for file I/O that a driver without LVM can
-// meet, too. There it is a namespace with a block translation table, which needs
-// 16 MiB and some more (ARENA_MIN_SIZE of Linux's drivers/nvdimm/btt.h). What the
-// table takes PMEM-CSI v1.1.0 does not count as the volume's, so that the
-// provisioner refuses a claim for a whole number of steps of 16 MiB.
-const SizeForFileIO = "30Mi"
 
 // MakeClaim makes a claim that is removed with the ledger.
 func MakeClaim(ctx context.Context, e *framework.Env, class, size string, mode corev1.PersistentVolumeMode) *corev1.PersistentVolumeClaim {
@@ -69,12 +74,14 @@ func MakeClaim(ctx context.Context, e *framework.Env, class, size string, mode c
 	return claim
 }
 
+// CurrentClaim reads a claim again.
 func CurrentClaim(ctx context.Context, e *framework.Env, claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	got, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Get(ctx, claim.Name, metav1.GetOptions{})
 	e.NoError(err, "read %s", framework.Name("claim", claim))
 	return got
 }
 
+// AwaitBound waits until a claim is bound and returns it as it is then.
 func AwaitBound(ctx context.Context, e *framework.Env, claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
 	name := framework.Name("claim", claim)
 	err := e.Waiter.Until(ctx, wait.ClaimBound, name+" to be bound", func(ctx context.Context) (bool, string, error) {
@@ -89,8 +96,8 @@ func AwaitBound(ctx context.Context, e *framework.Env, claim *corev1.PersistentV
 	return claim, err
 }
 
-// AffinityNodes are the nodes that a volume's affinity names. The driver uses
-// a label of its own, whose value is the node's name.
+// AffinityNodes are the nodes that a volume's affinity names. The driver uses a
+// label with its own name as key and the node's name as value.
 func AffinityNodes(pv *corev1.PersistentVolume) []string {
 	var nodes []string
 	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
@@ -104,6 +111,24 @@ func AffinityNodes(pv *corev1.PersistentVolume) []string {
 	return nodes
 }
 
-// SizeForXFS is the size of a volume with xfs, which mkfs.xfs does not make on
-// 500 MiB or less.
-const SizeForXFS = "720Mi"
+// What [ClaimState] returns.
+const (
+	Exists   = "it exists"
+	Deleting = "it is marked as deleted"
+)
+
+// ClaimState looks for a claim: [Exists], [Deleting], or what is there instead.
+func ClaimState(ctx context.Context, e *framework.Env, claim *corev1.PersistentVolumeClaim) string {
+	now, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Get(ctx, claim.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return "it is gone"
+	case err != nil:
+		e.NoError(err, "read %s", framework.Name("claim", claim))
+	case now.UID != claim.UID:
+		return "another claim has its name"
+	case now.DeletionTimestamp != nil:
+		return Deleting
+	}
+	return Exists
+}

@@ -12,12 +12,12 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// DriverName is that of the driver behind the manifests.
+// DriverName is the name of the driver that the manifests use.
 func DriverName(ctx context.Context, e *framework.Env) string {
 	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
 		v, err := e.Manifest(profile).Volume()
 		if err != nil {
-			continue // the specs of that profile say what is wrong with it
+			continue // the specs of that profile report what is wrong with it
 		}
 		if v.Driver != "" {
 			return v.Driver

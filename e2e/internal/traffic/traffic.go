@@ -1,4 +1,5 @@
-// Package traffic loads caches from within the cluster and compares them.
+// Package traffic puts caches under load from within the cluster and compares
+// them with controls in DRAM.
 package traffic
 
 import (
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,8 +23,8 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// Clients are pods of the memcached image that load a server from within
-// the cluster. The function it returns ends them.
+// Clients starts pods of the memcached image that put servers under load. The
+// function that it returns ends them.
 func Clients(ctx context.Context, e *framework.Env, d *deploy.Deployment, count int) (clients *bench.Clients, end func()) {
 	e.Step("start %d load clients", count)
 	j := bench.Job{
@@ -34,8 +36,8 @@ func Clients(ctx context.Context, e *framework.Env, d *deploy.Deployment, count 
 	return clients, func() { e.NoError(clients.End(ctx, e.Cluster, j), "end the load clients") }
 }
 
-// Addr is where the pods of a cluster reach a deployment: the address of
-// its Service, or the name when it has no address of its own.
+// Addr is the host:port at which pods reach a deployment: the address of its
+// Service, or the name of a Service without one.
 func Addr(ctx context.Context, e *framework.Env, d *deploy.Deployment) string {
 	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, metav1.GetOptions{})
 	e.NoError(err, "read the Service %s", d.Service)
@@ -46,14 +48,22 @@ func Addr(ctx context.Context, e *framework.Env, d *deploy.Deployment) string {
 	return net.JoinHostPort(host, strconv.Itoa(d.ServicePort))
 }
 
-// ExpectRight examines that every request of a load was answered, and rightly.
+// ExpectRight expects that every request of a load got the right answer.
 func ExpectRight(e *framework.Env, req spec.ReqID, object string, r load.Result) {
 	e.Expect(req, "requests are answered", object, r.Answered(), gomega.BeNumerically(">", 0))
-	e.Expect(req, fmt.Sprintf("every answer is right %q", r.Complaints), object, r.Wrong, gomega.BeZero())
-	e.Expect(req, fmt.Sprintf("every request is answered %q", r.Complaints), object, r.Errors, gomega.BeZero())
+	e.Expect(req, "every answer is right", object, counted(r.Wrong, "wrong answers", r.Complaints), gomega.BeEmpty())
+	e.Expect(req, "every request is answered", object, counted(r.Errors, "errors", r.Complaints), gomega.BeEmpty())
 }
 
-// KeepJSON keeps what was measured in every detail.
+// counted is empty if there are no faults.
+func counted(faults int64, kind string, complaints []string) string {
+	if faults == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s: %s", faults, kind, strings.Join(complaints, "; "))
+}
+
+// KeepJSON writes a measurement in full to the evidence and returns its path.
 func KeepJSON(e *framework.Env, name string, v any) string {
 	return e.Keep(name+".json", func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
 }

@@ -31,12 +31,12 @@ type Run struct {
 
 func (r *Run) log() string { return r.initLog + r.output.String() }
 
-// output is what a command has said so far.
+// output is the output of a command so far.
 type output struct {
 	mu        sync.Mutex
 	text      strings.Builder
 	once      sync.Once
-	listening chan struct{} // closed once somebody listens
+	listening chan struct{} // closed once memcached listens
 }
 
 // Write implements io.Writer.
@@ -56,10 +56,10 @@ func (o *output) String() string {
 	return strings.Replace(o.text.String(), listening+"\n", "", 1)
 }
 
-// listening is what launch says.
+// listening is the line that launch adds to the output.
 const listening = "workbench: memcached listens"
 
-// launch becomes the command in its arguments, and says when somebody listens
+// launch becomes the command in its arguments, and reports when a process listens
 // on the port, which is $1 in hexadecimal digits.
 const launch = `port=$1; shift
 (
@@ -71,9 +71,9 @@ const launch = `port=$1; shift
 ) &
 exec "$@"`
 
-// Start does what the kubelet does when it starts a pod, with further
-// arguments for memcached, once a warm start is possible. The error is about
-// memcached, or a script before it, that does not come up.
+// Start does what the kubelet does when it starts a pod, with further arguments
+// for memcached, once a warm start is possible. It returns an error if an init
+// container or memcached does not start.
 func (w *Workbench) Start(ctx context.Context, args string) (*Run, error) {
 	r := &Run{w: w, ended: make(chan struct{}), output: output{listening: make(chan struct{})}}
 	for _, c := range w.inits {
@@ -99,14 +99,18 @@ func (w *Workbench) Start(ctx context.Context, args string) (*Run, error) {
 		case <-r.output.listening:
 			return true, "it listens", nil
 		case <-r.ended:
-			return false, "", wait.Stop(fmt.Errorf("memcached ended with exit code %d (%v): %s", r.code, r.err, Tail(r.log())))
+			if r.err != nil {
+				return false, "", wait.Stop(fmt.Errorf("lost the connection to memcached: %w: %s", r.err, Tail(r.log())))
+			}
+			return false, "", wait.Stop(fmt.Errorf("memcached ended with exit code %d: %s", r.code, Tail(r.log())))
 		case <-ctx.Done():
-			return false, "nobody listens; log: " + Tail(r.log()), nil
+			return false, "it does not listen; log: " + Tail(r.log()), nil
 		}
 	})
 	return r, err
 }
 
+// Tail has the last lines of a log.
 func Tail(log string) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	return strings.Join(lines[max(0, len(lines)-4):], "; ")
@@ -116,7 +120,7 @@ func Tail(log string) string {
 // container, and returns its log.
 func (r *Run) Stop(ctx context.Context) string { return r.end(ctx, "TERM", "top") }
 
-// Kill ends memcached without any warning.
+// Kill ends memcached with SIGKILL and returns its log.
 func (r *Run) Kill(ctx context.Context) string { return r.end(ctx, "KILL", "itself") }
 
 func (r *Run) end(ctx context.Context, signal, whom string) string {
@@ -143,17 +147,17 @@ func (r *Run) Await(ctx context.Context) {
 	r.w.downLongEnough = workload.AwaitDowntime(ctx, r.w.e)
 }
 
-// MustStart ends the spec with req not met when memcached does not come up.
-func (w *Workbench) MustStart(ctx context.Context, req spec.ReqID, says, args string) *Run {
+// MustStart ends the spec with req not met when memcached does not start.
+func (w *Workbench) MustStart(ctx context.Context, req spec.ReqID, check, args string) *Run {
 	r, err := w.Start(ctx, args)
-	w.e.Require(req, says, w.Name, err, framework.Succeed)
+	w.e.Require(req, check, w.Name, err, framework.Succeed)
 	return r
 }
 
-// StartAtOnce has the next start come at once after the stop.
+// StartAtOnce makes the next start follow the stop at once.
 func (w *Workbench) StartAtOnce() { w.downLongEnough = nil }
 
-// Client is a client of the memcached, for as long as that runs.
+// Client is a client of the memcached while it runs.
 func (r *Run) Client(ctx context.Context) *cache.Client {
 	if r.open == nil {
 		r.open = cache.Open(ctx, r.w.e, r.w.pod)
@@ -161,7 +165,7 @@ func (r *Run) Client(ctx context.Context) *cache.Client {
 	return r.open
 }
 
-// Disconnect is for who stops memcached by other ways than stop and kill.
+// Disconnect closes the client. Stop and Kill do so, too.
 func (r *Run) Disconnect() {
 	if r.open != nil {
 		r.open.Close()
@@ -169,10 +173,12 @@ func (r *Run) Disconnect() {
 	}
 }
 
+// Store stores items.
 func (r *Run) Store(ctx context.Context, items []memcached.Item) {
 	r.Client(ctx).Store(ctx, r.w.e, items...)
 }
 
-func (r *Run) Served(ctx context.Context, items []memcached.Item) string {
+// Served counts how many of items memcached serves.
+func (r *Run) Served(ctx context.Context, items []memcached.Item) stock.Tally {
 	return stock.Served(ctx, r.w.e, r.Client(ctx), items)
 }

@@ -1,5 +1,5 @@
-// Package workbench runs memcached on the volume of a deployment as often as a
-// spec wants, without the time that the start of a pod takes.
+// Package workbench starts memcached on the volume of a deployment many times,
+// without the time that the start of a pod takes.
 package workbench
 
 import (
@@ -19,25 +19,25 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 )
 
-// A Workbench is a pod with images, identities, variables and the claim of a
-// pod of the deployment, or one like it, in which nothing runs but what the spec
-// starts: the commands of the init containers, each in a container like its own, and that
-// of memcached. What differs from the deployment is who starts them. So a spec
-// sees many starts on one volume in the time that one start of a pod takes.
+// A Workbench is a pod with images, identities, variables and the claim of a pod
+// of the deployment, or a similar claim. Nothing runs in it except what the spec
+// starts: the commands of the init containers, each in a container like the
+// original, and that of memcached.
 type Workbench struct {
+	Name string // of the pod, for failures
+	File string // the memory file
+
 	e              *framework.Env
 	pod            *corev1.Pod
-	Name           string // of the pod, for failures
-	File           string // the memory file
 	inits          []corev1.Container
 	command        []string
 	variables      map[string]map[string]string // by container
 	downLongEnough func()                       // since the last stop; nil before the first
 }
 
-// New takes the place of p, which is gone, or that of besides(p).
+// New makes a workbench in place of p, which is gone, or of [WithOwnClaims] of p.
 func New(ctx context.Context, e *framework.Env, p *corev1.Pod, file string) *Workbench {
-	e.Step("make a workbench out of %s", framework.Name("pod", p))
+	e.Step("make a workbench from %s", framework.Name("pod", p))
 	w := &Workbench{e: e, File: file, variables: map[string]map[string]string{}}
 	grace := int64(1)
 	template := p.Spec.DeepCopy()
@@ -66,8 +66,8 @@ func New(ctx context.Context, e *framework.Env, p *corev1.Pod, file string) *Wor
 	return w
 }
 
-// WithOwnClaims is p with claims of its own, like those of p, for a workbench beside
-// the one that takes the place of p.
+// WithOwnClaims is p with new claims like those of p, for a workbench that runs in
+// parallel with p or with another workbench.
 func WithOwnClaims(ctx context.Context, e *framework.Env, p *corev1.Pod) *corev1.Pod {
 	p = p.DeepCopy()
 	for _, v := range p.Spec.Volumes {
@@ -81,8 +81,8 @@ func WithOwnClaims(ctx context.Context, e *framework.Env, p *corev1.Pod) *corev1
 	return p
 }
 
-// expand makes words of a container's command what the kubelet makes of them,
-// where memcached's has args as further arguments.
+// expand replaces references to variables in a command, as the kubelet does. args
+// are further arguments of memcached.
 func (w *Workbench) expand(ctx context.Context, container string, words []string, args string) []string {
 	var expanded []string
 	for _, word := range words {
@@ -97,7 +97,7 @@ func (w *Workbench) expand(ctx context.Context, container string, words []string
 	return expanded
 }
 
-// environment is read once, and only where a command refers to it.
+// environment reads the variables of a container once.
 func (w *Workbench) environment(ctx context.Context, container string) map[string]string {
 	if w.variables[container] == nil {
 		w.variables[container] = map[string]string{}
@@ -109,10 +109,10 @@ func (w *Workbench) environment(ctx context.Context, container string) map[strin
 	return w.variables[container]
 }
 
-// Remove makes room for a pod of the deployment.
+// Remove removes the pod, so that a pod of the deployment can use its claim.
 func (w *Workbench) Remove(ctx context.Context) { w.e.RemovePod(ctx, w.pod) }
 
-// Sh runs a script with memcached's identity; it has to succeed.
+// Sh runs a script with memcached's identity and returns its output.
 func (w *Workbench) Sh(ctx context.Context, script string, args ...string) string {
 	command := append([]string{"sh", "-c", script, "sh"}, args...)
 	return strings.TrimSpace(idle.Run(ctx, w.e, w.pod, deploy.Container, fmt.Sprintf("run %q in %s", script, w.Name), command...))

@@ -25,8 +25,8 @@ func AwaitReplaced(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 	e.NoError(err, "see %s replaced", framework.Name("pod", p))
 }
 
-// SignalScript finds the process named memcached and with "top" the one that was
-// started in the container, above it.
+// SignalScript sends the signal $1 to the process named memcached, and if $2 is
+// "top" to its ancestor that was started in the container.
 const SignalScript = `for d in /proc/[0-9]*; do
 	read -r name 2>/dev/null <"$d/comm" && [ "$name" = memcached ] && pid=${d#/proc/}
 done
@@ -47,8 +47,8 @@ func Signal(ctx context.Context, e *framework.Env, p *corev1.Pod, script string,
 	e.NoError(err, "send a signal in %s", framework.Name("pod", p))
 }
 
-// RestartInPlace sends a signal and waits until the container runs again in the same
-// pod.
+// RestartInPlace runs a script that ends memcached and waits until the container
+// serves again in the same pod. The spec ends with req not met when it does not.
 func RestartInPlace(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod, script string, args ...string) *corev1.Pod {
 	Signal(ctx, e, p, script, args...)
 	p, err := AwaitRestart(ctx, e, p)
@@ -56,14 +56,14 @@ func RestartInPlace(ctx context.Context, e *framework.Env, req spec.ReqID, p *co
 	return p
 }
 
-// ReplacePod deletes a pod with a grace period and waits until there is
-// another one that is Ready.
+// ReplacePod deletes a pod with a grace period in seconds and waits until another
+// one is Ready. The spec ends with req not met when none is.
 func ReplacePod(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod, req spec.ReqID, grace int64) {
 	pods := e.Cluster.Client.CoreV1().Pods(p.Namespace)
 	err := pods.Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &grace, Preconditions: &metav1.Preconditions{UID: &p.UID}})
 	e.NoError(err, "delete %s", framework.Name("pod", p))
 	AwaitReplaced(ctx, e, d, p)
-	e.Require(req, fmt.Sprintf("after a removal with a grace period of %d s the next pod serves", grace), Name(d), d.Ready(ctx), framework.Succeed)
+	e.Require(req, fmt.Sprintf("after removal with a grace period of %d s the next pod serves", grace), Name(d), d.Ready(ctx), framework.Succeed)
 }
 
 // exhaust takes memory until the kernel ends what is in the container. The
@@ -75,7 +75,11 @@ const exhaust = "exec tail /dev/zero"
 func RunOutOfMemory(ctx context.Context, e *framework.Env, p *corev1.Pod) (*corev1.Pod, error) {
 	// The command goes with the container, and with it perhaps the answer.
 	ended, err := e.Cluster.Exec(ctx, p.Namespace, p.Name, deploy.Container, "sh", "-c", exhaust)
-	e.Note("lack of memory", fmt.Sprintf("exit code %d of the command that took memory, %v", ended.ExitCode, err))
+	how := fmt.Sprintf("ended with exit code %d", ended.ExitCode)
+	if err != nil {
+		how = "lost its connection: " + err.Error()
+	}
+	e.Note("lack of memory", "the command that took memory "+how)
 	return AwaitRestart(ctx, e, p)
 }
 

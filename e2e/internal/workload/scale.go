@@ -22,6 +22,8 @@ func ScaleDown(ctx context.Context, e *framework.Env, d *deploy.Deployment) (dow
 	return AwaitDowntime(ctx, e)
 }
 
+// AwaitDowntime is for a memcached that has just stopped. The function it returns
+// ends once it was down long enough for a warm start.
 func AwaitDowntime(ctx context.Context, e *framework.Env) func() {
 	down := time.Now()
 	precise := e.Waiter
@@ -35,6 +37,7 @@ func AwaitDowntime(ctx context.Context, e *framework.Env) func() {
 	}
 }
 
+// ScaleUp takes the deployment to one replica that is ready.
 func ScaleUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	e.Step("scale to 1")
 	e.NoError(d.Scale(ctx, 1), "scale %s to 1", Name(d))

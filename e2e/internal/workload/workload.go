@@ -17,6 +17,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
+// Name is how failures refer to the workload of a deployment.
 func Name(d *deploy.Deployment) string {
 	return fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
 }
@@ -24,14 +25,15 @@ func Name(d *deploy.Deployment) string {
 // Pod is the only Ready pod of a deployment.
 func Pod(ctx context.Context, e *framework.Env, d *deploy.Deployment) *corev1.Pod {
 	p, err := d.Pod(ctx)
-	e.NoError(err, "find the pod of %s %s/%s", d.Kind, d.Namespace, d.Name)
+	e.NoError(err, "find the pod of %s", Name(d))
 	return p
 }
 
+// RequestedSize is the size of the volume in the manifest, in bytes; 0 without one.
 func RequestedSize(d *deploy.Deployment) int64 {
 	v, err := d.Volume()
 	if err != nil {
-		return 0 // EPH-02 and RST-04 say what is wrong with it
+		return 0 // EPH-02 and RST-04 report what is wrong with it
 	}
 	return v.Size.Value()
 }
@@ -46,9 +48,8 @@ func Apply(ctx context.Context, e *framework.Env, profile spec.Profile, ch deplo
 
 // FirstPod is the first pod that a deployment makes.
 func FirstPod(ctx context.Context, e *framework.Env, d *deploy.Deployment) *corev1.Pod {
-	object := Name(d)
-	pods, err := AwaitPods(ctx, e, d, wait.PodRuns, "a pod of "+object, func(pods []corev1.Pod) bool { return len(pods) > 0 })
-	e.NoError(err, "find the pod of %s", object)
+	pods, err := AwaitPods(ctx, e, d, wait.PodRuns, "a pod of "+Name(d), func(pods []corev1.Pod) bool { return len(pods) > 0 })
+	e.NoError(err, "find the pod of %s", Name(d))
 	return &pods[0]
 }
 
@@ -56,7 +57,7 @@ func FirstPod(ctx context.Context, e *framework.Env, d *deploy.Deployment) *core
 func Patch(ctx context.Context, e *framework.Env, d *deploy.Deployment, patch string) {
 	_, err := e.Cluster.Client.AppsV1().RESTClient().Patch(types.StrategicMergePatchType).
 		Namespace(d.Namespace).Resource(strings.ToLower(d.Kind) + "s").Name(d.Name).Body([]byte(patch)).Do(ctx).Raw()
-	e.NoError(err, "change %s %s/%s", d.Kind, d.Namespace, d.Name)
+	e.NoError(err, "change %s", Name(d))
 }
 
 // AwaitPods waits until the pods of a deployment are as wanted.
@@ -74,4 +75,20 @@ func AwaitPods(ctx context.Context, e *framework.Env, d *deploy.Deployment, name
 		return reached(pods), strings.Join(states, "; "), nil
 	})
 	return pods, err
+}
+
+// Ready is [Readiness] of a pod that is Ready.
+const Ready = "Ready"
+
+// Readiness is [Ready], or what the condition of a pod that is not Ready says.
+func Readiness(p *corev1.Pod) string {
+	if podutils.IsPodReady(p) {
+		return Ready
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return fmt.Sprintf("not Ready: %s %s", c.Reason, c.Message)
+		}
+	}
+	return "not Ready: no such condition"
 }

@@ -186,26 +186,12 @@ done`
 func expectServiceInCluster(ctx context.Context, e *framework.Env, d *deploy.Deployment, server *corev1.Pod) {
 	e.Step("reach the Service from another pod")
 	host := d.Service + "." + d.Namespace + ".svc"
-	no, yes, user := false, true, int64(65534)
 	client := e.RunPod(ctx, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "client-", Namespace: d.Namespace},
-		Spec: corev1.PodSpec{
-			RestartPolicy:                corev1.RestartPolicyNever,
-			AutomountServiceAccountToken: &no,
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
-				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
-			Containers: []corev1.Container{{
-				Name:    "client",
-				Image:   cache.Image(server),
-				Command: []string{"bash", "-c", inCluster, "client", host, fmt.Sprint(d.ServicePort)},
-				SecurityContext: &corev1.SecurityContext{
-					AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
-					Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-				},
-			}},
-		},
+		Spec: deploy.RestrictedPod(65534, corev1.Container{
+			Name: "client", Image: cache.Image(server),
+			Command: []string{"bash", "-c", inCluster, "client", host, fmt.Sprint(d.ServicePort)},
+		}),
 	})
 	phase, log := e.PodEnd(ctx, client)
 	service := fmt.Sprintf("Service %s:%d, seen from %s", host, d.ServicePort, framework.Name("pod", client))

@@ -53,33 +53,21 @@ const (
 // and the program from standard input, becomes it, and ends when standard input does. One that fails is not
 // replaced: its index is among the Job's failed ones.
 func (j Job) object() *batchv1.Job {
-	yes, no, none, id, grace := true, false, int32(0), int64(user), int64(5)
+	none, id, grace := int32(0), int64(user), int64(5)
 	count, deadline, indexed := int32(j.Count), int64(longest.Seconds()), batchv1.IndexedCompletion
-	pod := corev1.PodSpec{
-		RestartPolicy:                 corev1.RestartPolicyNever,
-		TerminationGracePeriodSeconds: &grace,
-		AutomountServiceAccountToken:  &no,
-		EnableServiceLinks:            &no,
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsUser: &id, RunAsGroup: &id, FSGroup: &id, RunAsNonRoot: &yes,
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	pod := deploy.RestrictedPod(id, corev1.Container{
+		Name: container, Image: j.Image, ImagePullPolicy: corev1.PullIfNotPresent,
+		Command: []string{"sh", "-c", `read -r size && head -c "$size" >"$1" && chmod 0700 "$1" && exec "$1"`, "sh", workDir + "/load"},
+		Stdin:   true, StdinOnce: true,
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")},
 		},
-		Containers: []corev1.Container{{
-			Name: container, Image: j.Image, ImagePullPolicy: corev1.PullIfNotPresent,
-			Command: []string{"sh", "-c", `read -r size && head -c "$size" >"$1" && chmod 0700 "$1" && exec "$1"`, "sh", workDir + "/load"},
-			Stdin:   true, StdinOnce: true,
-			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
-				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")},
-			},
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
-			VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: workDir}},
-		}},
-		Volumes: []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
-	}
+		VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: workDir}},
+	})
+	pod.TerminationGracePeriodSeconds = &grace
+	pod.SecurityContext.FSGroup = &id // of the volume
+	pod.Volumes = []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	if j.Place != Anywhere {
 		pod.Affinity = &corev1.Affinity{NodeAffinity: j.affinity()}
 	}

@@ -30,39 +30,22 @@ func templateOf(m *deploy.Manifest) (corev1.PodTemplateSpec, error) {
 // probeCommand needs no volume and listens nowhere.
 const probeCommand = "memcached --version && memcached -h"
 
+const nobody = 65534 // user id
+
 // probePod has a container for each image of the template, and goes where the
 // template's pods go. The first one is memcached's, the others run a command
 // that their image may lack: what counts is that the image was there to try.
-// The pod fits the level restricted of the Pod Security Standards.
 func probePod(template corev1.PodTemplateSpec, nodes []string) *corev1.Pod {
-	no, yes, user := false, true, int64(65534)
-	from := template.Spec
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "image-"},
-		Spec: corev1.PodSpec{
-			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-			NodeSelector: from.NodeSelector, Tolerations: from.Tolerations, Affinity: affinity(from.Affinity, nodes),
-			ImagePullSecrets: from.ImagePullSecrets, RuntimeClassName: from.RuntimeClassName,
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
-				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
-		},
-	}
+	var containers []corev1.Container
 	seen := map[string]bool{}
 	add := func(c corev1.Container, name string, command ...string) {
 		if seen[c.Image] {
 			return
 		}
 		seen[c.Image] = true
-		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{
-			Name: name, Image: c.Image, ImagePullPolicy: c.ImagePullPolicy, Command: command,
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
-		})
+		containers = append(containers, corev1.Container{Name: name, Image: c.Image, ImagePullPolicy: c.ImagePullPolicy, Command: command})
 	}
+	from := template.Spec
 	for _, c := range from.Containers {
 		if c.Name == deploy.Container {
 			add(c, deploy.Container, "sh", "-c", probeCommand)
@@ -70,10 +53,13 @@ func probePod(template corev1.PodTemplateSpec, nodes []string) *corev1.Pod {
 	}
 	for _, list := range [][]corev1.Container{from.InitContainers, from.Containers} {
 		for _, c := range list {
-			add(c, fmt.Sprintf("image-%d", len(pod.Spec.Containers)), "true")
+			add(c, fmt.Sprintf("image-%d", len(containers)), "true")
 		}
 	}
-	return pod
+	pod := deploy.RestrictedPod(nobody, containers...)
+	pod.NodeSelector, pod.Tolerations, pod.Affinity = from.NodeSelector, from.Tolerations, affinity(from.Affinity, nodes)
+	pod.ImagePullSecrets, pod.RuntimeClassName = from.ImagePullSecrets, from.RuntimeClassName
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "image-"}, Spec: pod}
 }
 
 // affinity asks for one of the nodes, unless the template asks for some of its

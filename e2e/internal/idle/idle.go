@@ -25,29 +25,14 @@ func Run(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attemp
 
 // Pod is an unprivileged pod with volumes, each mounted at / and its name.
 func Pod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.Pod {
-	no, yes, user, grace := false, true, int64(65534), int64(1)
-	container := corev1.Container{
-		Name: deploy.Container, Image: image, Command: []string{"sleep", "3600"},
-		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
-			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
-	}
+	user, grace := int64(65534), int64(1)
+	container := corev1.Container{Name: deploy.Container, Image: image, Command: []string{"sleep", "3600"}}
 	for _, v := range volumes {
 		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: v.Name, MountPath: "/" + v.Name})
 	}
-	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: prefix, Namespace: namespace},
-		Spec: corev1.PodSpec{
-			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-			TerminationGracePeriodSeconds: &grace,
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user, FSGroup: &user,
-				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
-			Containers: []corev1.Container{container}, Volumes: volumes,
-		},
-	}
+	spec := deploy.RestrictedPod(user, container)
+	spec.Volumes, spec.TerminationGracePeriodSeconds, spec.SecurityContext.FSGroup = volumes, &grace, &user
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix, Namespace: namespace}, Spec: spec}
 }
 
 // InlineVolume is a CSI inline volume; fsType may be empty.

@@ -49,7 +49,7 @@ var _ = framework.It(spec.Spec{
 	})
 	e.Expect("KUS-09", "nothing is left of a deployment that was deleted", "namespace "+second, err, framework.Succeed)
 	placement.AwaitFreed(ctx, e, "OPS-08", nd, dev, c.Mount)
-	cache.ExpectKey(ctx, e, "KUS-07", "the other still has its value", mine, "mine", "1")
+	cache.ExpectKey(ctx, e, "KUS-07", "the other deployment still serves its value", mine, "mine", "1")
 })
 
 // leftKinds are the kinds of which nothing may be left in a namespace.

@@ -124,7 +124,7 @@ func expectItemsOnly(ctx context.Context, e *framework.Env, c cache.Cache, hashT
 	}
 	e.Expect("MC-08", "the memory file is mapped as a whole (bytes)", c.Name, mapped, gomega.Equal(c.File.Size))
 	e.Expect("MC-08", "no part of the mapped file is a private copy (bytes)", c.Name, inFile, gomega.BeZero())
-	e.Expect("MC-08", "the process has other memory of its own for the hash table (bytes)", c.Name, room, gomega.BeNumerically(">=", hashTable))
+	e.Expect("MC-08", "the process has private memory for the hash table outside the file (bytes)", c.Name, room, gomega.BeNumerically(">=", hashTable))
 	e.Expect("MC-08", fmt.Sprintf("the process takes at most %d MiB of other memory in addition to the hash table (bytes)", ownMemory/cache.MiB), c.Name, other, gomega.BeNumerically("<=", hashTable+ownMemory))
 }
 

@@ -23,7 +23,7 @@ var _ = framework.It(spec.Spec{
 	other := e.Namespace + "-other"
 	e.MakeNamespace(ctx, other)
 	both := e.DeployAll(ctx, "RST-14", e.Manifest(spec.Persistent), e.Variant(spec.Persistent, deploy.Changes{Namespace: other}))
-	e.Together(func() { expectEnds(ctx, e, both[0]) }, func() { expectRemovals(ctx, e, both[1]) })
+	e.Parallel(func() { expectEnds(ctx, e, both[0]) }, func() { expectRemovals(ctx, e, both[1]) })
 })
 
 // expectEnds ends memcached in its pod, and then replaces the pod.

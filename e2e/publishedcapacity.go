@@ -59,7 +59,7 @@ var _ = framework.It(spec.Spec{
 // awaitCapacity waits until the capacity that is published for a class, bytes
 // for each of its objects, is as wanted.
 func awaitCapacity(ctx context.Context, e *framework.Env, class, what string, reached func([]int64) bool) error {
-	return e.Waiter.Until(ctx, wait.CapacityTold, "the capacity of class "+class+" to be "+what, func(ctx context.Context) (bool, string, error) {
+	return e.Waiter.Until(ctx, wait.CapacityPublished, "the capacity of class "+class+" to be "+what, func(ctx context.Context) (bool, string, error) {
 		list, err := e.Cluster.Client.StorageV1().CSIStorageCapacities(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, "", err

@@ -45,7 +45,7 @@ var _ = framework.It(spec.Spec{
 	old := stock.Of("old")
 	stock.StoreIn(ctx, e, p, old)
 	// Most settings are changed on workbenches: all of them would take as many rolling updates.
-	e.Together(func() {
+	e.Parallel(func() {
 		e.Step("change the settings of the workload")
 		e.NoError(d.SetArgs(ctx, given+" -I 2m"), "change the arguments of %s", d.Name)
 		q := workload.Pod(ctx, e, d)

@@ -26,7 +26,7 @@ var _ = framework.It(spec.Spec{
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "RST-32", p)
 	workload.ScaleDown(ctx, e, d)
-	e.Together(func() {
+	e.Parallel(func() {
 		w := workbench.New(ctx, e, p, c.File.Path)
 		expectFlushed(ctx, e, w)
 		expectSameSecond(ctx, e, w)

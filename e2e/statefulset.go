@@ -37,7 +37,7 @@ var _ = framework.It(spec.Spec{
 	e.Require("RST-62", "the workload makes a claim for each of its replicas (kind)", m.Dir, m.Kind, gomega.Equal("StatefulSet"))
 	overlay := e.Render(resized, other)
 	both := e.DeployAll(ctx, "KUS-08", m, overlay)
-	e.Together(func() { expectResized(ctx, e, both[1]) }, func() { expectReplicas(ctx, e, both[0]) })
+	e.Parallel(func() { expectResized(ctx, e, both[1]) }, func() { expectReplicas(ctx, e, both[0]) })
 })
 
 // expectReplicas examines the claims of replicas that come and go.

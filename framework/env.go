@@ -26,7 +26,7 @@ import (
 )
 
 // Env is what a spec works with. It belongs to the goroutine of the spec's
-// body, and to those of its parts while these run by Together.
+// body, and to those of its parts while these run by Parallel.
 type Env struct {
 	Spec      spec.Spec
 	Config    config.Config

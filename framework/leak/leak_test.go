@@ -223,7 +223,7 @@ func TestSettle(t *testing.T) {
 	var last string
 	var done bool
 	waiter := func(limit time.Duration) wait.Waiter {
-		return wait.Waiter{Interval: time.Millisecond, Limits: map[wait.Name]time.Duration{wait.NothingLeft: limit},
+		return wait.Waiter{Interval: time.Millisecond, Limits: map[wait.Name]time.Duration{wait.NoLeaks: limit},
 			Observe: func(r wait.Record) { last, done = r.Last, r.Done }}
 	}
 	series := func(snapshots ...Snapshot) func(context.Context) (Snapshot, error) {

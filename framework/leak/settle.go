@@ -12,7 +12,7 @@ import (
 
 // Settle takes snapshots until nothing differs from before and everything is readable that was readable
 // before, because Kubernetes and the driver remove what was given up in their own time. It
-// returns the last snapshot and what it differs in when the limit of wait.NothingLeft has passed; that is
+// returns the last snapshot and what it differs in when the limit of wait.NoLeaks has passed; that is
 // no error. What remained unread is told by Uncompared.
 //
 // The error says that ctx has ended, or that no snapshot could be taken at all.
@@ -20,7 +20,7 @@ func Settle(ctx context.Context, w wait.Waiter, take func(context.Context) (Snap
 	var last Snapshot
 	var leaks []report.Leak
 	taken := false
-	err := w.Until(ctx, wait.NothingLeft, "nothing to be left behind", func(ctx context.Context) (bool, string, error) {
+	err := w.Until(ctx, wait.NoLeaks, "nothing to be left behind", func(ctx context.Context) (bool, string, error) {
 		after, err := take(ctx)
 		if err != nil {
 			return false, "", err

@@ -15,34 +15,34 @@ type Name string
 
 // Every wait of this project has one of these names.
 const (
-	DeploymentReady Name = "deployment-ready"
-	ScaledDown      Name = "scaled-down"
-	ObjectsGone     Name = "objects-gone"
-	PodsGone        Name = "pods-gone"
-	ClaimsGone      Name = "claims-gone"
-	NamespaceReady  Name = "namespace-ready"
-	NamespaceGone   Name = "namespace-gone"
-	PodRuns         Name = "pod-runs"
-	PodEnds         Name = "pod-ends"
-	PodGone         Name = "pod-gone"
-	VolumeFreed     Name = "volume-freed"
-	EndpointReady   Name = "endpoint-ready"
-	Downtime        Name = "downtime"
-	EventSeen       Name = "event-seen"
-	RestartedInPod  Name = "restarted-in-pod"
-	ClaimBound      Name = "claim-bound"
-	CapacityTold    Name = "capacity-told"
-	NothingLeft     Name = "nothing-left"
-	DriverReady     Name = "driver-ready"
-	Listing         Name = "listing"
-	ItemExpires     Name = "item-expires"
-	PodReplaced     Name = "pod-replaced"
-	MemcachedUp     Name = "memcached-up"
-	MemcachedDown   Name = "memcached-down"
-	LoadReady       Name = "load-ready"
-	LoadStored      Name = "load-stored"
-	LoadEnds        Name = "load-ends"
-	LoadGone        Name = "load-gone"
+	DeploymentReady   Name = "deployment-ready"
+	ScaledDown        Name = "scaled-down"
+	ObjectsGone       Name = "objects-gone"
+	PodsGone          Name = "pods-gone"
+	ClaimsGone        Name = "claims-gone"
+	NamespaceReady    Name = "namespace-ready"
+	NamespaceGone     Name = "namespace-gone"
+	PodRuns           Name = "pod-runs"
+	PodEnds           Name = "pod-ends"
+	PodGone           Name = "pod-gone"
+	VolumeFreed       Name = "volume-freed"
+	EndpointReady     Name = "endpoint-ready"
+	Downtime          Name = "downtime"
+	EventSeen         Name = "event-seen"
+	RestartedInPod    Name = "restarted-in-pod"
+	ClaimBound        Name = "claim-bound"
+	CapacityPublished Name = "capacity-told"
+	NoLeaks           Name = "nothing-left"
+	DriverReady       Name = "driver-ready"
+	Listing           Name = "listing"
+	ItemExpires       Name = "item-expires"
+	PodReplaced       Name = "pod-replaced"
+	MemcachedUp       Name = "memcached-up"
+	MemcachedDown     Name = "memcached-down"
+	LoadReady         Name = "load-ready"
+	LoadStored        Name = "load-stored"
+	LoadEnds          Name = "load-ends"
+	LoadGone          Name = "load-gone"
 
 	LabAPI     Name = "lab-api"
 	LabNode    Name = "lab-node"
@@ -67,30 +67,30 @@ type limit struct {
 // limits are generous: a machine without hardware virtualisation is several
 // times slower than others.
 var limits = map[Name]limit{
-	DeploymentReady: {3 * time.Minute, "a workload to have all its pods Ready"},
-	ScaledDown:      {3 * time.Minute, "the pods of a workload that was scaled to be gone"},
-	ObjectsGone:     {2 * time.Minute, "the objects of a deployment to be removed"},
-	PodsGone:        {2 * time.Minute, "the pods of a removed workload to be gone"},
-	ClaimsGone:      {2 * time.Minute, "claims and their volumes to be removed"},
-	NamespaceReady:  {time.Minute, "the default service account of a new namespace"},
-	NamespaceGone:   {2 * time.Minute, "a namespace to be removed"},
-	PodRuns:         {2 * time.Minute, "a single pod to run"},
-	PodEnds:         {2 * time.Minute, "a single pod to end"},
-	PodGone:         {time.Minute, "a single pod to be removed"},
-	VolumeFreed:     {2 * time.Minute, "the driver to remove a volume whose user is gone"},
-	EndpointReady:   {time.Minute, "a Service to have the right endpoints"},
-	Downtime:        {time.Minute, "the wall clock to move on, so that a restart can be warm"},
-	EventSeen:       {time.Minute, "an event that tells of a refusal"},
-	RestartedInPod:  {time.Minute, "a container that has ended to be Ready again in its pod"},
-	ClaimBound:      {time.Minute, "a claim to be bound, or refused"},
-	CapacityTold:    {3 * time.Minute, "the published capacity to follow volumes, which it does once a minute at least"},
-	NothingLeft:     {time.Minute, "the cluster to look as before the spec"},
-	DriverReady:     {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
-	Listing:         {time.Minute, "memcached's crawler to list all items, which it does not while it is busy"},
-	ItemExpires:     {3 * time.Minute, "the time at which an item or a delayed flush_all is due"},
-	PodReplaced:     {2 * time.Minute, "the controller of a deleted pod to make another one"},
-	MemcachedUp:     {time.Minute, "a memcached to listen whose pod has no readiness probe, or that a spec started"},
-	MemcachedDown:   {time.Minute, "a memcached that was told to stop, or killed, to end"},
+	DeploymentReady:   {3 * time.Minute, "a workload to have all its pods Ready"},
+	ScaledDown:        {3 * time.Minute, "the pods of a workload that was scaled to be gone"},
+	ObjectsGone:       {2 * time.Minute, "the objects of a deployment to be removed"},
+	PodsGone:          {2 * time.Minute, "the pods of a removed workload to be gone"},
+	ClaimsGone:        {2 * time.Minute, "claims and their volumes to be removed"},
+	NamespaceReady:    {time.Minute, "the default service account of a new namespace"},
+	NamespaceGone:     {2 * time.Minute, "a namespace to be removed"},
+	PodRuns:           {2 * time.Minute, "a single pod to run"},
+	PodEnds:           {2 * time.Minute, "a single pod to end"},
+	PodGone:           {time.Minute, "a single pod to be removed"},
+	VolumeFreed:       {2 * time.Minute, "the driver to remove a volume whose user is gone"},
+	EndpointReady:     {time.Minute, "a Service to have the right endpoints"},
+	Downtime:          {time.Minute, "the wall clock to move on, so that a restart can be warm"},
+	EventSeen:         {time.Minute, "an event that tells of a refusal"},
+	RestartedInPod:    {time.Minute, "a container that has ended to be Ready again in its pod"},
+	ClaimBound:        {time.Minute, "a claim to be bound, or refused"},
+	CapacityPublished: {3 * time.Minute, "the published capacity to follow volumes, which it does once a minute at least"},
+	NoLeaks:           {time.Minute, "the cluster to look as before the spec"},
+	DriverReady:       {time.Minute, "PMEM-CSI to be Ready on its nodes, before anything is asked of it"},
+	Listing:           {time.Minute, "memcached's crawler to list all items, which it does not while it is busy"},
+	ItemExpires:       {3 * time.Minute, "the time at which an item or a delayed flush_all is due"},
+	PodReplaced:       {2 * time.Minute, "the controller of a deleted pod to make another one"},
+	MemcachedUp:       {time.Minute, "a memcached to listen whose pod has no readiness probe, or that a spec started"},
+	MemcachedDown:     {time.Minute, "a memcached that was told to stop, or killed, to end"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
 	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},

@@ -106,7 +106,7 @@ var (
 	})
 	_ = it("AAA-17", "finds more while one part has ended already", spec.Must, func(_ context.Context, e *framework.Env) {
 		ended := make(chan struct{})
-		e.Together(func() {
+		e.Parallel(func() {
 			defer close(ended)
 			e.Require("EPH-01", "the first part is right", "the cache", 0, gomega.Equal(1))
 		}, func() {
@@ -116,10 +116,10 @@ var (
 		e.Expect("EPH-01", "what comes after both is examined", "the cache", 0, gomega.Equal(1))
 	})
 	_ = it("AAA-18", "panics in a part", spec.Must, func(_ context.Context, e *framework.Env) {
-		e.Together(func() { examine(e, 1) }, func() { panic("index out of range") })
+		e.Parallel(func() { examine(e, 1) }, func() { panic("index out of range") })
 	})
 	_ = it("AAA-19", "passes in parts", spec.Must, func(_ context.Context, e *framework.Env) {
-		e.Together(func() { examine(e, 1) }, func() { e.Step("look elsewhere") })
+		e.Parallel(func() { examine(e, 1) }, func() { e.Step("look elsewhere") })
 	})
 	_ = framework.It(spec.Spec{
 		ID: "AAA-20", Title: "ignores an interrupt", Covers: []spec.ReqID{"EPH-01"}, Level: spec.Must, Profile: spec.Ephemeral,

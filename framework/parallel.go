@@ -7,10 +7,9 @@ import (
 	"github.com/onsi/ginkgo/v2"
 )
 
-// Together runs parts of a spec's body side by side and waits for all of them.
-// A part that ends the spec leaves the others to come to their own end; then
-// the spec ends. Parts must not make namespaces.
-func (e *Env) Together(parts ...func()) {
+// Parallel runs parts of a spec's body in parallel and waits for all of them. A
+// part that ends the spec does not end the others; the spec ends after them. Parts must not make namespaces.
+func (e *Env) Parallel(parts ...func()) {
 	ginkgo.GinkgoHelper()
 	var group sync.WaitGroup
 	whole := make([]bool, len(parts))

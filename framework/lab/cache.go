@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -148,4 +149,44 @@ func neededByLabs(dir string) (map[string][]string, error) {
 		}
 	}
 	return needs, errors.Join(errs...)
+}
+
+// VerifyCache compares every artifact with the digests that were recorded when
+// it was made, and calls verified for each. With rebuild it removes what is
+// damaged, and makes again what this checkout needs; what a lab uses stays.
+// The error joins the *artifact.DamageError of what is still damaged.
+func (l *Lab) VerifyCache(ctx context.Context, rebuild bool, verified func(artifact.Entry, error)) error {
+	store, err := artifact.Open(l.opts.CacheDir, l.progress)
+	if err != nil {
+		return err
+	}
+	entries, err := store.List()
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	var left []error
+	removed := false
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(context.Cause(ctx), store.Close())
+		}
+		err := store.Verify(e)
+		verified(e, err)
+		if _, damaged := errors.AsType[*artifact.DamageError](err); !damaged {
+			continue
+		}
+		if rebuild {
+			removal := store.Remove(e, func() error { return l.allowRemoval(e) })
+			if removal == nil {
+				removed = true
+				continue
+			}
+			err = errors.Join(err, removal)
+		}
+		left = append(left, err)
+	}
+	if err := errors.Join(append(left, store.Close())...); err != nil || !removed {
+		return err
+	}
+	return hostError(l.withParts(ctx, func(*artifact.Parts, artifact.Versions) error { return nil }))
 }

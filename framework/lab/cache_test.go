@@ -165,3 +165,33 @@ func TestPruneRefusesWhileALabSaysNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestVerifyCache(t *testing.T) {
+	l := testLab(t)
+	l.opts.CacheDir = t.TempDir()
+	store, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := artifact.Artifact{Name: "thing", Make: func(_ context.Context, dir string, _ io.Writer) error {
+		return os.WriteFile(filepath.Join(dir, "content"), []byte("whole"), 0o644)
+	}}
+	dir, err := store.Get(t.Context(), a)
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	verified := 0
+	count := func(artifact.Entry, error) { verified++ }
+	if err := l.VerifyCache(t.Context(), false, count); err != nil || verified != 1 {
+		t.Errorf("a whole artifact: %v, %d verified", err, verified)
+	}
+	if err := os.Truncate(filepath.Join(dir, "content"), 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.VerifyCache(t.Context(), false, count); err == nil || !strings.Contains(err.Error(), `"content" has changed`) {
+		t.Errorf("a truncated file: %v", err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Errorf("verifying has removed it: %v", err)
+	}
+}

@@ -113,7 +113,7 @@ func (s *Store) Remove(e Entry, allowed func() error) error {
 	if err := os.Rename(e.Path, aside); err != nil {
 		return fmt.Errorf("remove %s: %w", e.Name, err)
 	}
-	return errors.Join(os.RemoveAll(aside), removeFile(e.Path+logSuffix), removeFile(e.Path+lockSuffix))
+	return errors.Join(os.RemoveAll(aside), removeFile(e.Path+sumsSuffix), removeFile(e.Path+logSuffix), removeFile(e.Path+lockSuffix))
 }
 
 // Tidy removes locks and logs that no artifact belongs to: those of builds
@@ -142,7 +142,7 @@ func tidy(path string) error {
 	if exists(path) {
 		return nil
 	}
-	return errors.Join(removeFile(path+logSuffix), removeFile(path+lockSuffix))
+	return errors.Join(removeFile(path+sumsSuffix), removeFile(path+logSuffix), removeFile(path+lockSuffix))
 }
 
 func removeFile(path string) error {

@@ -173,8 +173,8 @@ func (s *Store) make(ctx context.Context, a Artifact, path string) (err error) {
 		err = fmt.Errorf("make %s: %w; its output is in %s and ends with:\n%s", a.Name, s.full(err), logPath, tail(logPath, 15))
 		return errors.Join(err, os.RemoveAll(aside))
 	}
-	if err := os.Rename(aside, path); err != nil {
-		return errors.Join(fmt.Errorf("make %s: %w", a.Name, err), os.RemoveAll(aside))
+	if err := publish(aside, path); err != nil {
+		return errors.Join(fmt.Errorf("make %s: %w", a.Name, s.full(err)), os.RemoveAll(aside))
 	}
 	return nil
 }

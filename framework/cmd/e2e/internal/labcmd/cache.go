@@ -32,8 +32,40 @@ func newCache() *cobra.Command {
 	})
 	prune.Long = "Remove what neither a lab nor this checkout with the chosen versions needs, longest unused first."
 	flags.register(prune.Flags())
-	cmd.AddCommand(prune)
+	cmd.AddCommand(prune, newVerify())
 	return cmd
+}
+
+func newVerify() *cobra.Command {
+	rebuild := false
+	cmd := onLab("verify", "Compare what was built with the digests recorded then", cli.NoArguments, func(ctx context.Context, l *lab.Lab, _ []string) error {
+		return verify(ctx, l, rebuild, os.Stdout)
+	})
+	cmd.Long = "Compare what was built for labs with the digests that were recorded then. The exit code is 1\nwhen something is damaged; --rebuild removes it, and builds again what this checkout needs."
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "remove what is damaged, and build again what this checkout needs")
+	return cmd
+}
+
+func verify(ctx context.Context, l *lab.Lab, rebuild bool, w io.Writer) error {
+	err := l.VerifyCache(ctx, rebuild, func(e artifact.Entry, err error) {
+		state := "whole"
+		switch {
+		case errors.Is(err, artifact.ErrNoSums):
+			state = artifact.ErrNoSums.Error()
+		case err != nil:
+			state = "damaged"
+		}
+		fmt.Fprintf(w, "%-50s %s\n", e.Name, state)
+		if damaged, ok := errors.AsType[*artifact.DamageError](err); ok {
+			for _, line := range damaged.Found {
+				fmt.Fprintf(w, "    %s\n", line)
+			}
+		}
+	})
+	if err != nil {
+		return &cli.ExitError{Code: exitFailed, Err: err}
+	}
+	return nil
 }
 
 type pruneFlags struct {

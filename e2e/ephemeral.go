@@ -19,6 +19,7 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -209,12 +210,12 @@ func lastLine(log string) string {
 const defaultMountPath = "/data"
 
 // volumeOnNode finds the device behind the volume of a pod that runs.
-func volumeOnNode(ctx context.Context, e *framework.Env, req spec.ReqID, d *deploy.Deployment, p *corev1.Pod) (*pmem.NodeDriver, placement.Device, pmem.Mount) {
+func volumeOnNode(ctx context.Context, e *framework.Env, req spec.ReqID, d *deploy.Deployment, p *corev1.Pod) (*pmem.NodeDriver, placement.Device, probe.Mount) {
 	path := defaultMountPath
 	if v, err := d.Volume(); err == nil {
 		path = v.MountPath
 	}
-	mount, err := pmem.MountOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	mount, err := probe.MountOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "find the mount of %s", path)
 	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, p.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", p.Spec.NodeName)

@@ -16,7 +16,7 @@ import (
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
-	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -54,7 +54,7 @@ var _ = framework.It(spec.Spec{
 	refused := e.StartPod(ctx, idle.Pod(e.Namespace, "btrfs-", without.Image(), idle.ClaimVolume("btrfs", claim)))
 	user := e.RunPod(ctx, idle.Pod(e.Namespace, "mounts-", without.Image(), volumes...))
 	for _, f := range filesystems {
-		mount, err := pmem.MountOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)
+		mount, err := probe.MountOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)
 		e.NoError(err, "find the mount of %s", f.name)
 		object := framework.Name("pod", user) + " with a volume " + f.name
 		e.Expect("DRV-06", "the filesystem is that of the class, ext4 if it names none", object, mount.FSType, gomega.Equal(f.fsType))

@@ -17,7 +17,7 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
-	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -175,7 +175,7 @@ func expectStateFile(ctx context.Context, e *framework.Env, c cache.Cache, claim
 	e.Expect("RST-10", "memcached's user can read the state file", name, cache.Ended(result), gomega.Equal(cache.Success))
 	e.Expect("RST-10", "the state file begins with Tmain", name, result.Stdout, gomega.HavePrefix("Tmain\n"))
 	e.Expect("RST-10", "the state file ends with a newline", name, result.Stdout, gomega.HaveSuffix("\n"))
-	facts, err := pmem.StatMemoryFile(ctx, e.Cluster, helper.Namespace, helper.Name, deploy.Container, state)
+	facts, err := probe.StatMemoryFile(ctx, e.Cluster, helper.Namespace, helper.Name, deploy.Container, state)
 	e.NoError(err, "look at %s", state)
 	e.Expect("RST-10", "only memcached's user may read the state file (mode)", name, fmt.Sprintf("%04o", facts.Mode), gomega.Equal("0600"))
 	e.Expect("RST-10", "the state file belongs to memcached's user (user id)", name, facts.UID, gomega.Equal(c.Process.UID))

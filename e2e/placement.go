@@ -18,7 +18,7 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/load"
 	"pmem-memcached-e2e/framework/memcached"
-	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -88,7 +88,7 @@ func overfill(ctx context.Context, e *framework.Env, d *deploy.Deployment, limit
 // expectOutsideMemory expects that the kernel does not charge the cache to the
 // container.
 func expectOutsideMemory(ctx context.Context, e *framework.Env, c cache.Cache) {
-	g, err := pmem.MemoryOf(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container)
+	g, err := probe.MemoryOf(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container)
 	e.NoError(err, "read what is charged to %s", c.Name)
 	e.Note("memory", fmt.Sprintf("a cache of %d MiB, full: limit %d MiB, charged %.1f MiB, of it %.1f anonymous and %.1f of files",
 		c.File.Size/cache.MiB, g.Limit/cache.MiB, float64(g.Current)/cache.MiB, float64(g.Anonymous)/cache.MiB, float64(g.File)/cache.MiB))
@@ -105,10 +105,10 @@ func expectOutsideMemory(ctx context.Context, e *framework.Env, c cache.Cache) {
 // expectItemsOnly expects that the memory file has the items only, and that the
 // rest is in DRAM.
 func expectItemsOnly(ctx context.Context, e *framework.Env, c cache.Cache, hashTable int64) {
-	file, err := pmem.StatMemoryFile(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.File.Path)
+	file, err := probe.StatMemoryFile(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.File.Path)
 	e.NoError(err, "look at the memory file again")
 	e.Expect("MC-08", "the memory file keeps its size (bytes)", c.Name, file.Size, gomega.Equal(c.File.Size))
-	parts, err := pmem.Residences(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.Process.PID)
+	parts, err := probe.Residences(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.Process.PID)
 	e.NoError(err, "read the mappings of memcached")
 	var mapped, inFile, room, other int64
 	for _, r := range parts {

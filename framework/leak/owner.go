@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 )
 
 // owners tells in which namespace the object is that a volume on a node belongs to.
@@ -58,7 +59,7 @@ func (o *owners) of(volume, pod string) (namespace, by string) {
 var podPath = regexp.MustCompile(`/pods/([0-9a-f]{8}-[0-9a-f-]{27})/`)
 
 // mountedFor returns the UID of a pod by the volume that is mounted for it.
-func mountedFor(mounts []pmem.Mount) map[string]string {
+func mountedFor(mounts []probe.Mount) map[string]string {
 	pods := map[string]string{}
 	for _, m := range mounts {
 		if match := podPath.FindStringSubmatch(m.Path); match != nil {
@@ -69,8 +70,8 @@ func mountedFor(mounts []pmem.Mount) map[string]string {
 }
 
 // volumeOf names the volume that is mounted: its logical volume, else its device.
-func volumeOf(m pmem.Mount) string {
-	if _, volume, ok := m.LogicalVolume(); ok {
+func volumeOf(m probe.Mount) string {
+	if _, volume, ok := pmem.MountedVolume(m); ok {
 		return volume
 	}
 	return m.Device

@@ -24,6 +24,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 )
 
 var noon = metav1.NewTime(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
@@ -106,7 +107,7 @@ func inventory() pmem.Inventory {
 		Volumes:    []pmem.LogicalVolume{volume(ours), volume(inline), volume(starting), volume(orphan), volume("by-hand")},
 		Groups:     []pmem.VolumeGroup{{Name: "ndbus0region0fsdax", Size: 2 << 30, Free: 1 << 30}},
 		Namespaces: []pmem.Namespace{{Dev: "namespace0.0", Name: "pmem-csi", Mode: "fsdax", Size: 2 << 30}},
-		Mounts: []pmem.Mount{
+		Mounts: []probe.Mount{
 			{Device: "/dev/ndbus0region0fsdax/" + inline, FSType: "ext4", Path: "/var/lib/kubelet/pods/" + podUID + "/volumes/kubernetes.io~csi/data/mount"},
 			{Device: "/dev/ndbus0region0fsdax/" + ours, FSType: "ext4", Path: "/var/lib/kubelet/plugins/kubernetes.io/csi/pmem-csi.intel.com/5a/globalmount"},
 			{Device: "/dev/ndbus0region0fsdax/" + ours, FSType: "ext4", Path: "/var/lib/kubelet/plugins/kubernetes.io/csi/pmem-csi.intel.com/5a/globalmount"},

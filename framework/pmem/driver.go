@@ -1,6 +1,9 @@
+// Package pmem reads what PMEM-CSI holds on a node, and what the node says about its persistent
+// memory, through the pod of the driver there.
 package pmem
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +12,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/probe"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -40,7 +46,7 @@ type NodeDriver struct {
 	StateDir       string // where it remembers its volumes: a file VOLUME.json each
 	MetricsPort    int    // of the pod; 0 if the container names no such port
 
-	exec   Execer
+	exec   probe.Execer
 	client kubernetes.Interface
 }
 
@@ -201,36 +207,27 @@ func (d *NodeDriver) metrics(ctx context.Context, names ...string) ([]int64, err
 	if err != nil {
 		return fail(err)
 	}
-	values := make([]int64, len(names))
-	for i, name := range names {
-		if values[i], err = parseMetric(string(text), name); err != nil {
-			return fail(err)
-		}
+	values, err := gauges(text, names...)
+	if err != nil {
+		return fail(err)
 	}
 	return values, nil
 }
 
-// parseMetric finds the only sample of a gauge in the Prometheus text format.
-func parseMetric(text, name string) (int64, error) {
-	var found []string
-	for line := range strings.Lines(text) {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), name)
-		if !ok {
-			continue
-		}
-		if strings.HasPrefix(rest, "{") {
-			rest = rest[strings.LastIndex(rest, "}")+1:]
-		}
-		if fields := strings.Fields(rest); len(fields) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
-			found = append(found, fields[0])
-		}
-	}
-	if len(found) != 1 {
-		return 0, fmt.Errorf("the driver tells %d values, want 1", len(found))
-	}
-	value, err := strconv.ParseFloat(found[0], 64)
+// gauges returns the values of metrics that have one sample each, from the Prometheus text format.
+func gauges(text []byte, names ...string) ([]int64, error) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return int64(value), nil
+	var values []int64
+	for _, name := range names {
+		samples := families[name].GetMetric()
+		if len(samples) != 1 || samples[0].Gauge == nil {
+			return nil, fmt.Errorf("%d samples of %s (type %s), want 1 of a gauge", len(samples), name, families[name].GetType())
+		}
+		values = append(values, int64(samples[0].Gauge.GetValue()))
+	}
+	return values, nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"pmem-memcached-e2e/framework/probe"
 )
 
 // Parts of an Inventory.
@@ -19,12 +21,12 @@ const (
 	PartFiles      = "state files"
 )
 
-// An Inventory is what there is of the driver on a node.
+// An Inventory is what the driver holds on a node.
 type Inventory struct {
 	Volumes    []LogicalVolume // in the driver's volume groups
 	Groups     []VolumeGroup   // of the driver
 	Namespaces []Namespace     // those in use
-	Mounts     []Mount         // of the driver's volumes
+	Mounts     []probe.Mount   // of the driver's volumes
 	Files      []string        // in the driver's state directory, relative to it
 	Unread     map[string]error
 }
@@ -53,7 +55,7 @@ func (d *NodeDriver) Inventory(ctx context.Context) (Inventory, error) {
 		return Inventory{}, fmt.Errorf("node %s: %w", d.Node, err)
 	}
 	if result.ExitCode != 0 {
-		return Inventory{}, fmt.Errorf("node %s: %w", d.Node, exitError(d.Namespace, d.Pod, NodeDriverContainer, []string{"sh"}, result))
+		return Inventory{}, fmt.Errorf("node %s: %w", d.Node, probe.ExitError(d.Namespace, d.Pod, NodeDriverContainer, []string{"sh"}, result))
 	}
 	return d.parseInventory(result.Stdout, result.Stderr), nil
 }
@@ -82,8 +84,8 @@ func (d *NodeDriver) parseInventory(stdout, stderr string) Inventory {
 			return err
 		},
 		PartMounts: func(text string) error {
-			mounts, err := ParseMountinfo(text)
-			inv.Mounts = slices.DeleteFunc(mounts, func(m Mount) bool { return !d.mounted(m) })
+			mounts, err := probe.ParseMountinfo(text)
+			inv.Mounts = slices.DeleteFunc(mounts, func(m probe.Mount) bool { return !d.mounted(m) })
 			return err
 		},
 		PartFiles: func(text string) (err error) {
@@ -150,8 +152,8 @@ func parseFiles(text string) ([]string, error) {
 var driverGroup = regexp.MustCompile(`^ndbus[0-9]+region[0-9]+fsdax$`)
 
 // mounted reports whether m is a mount of a volume of the driver.
-func (d *NodeDriver) mounted(m Mount) bool {
-	if group, _, ok := m.LogicalVolume(); ok && driverGroup.MatchString(group) {
+func (d *NodeDriver) mounted(m probe.Mount) bool {
+	if group, _, ok := MountedVolume(m); ok && driverGroup.MatchString(group) {
 		return true
 	}
 	return strings.Contains(m.Path, "/kubernetes.io/csi/"+d.Name+"/") || // staged by the kubelet
@@ -159,9 +161,9 @@ func (d *NodeDriver) mounted(m Mount) bool {
 		strings.HasPrefix(m.Device, "/dev/pmem") && strings.Contains(m.Path, "/kubernetes.io~csi/")
 }
 
-// LogicalVolume returns the volume group and the name of the logical volume that is mounted, from
+// MountedVolume returns the volume group and the name of the logical volume that is mounted, from
 // the device's name: /dev/GROUP/NAME, or /dev/mapper/GROUP-NAME with hyphens doubled.
-func (m Mount) LogicalVolume() (group, name string, ok bool) {
+func MountedVolume(m probe.Mount) (group, name string, ok bool) {
 	path, ok := strings.CutPrefix(m.Device, "/dev/")
 	if !ok {
 		return "", "", false

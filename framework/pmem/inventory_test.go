@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/probe"
+	"pmem-memcached-e2e/framework/probe/probetest"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -47,7 +49,7 @@ func TestLogicalVolumeOfMount(t *testing.T) {
 		"/dev/disk/by-id/x":                            {},
 		"tmpfs":                                        {},
 	} {
-		group, name, ok := Mount{Device: device}.LogicalVolume()
+		group, name, ok := MountedVolume(probe.Mount{Device: device})
 		if ok != (want[0] != "") || ok && (group != want[0] || name != want[1]) {
 			t.Errorf("%s: %q %q %t", device, group, name, ok)
 		}
@@ -59,7 +61,7 @@ func TestLogicalVolumeOfMount(t *testing.T) {
 type node struct{ bin string }
 
 func (n node) Exec(ctx context.Context, namespace, pod, container string, command ...string) (cluster.ExecResult, error) {
-	return host{}.Exec(ctx, namespace, pod, container, append([]string{"env", "PATH=" + n.bin + ":" + os.Getenv("PATH")}, command...)...)
+	return probetest.Host{}.Exec(ctx, namespace, pod, container, append([]string{"env", "PATH=" + n.bin + ":" + os.Getenv("PATH")}, command...)...)
 }
 
 func program(t *testing.T, dir, name, script string) {
@@ -136,7 +138,7 @@ end
 	for part, want := range map[string]string{
 		PartVolumes:    "exit code 5: /dev/mapper/control: open failed",
 		PartNamespaces: `output of ndctl "nonsense`,
-		PartMounts:     `mountinfo: unexpected line "nonsense"`,
+		PartMounts:     `mountinfo: parsing 'nonsense' failed: not enough fields (1)`,
 	} {
 		if got := inv.Unread[part]; got == nil || !strings.HasPrefix(got.Error(), want) {
 			t.Errorf("%s: error %v, want %s", part, got, want)
@@ -194,21 +196,20 @@ func TestFindNodeDrivers(t *testing.T) {
 	}
 }
 
-func TestParseMetric(t *testing.T) {
+func TestGauges(t *testing.T) {
 	const text = `# HELP pmem_amount_available Remaining amount of PMEM on the host that can be used for new volumes.
 # TYPE pmem_amount_available gauge
 pmem_amount_available{driver_name="pmem-csi.intel.com",node="a} 1"} 2.143289344e+09
 pmem_amount_available_total 5
-pmem_amount_max_volume_size{node="n"} 1
+# TYPE pmem_amount_managed gauge
+pmem_amount_managed{node="n"} 4e+09 1700000000000
 `
-	if got, err := parseMetric(text, "pmem_amount_available"); err != nil || got != 2143289344 {
+	got, err := gauges([]byte(text), managedMetric, availableMetric)
+	if err != nil || !slices.Equal(got, []int64{4000000000, 2143289344}) {
 		t.Errorf("%d, %v", got, err)
 	}
-	if got, err := parseMetric("x 1.5 1700000000000\n", "x"); err != nil || got != 1 {
-		t.Errorf("with a time: %d, %v", got, err)
-	}
-	for _, bad := range []string{"", "x many\n", "x 1\nx 2\n"} {
-		if got, err := parseMetric(bad, "x"); err == nil {
+	for _, bad := range []string{"", "x many\n", "x 1\n", "# TYPE x counter\nx 1\n", "# TYPE x gauge\nx{n=\"1\"} 1\nx{n=\"2\"} 2\n"} {
+		if got, err := gauges([]byte(bad), "x"); err == nil {
 			t.Errorf("%q: %d, no error", bad, got)
 		}
 	}

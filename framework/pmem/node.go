@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"pmem-memcached-e2e/framework/probe"
 )
 
 func (d *NodeDriver) run(ctx context.Context, command ...string) (string, error) {
-	text, err := run(ctx, d.exec, d.Namespace, d.Pod, NodeDriverContainer, command...)
+	text, err := probe.Output(ctx, d.exec, d.Namespace, d.Pod, NodeDriverContainer, command...)
 	if err != nil {
 		return "", fmt.Errorf("node %s: %w", d.Node, err)
 	}
@@ -25,7 +27,7 @@ type LogicalVolume struct {
 }
 
 // Backs reports whether m is a mount of the logical volume, by either name of its device.
-func (v LogicalVolume) Backs(m Mount) bool {
+func (v LogicalVolume) Backs(m probe.Mount) bool {
 	escape := func(name string) string { return strings.ReplaceAll(name, "-", "--") }
 	return m.Device == v.Path || m.Device == "/dev/mapper/"+escape(v.Group)+"-"+escape(v.Name)
 }

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"pmem-memcached-e2e/framework/probe"
 )
 
 // Parts of a Platform, beside PartGroups.
@@ -88,7 +90,7 @@ func (d *NodeDriver) Platform(ctx context.Context) (Platform, error) {
 		return Platform{}, fmt.Errorf("node %s: %w", d.Node, err)
 	}
 	if result.ExitCode != 0 {
-		return Platform{}, fmt.Errorf("node %s: %w", d.Node, exitError(d.Namespace, d.Pod, NodeDriverContainer, []string{"sh"}, result))
+		return Platform{}, fmt.Errorf("node %s: %w", d.Node, probe.ExitError(d.Namespace, d.Pod, NodeDriverContainer, []string{"sh"}, result))
 	}
 	return parsePlatform(result.Stdout, result.Stderr), nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/probe"
+	"pmem-memcached-e2e/framework/probe/probetest"
 )
 
 // Lists of ndctl as they were published for machines of each kind.
@@ -153,7 +155,7 @@ func TestPlatformUnread(t *testing.T) {
 // TestPlatformOfThisMachine runs the real commands. Those that this machine
 // lacks are told, and nothing else fails because of them.
 func TestPlatformOfThisMachine(t *testing.T) {
-	d := &NodeDriver{Node: "node-1", Namespace: "n", Pod: "p", exec: host{}}
+	d := &NodeDriver{Node: "node-1", Namespace: "n", Pod: "p", exec: probetest.Host{}}
 	p, err := d.Platform(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +192,7 @@ func (ended) Exec(context.Context, string, string, string, ...string) (cluster.E
 
 func TestPlatformErrors(t *testing.T) {
 	for _, test := range []struct {
-		exec Execer
+		exec probe.Execer
 		want string
 	}{
 		{failing{}, "node node-1: unable to upgrade connection: Forbidden"},

@@ -14,7 +14,7 @@ import (
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
-	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -29,10 +29,10 @@ const StateSuffix = ".meta"
 type Cache struct {
 	Pod     *corev1.Pod
 	Name    string // of the pod, for failures
-	Process pmem.Process
-	File    pmem.MemoryFile
-	FS      pmem.Filesystem // of the memory file
-	Mount   pmem.Mount      // of that filesystem
+	Process probe.Process
+	File    probe.MemoryFile
+	FS      probe.Filesystem // of the memory file
+	Mount   probe.Mount      // of that filesystem
 }
 
 // Inspect examines the cache in a pod. The spec ends with req not met when
@@ -40,7 +40,7 @@ type Cache struct {
 func Inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) Cache {
 	c := Cache{Pod: p, Name: framework.Name("pod", p), Process: Process(ctx, e, p)}
 	path := MemoryFile(e, req, p, c.Process)
-	at, err := pmem.PlacementOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	at, err := probe.PlacementOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "look at the memory file %s", path)
 	c.File, c.FS, c.Mount = at.File, at.Filesystem, at.Mount
 	e.Fact("volume, "+string(e.Spec.Profile), "filesystem", c.Mount.FSType+" "+strings.Join(c.Mount.Options, ","),
@@ -50,15 +50,15 @@ func Inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Po
 }
 
 // Process finds memcached in a pod.
-func Process(ctx context.Context, e *framework.Env, p *corev1.Pod) pmem.Process {
-	proc, err := pmem.FindProcess(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, "memcached")
+func Process(ctx context.Context, e *framework.Env, p *corev1.Pod) probe.Process {
+	proc, err := probe.FindProcess(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, "memcached")
 	e.NoError(err, "find memcached's process in %s", framework.Name("pod", p))
 	return proc
 }
 
 // MemoryFile is the path that memcached was started with. The spec ends with
 // req not met when there is none.
-func MemoryFile(e *framework.Env, req spec.ReqID, p *corev1.Pod, proc pmem.Process) string {
+func MemoryFile(e *framework.Env, req spec.ReqID, p *corev1.Pod, proc probe.Process) string {
 	const none = "no --memory-file"
 	path, ok := proc.MemoryFile()
 	if !ok || path == "" {
@@ -70,9 +70,9 @@ func MemoryFile(e *framework.Env, req spec.ReqID, p *corev1.Pod, proc pmem.Proce
 
 // StatMemoryFile examines the memory file of memcached in a pod. The spec ends
 // with req not met when there is none.
-func StatMemoryFile(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) pmem.MemoryFile {
+func StatMemoryFile(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) probe.MemoryFile {
 	path := MemoryFile(e, req, p, Process(ctx, e, p))
-	file, err := pmem.StatMemoryFile(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
+	file, err := probe.StatMemoryFile(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "look at the memory file %s", path)
 	return file
 }
@@ -91,7 +91,7 @@ const (
 
 // Search looks for text among the bytes of a file in the container memcached.
 func Search(ctx context.Context, e *framework.Env, p *corev1.Pod, path, text string) string {
-	found, err := pmem.Contains(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path, text)
+	found, err := probe.Contains(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path, text)
 	e.NoError(err, "search %s", path)
 	if found {
 		return Found
@@ -108,7 +108,7 @@ const (
 // StateFile looks for the state file that belongs to a memory file, in a pod
 // that has the same volume.
 func StateFile(ctx context.Context, e *framework.Env, p *corev1.Pod, memoryFile string) string {
-	present, err := pmem.Exists(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, memoryFile+StateSuffix)
+	present, err := probe.Exists(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, memoryFile+StateSuffix)
 	e.NoError(err, "look for the state file %s", memoryFile+StateSuffix)
 	if present {
 		return Present
@@ -124,7 +124,7 @@ const (
 
 // Mapping is how the process of c maps its memory file.
 func Mapping(ctx context.Context, e *framework.Env, c Cache) (string, error) {
-	mapped, err := pmem.Maps(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.Process.PID, c.File.Path)
+	mapped, err := probe.Maps(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container, c.Process.PID, c.File.Path)
 	if mapped {
 		return Mapped, err
 	}

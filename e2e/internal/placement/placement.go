@@ -13,6 +13,7 @@ import (
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/probe"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -25,7 +26,7 @@ type Device struct {
 
 // Backing finds what is mounted: a logical volume, or a namespace if the driver
 // runs without LVM.
-func Backing(ctx context.Context, nd *pmem.NodeDriver, m pmem.Mount) (Device, bool, error) {
+func Backing(ctx context.Context, nd *pmem.NodeDriver, m probe.Mount) (Device, bool, error) {
 	return findDevice(ctx, nd, func(v pmem.LogicalVolume) bool { return v.Backs(m) },
 		func(n pmem.Namespace) bool { return n.BlockDev != "" && m.Device == "/dev/"+n.BlockDev })
 }
@@ -77,7 +78,7 @@ func ExpectPMEM(ctx context.Context, e *framework.Env, req spec.ReqID, c cache.C
 }
 
 // DAXOption is the mount option about dax, or a sentence about its absence.
-func DAXOption(m pmem.Mount) string {
+func DAXOption(m probe.Mount) string {
 	for _, o := range m.Options {
 		if o == "dax" || strings.HasPrefix(o, "dax=") {
 			return o
@@ -90,7 +91,7 @@ func DAXOption(m pmem.Mount) string {
 func HaveDAX() types.GomegaMatcher { return gomega.BeElementOf("dax", "dax=always") }
 
 // Backed is the device of a mount, or a sentence if the driver did not make it.
-func Backed(m pmem.Mount, found bool) string {
+func Backed(m probe.Mount, found bool) string {
 	if found {
 		return m.Device
 	}
@@ -99,7 +100,7 @@ func Backed(m pmem.Mount, found bool) string {
 
 // AwaitFreed waits until a device is removed from its node. Without a device the
 // spec has failed before.
-func AwaitFreed(ctx context.Context, e *framework.Env, req spec.ReqID, nd *pmem.NodeDriver, dev Device, m pmem.Mount) {
+func AwaitFreed(ctx context.Context, e *framework.Env, req spec.ReqID, nd *pmem.NodeDriver, dev Device, m probe.Mount) {
 	if dev.Name == "" {
 		return
 	}

@@ -1,7 +1,6 @@
-package pmem
+package probe
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,15 +14,11 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/fake"
-
-	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/probe/probetest"
 	"pmem-memcached-e2e/framework/wait"
 )
 
-const mountinfo = `731 621 0:56 / / rw,relatime master:214 - overlay overlay rw,lowerdir=/var/lib/a\040b,upperdir=/u
+const mountTable = `731 621 0:56 / / rw,relatime master:214 - overlay overlay rw,lowerdir=/var/lib/a\040b,upperdir=/u
 733 731 0:59 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
 740 731 253:0 / /data rw,relatime shared:3 master:4 - ext4 /dev/ndbus0region0fsdax/pvc-8f-5d0c rw,dax=always
 741 740 8:1 /sub\011dir /data/in\134side ro - xfs /dev/sda1 rw,attr2,inode64
@@ -35,7 +30,7 @@ const mountinfo = `731 621 0:56 / / rw,relatime master:214 - overlay overlay rw,
 `
 
 func TestParseMountinfo(t *testing.T) {
-	mounts, err := ParseMountinfo(mountinfo)
+	mounts, err := ParseMountinfo(mountTable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +65,7 @@ func TestParseMountinfo(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"nonsense", "1 2 8:1 / /data rw ext4 /dev/sda rw", "1 2 8:1 / - ext4 /dev/sda rw", "1 2 8:1 / /d rw - ext4"} {
-		if _, err := ParseMountinfo(bad); err == nil || !strings.Contains(err.Error(), strconv.Quote(bad)) {
+		if _, err := ParseMountinfo(bad); err == nil || !strings.Contains(err.Error(), "'"+bad+"'") {
 			t.Errorf("%q: error %v", bad, err)
 		}
 	}
@@ -122,82 +117,6 @@ func TestParseStat(t *testing.T) {
 	if _, err := parseStatfs(""); err == nil {
 		t.Error("empty stat -f: no error")
 	}
-}
-
-func TestParseLVM(t *testing.T) {
-	volumes, err := parseLVS([]byte(`{"report":[{"lv":[
-		{"lv_name":"pvc-8f-5d0c", "vg_name":"ndbus0region0fsdax", "lv_size":"209715200B", "lv_path":"/dev/ndbus0region0fsdax/pvc-8f-5d0c"},
-		{"lv_name":"csi-1", "vg_name":"ndbus0region0fsdax", "lv_size":"4194304", "lv_path":"/dev/ndbus0region0fsdax/csi-1"}]}], "log":[]}`))
-	if err != nil || len(volumes) != 2 || volumes[0].Size != 209715200 || volumes[1].Size != 4194304 {
-		t.Fatalf("%+v, %v", volumes, err)
-	}
-	for device, want := range map[string]bool{
-		"/dev/ndbus0region0fsdax/pvc-8f-5d0c":           true,
-		"/dev/mapper/ndbus0region0fsdax-pvc--8f--5d0c":  true,
-		"/dev/mapper/ndbus0region0fsdax-pvc--8f--5d0c0": false,
-		"overlay": false,
-	} {
-		if volumes[0].Backs(Mount{Device: device}) != want {
-			t.Errorf("backs %s: want %t", device, want)
-		}
-	}
-	if volumes, err := parseLVS([]byte(`{"report":[{"lv":[]}]}`)); err != nil || len(volumes) != 0 {
-		t.Errorf("no volumes: %+v, %v", volumes, err)
-	}
-	groups, err := parseVGS([]byte(`{"report":[{"vg":[{"vg_name":"ndbus0region0fsdax", "vg_size":"2143289344B", "vg_free":"1933574144B"}]}]}`))
-	if want := []VolumeGroup{{"ndbus0region0fsdax", 2143289344, 1933574144}}; err != nil || !reflect.DeepEqual(groups, want) {
-		t.Errorf("%+v, %v; want %+v", groups, err, want)
-	}
-	for _, bad := range []string{"", "No volume groups found", `{"report":[{"lv":[{"lv_name":"a","lv_size":"2.00m"}],"vg":[{"vg_name":"a","vg_size":"2.00m"}]}]}`} {
-		if _, err := parseLVS([]byte(bad)); err == nil {
-			t.Errorf("lvs %q: no error", bad)
-		}
-		if _, err := parseVGS([]byte(bad)); err == nil {
-			t.Errorf("vgs %q: no error", bad)
-		}
-	}
-}
-
-func TestParseNdctl(t *testing.T) {
-	const region = `{"dev":"region0","size":2147483648,"align":16777216,"available_size":0,"max_available_extent":0,"type":"pmem","persistence_domain":"unknown",
-		"namespaces":[{"dev":"namespace0.0","mode":"fsdax","map":"dev","size":2111832064,"uuid":"1-2","sector_size":512,"align":2097152,"blockdev":"pmem0"}]}`
-	for name, text := range map[string]string{
-		"object": `{"regions":[` + region + `]}`,
-		"list":   `[` + region + `]`,
-		"single": region,
-	} {
-		regions, err := parseNdctl([]byte(text))
-		if err != nil || len(regions) != 1 || regions[0].Size != 2147483648 || len(regions[0].Namespaces) != 1 {
-			t.Errorf("%s: %+v, %v", name, regions, err)
-			continue
-		}
-		if ns := regions[0].Namespaces[0]; ns.Mode != "fsdax" || ns.BlockDev != "pmem0" || ns.Size != 2111832064 {
-			t.Errorf("%s: %+v", name, ns)
-		}
-	}
-	if regions, err := parseNdctl([]byte("\n")); err != nil || regions != nil {
-		t.Errorf("nothing: %+v, %v", regions, err)
-	}
-	for _, bad := range []string{"failed to open", `{"regions":3}`, "[3]"} {
-		if _, err := parseNdctl([]byte(bad)); err == nil {
-			t.Errorf("%q: no error", bad)
-		}
-	}
-}
-
-// host runs the commands meant for a container on this machine.
-type host struct{}
-
-func (host) Exec(ctx context.Context, _, _, _ string, command ...string) (cluster.ExecResult, error) {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return cluster.ExecResult{}, err
-	}
-	return cluster.ExecResult{Stdout: stdout.String(), Stderr: stderr.String(), ExitCode: cmd.ProcessState.ExitCode()}, nil
 }
 
 // startWithMemoryFile runs memcached on a memory file under a name of its own, so that other servers on
@@ -263,30 +182,30 @@ func TestRealMemcached(t *testing.T) {
 	name, addr, file := startWithMemoryFile(t)
 	ctx := t.Context()
 
-	p, err := FindProcess(ctx, host{}, "n", "p", "c", name)
+	p, err := FindProcess(ctx, probetest.Host{}, "n", "p", "c", name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if path, ok := p.MemoryFile(); !ok || path != file {
 		t.Errorf("memory file by the arguments %q: %q, want %q", p.Args, path, file)
 	}
-	mapped, err := Maps(ctx, host{}, "n", "p", "c", p.PID, file)
+	mapped, err := Maps(ctx, probetest.Host{}, "n", "p", "c", p.PID, file)
 	if err != nil || !mapped {
 		t.Errorf("mapped %t, %v; want true", mapped, err)
 	}
-	if mapped, err := Maps(ctx, host{}, "n", "p", "c", p.PID, file+"2"); err != nil || mapped {
+	if mapped, err := Maps(ctx, probetest.Host{}, "n", "p", "c", p.PID, file+"2"); err != nil || mapped {
 		t.Errorf("another file: mapped %t, %v; want false", mapped, err)
 	}
 
-	f, err := StatMemoryFile(ctx, host{}, "n", "p", "c", file)
+	f, err := StatMemoryFile(ctx, probetest.Host{}, "n", "p", "c", file)
 	if err != nil || f.Size != 48<<20 || f.UID != p.UID || f.Owner == "" || f.Path != file {
 		t.Errorf("file %+v, %v; want 48 MiB owned by %d", f, err, p.UID)
 	}
-	at, err := PlacementOf(ctx, host{}, "n", "p", "c", file)
+	at, err := PlacementOf(ctx, probetest.Host{}, "n", "p", "c", file)
 	if fs := at.Filesystem; err != nil || fs.Size <= fs.Free || fs.Available > fs.Free || fs.Type == "" {
 		t.Errorf("filesystem %+v, %v", fs, err)
 	}
-	m, err := MountOf(ctx, host{}, "n", "p", "c", file)
+	m, err := MountOf(ctx, probetest.Host{}, "n", "p", "c", file)
 	if err != nil || !strings.HasPrefix(file, m.Path) || m.FSType == "" {
 		t.Errorf("mount %+v, %v", m, err)
 	}
@@ -304,10 +223,10 @@ func TestRealMemcached(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := Contains(ctx, host{}, "n", "p", "c", file, marker); err != nil || !found {
+	if found, err := Contains(ctx, probetest.Host{}, "n", "p", "c", file, marker); err != nil || !found {
 		t.Errorf("marker found %t, %v; want true", found, err)
 	}
-	if found, err := Contains(ctx, host{}, "n", "p", "c", file, "-markerx"); err != nil || found {
+	if found, err := Contains(ctx, probetest.Host{}, "n", "p", "c", file, "-markerx"); err != nil || found {
 		t.Errorf("another marker found %t, %v; want false", found, err)
 	}
 }
@@ -316,29 +235,29 @@ func TestErrorsOfCommands(t *testing.T) {
 	ctx := t.Context()
 	missing := filepath.Join(t.TempDir(), "missing")
 	for _, needle := range []string{"", "a\nb"} {
-		if _, err := Contains(ctx, host{}, "n", "p", "c", "/etc/hostname", needle); err == nil || !strings.Contains(err.Error(), strconv.Quote(needle)) {
+		if _, err := Contains(ctx, probetest.Host{}, "n", "p", "c", "/etc/hostname", needle); err == nil || !strings.Contains(err.Error(), strconv.Quote(needle)) {
 			t.Errorf("needle %q: %v", needle, err)
 		}
 	}
-	if _, err := Contains(ctx, host{}, "n", "p", "c", missing, "x"); err == nil || !strings.Contains(err.Error(), "ended with exit code 2") {
+	if _, err := Contains(ctx, probetest.Host{}, "n", "p", "c", missing, "x"); err == nil || !strings.Contains(err.Error(), "ended with exit code 2") {
 		t.Errorf("grep of a missing file: %v", err)
 	}
-	if _, err := StatMemoryFile(ctx, host{}, "n", "p", "c", missing); err == nil || !strings.Contains(err.Error(), "container c of pod n/p ended with exit code 1") {
+	if _, err := StatMemoryFile(ctx, probetest.Host{}, "n", "p", "c", missing); err == nil || !strings.Contains(err.Error(), "container c of pod n/p ended with exit code 1") {
 		t.Errorf("stat of a missing file: %v", err)
 	}
-	if _, err := PlacementOf(ctx, host{}, "n", "p", "c", missing); err == nil || !strings.Contains(err.Error(), "ended with exit code 1") {
+	if _, err := PlacementOf(ctx, probetest.Host{}, "n", "p", "c", missing); err == nil || !strings.Contains(err.Error(), "ended with exit code 1") {
 		t.Errorf("placement of a missing file: %v", err)
 	}
-	if found, err := Exists(ctx, host{}, "n", "p", "c", missing); err != nil || found {
+	if found, err := Exists(ctx, probetest.Host{}, "n", "p", "c", missing); err != nil || found {
 		t.Errorf("missing file exists %t, %v", found, err)
 	}
-	if found, err := Exists(ctx, host{}, "n", "p", "c", "/proc"); err != nil || !found {
+	if found, err := Exists(ctx, probetest.Host{}, "n", "p", "c", "/proc"); err != nil || !found {
 		t.Errorf("/proc exists %t, %v", found, err)
 	}
-	if _, err := FindProcess(ctx, host{}, "n", "p", "c", "no-such-process"); err == nil || !strings.Contains(err.Error(), "0 processes have this name, want 1") {
+	if _, err := FindProcess(ctx, probetest.Host{}, "n", "p", "c", "no-such-process"); err == nil || !strings.Contains(err.Error(), "0 processes have this name, want 1") {
 		t.Errorf("no process: %v", err)
 	}
-	if _, err := Mappings(ctx, host{}, "n", "p", "c", 1<<30); !errors.Is(err, ErrUnreadable) {
+	if _, err := Mappings(ctx, probetest.Host{}, "n", "p", "c", 1<<30); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("mappings of no process: %v", err)
 	}
 }
@@ -357,38 +276,6 @@ func TestMemoryFileOfArguments(t *testing.T) {
 	} {
 		if got, ok := (Process{Args: strings.Fields(test.args)}).MemoryFile(); got != test.want || ok != (test.want != "") {
 			t.Errorf("%s: %q, %t", test.args, got, ok)
-		}
-	}
-}
-
-func TestFindNodeDriver(t *testing.T) {
-	pod := func(name, node string, ready corev1.ConditionStatus) *corev1.Pod {
-		return &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "pmem-csi", Name: name, Labels: map[string]string{"app.kubernetes.io/name": "pmem-csi-node"}},
-			Spec:       corev1.PodSpec{NodeName: node},
-			Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
-		}
-	}
-	// The fake client ignores field selectors, so each case has one node.
-	for _, test := range []struct {
-		name string
-		pod  *corev1.Pod
-		want string
-	}{
-		{"ready", pod("a", "node-1", corev1.ConditionTrue), ""},
-		{"not ready", pod("a", "node-1", corev1.ConditionFalse), "no PMEM-CSI pod on node node-1 is Ready: pmem-csi/a (Running)"},
-		{"none", nil, "no pod labelled app.kubernetes.io/name=pmem-csi-node on node node-1; install PMEM-CSI there"},
-	} {
-		client := fake.NewClientset()
-		if test.pod != nil {
-			client = fake.NewClientset(test.pod)
-		}
-		d, err := FindNodeDriver(t.Context(), &cluster.Cluster{Client: client}, "node-1")
-		switch {
-		case test.want == "" && (err != nil || d.Pod != "a" || d.Namespace != "pmem-csi"):
-			t.Errorf("%s: %+v, %v", test.name, d, err)
-		case test.want != "" && (err == nil || err.Error() != test.want):
-			t.Errorf("%s: error %v, want %s", test.name, err, test.want)
 		}
 	}
 }

@@ -1,0 +1,48 @@
+// Package probe examines a container from within: its mounts, files, processes and memory. It runs
+// usual commands of the container's image and reads what they print.
+package probe
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"pmem-memcached-e2e/framework/cluster"
+)
+
+// An Execer runs commands in containers; *cluster.Cluster is one.
+type Execer interface {
+	Exec(ctx context.Context, namespace, pod, container string, command ...string) (cluster.ExecResult, error)
+}
+
+// Output executes a command that has to end with exit code 0, and returns its output.
+func Output(ctx context.Context, e Execer, namespace, pod, container string, command ...string) (string, error) {
+	result, err := e.Exec(ctx, namespace, pod, container, command...)
+	if err != nil {
+		return "", err
+	}
+	if result.ExitCode != 0 {
+		return "", ExitError(namespace, pod, container, command, result)
+	}
+	return result.Stdout, nil
+}
+
+// ExitError is the error of a command that ended with an exit code of its result other than 0.
+func ExitError(namespace, pod, container string, command []string, result cluster.ExecResult) error {
+	return fmt.Errorf("%q in container %s of pod %s/%s ended with exit code %d: %s", strings.Join(command, " "),
+		container, namespace, pod, result.ExitCode, strings.TrimSpace(result.Stderr))
+}
+
+// yesOrNo runs a command that answers by exit code 0 or 1; every other is an error.
+func yesOrNo(ctx context.Context, e Execer, namespace, pod, container string, command ...string) (bool, error) {
+	result, err := e.Exec(ctx, namespace, pod, container, command...)
+	switch {
+	case err != nil:
+		return false, err
+	case result.ExitCode == 0:
+		return true, nil
+	case result.ExitCode == 1:
+		return false, nil
+	}
+	return false, ExitError(namespace, pod, container, command, result)
+}

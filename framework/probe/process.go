@@ -1,0 +1,67 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Process is one in a container.
+type Process struct {
+	PID  int // in the container's PID namespace
+	UID  int
+	Args []string
+}
+
+// findByName prints id and owner of each process whose name is the first argument, in one line, and the arguments of the
+// last of them, each with a NUL at its end. A process may end meanwhile.
+const findByName = `found= last=
+for d in /proc/[0-9]*; do
+	if read -r name 2>/dev/null <"$d/comm" && [ "$name" = "$1" ] && uid=$(stat -c %u "$d" 2>/dev/null); then
+		last=$d found="$found ${d#/proc/} $uid"
+	fi
+done
+echo "$found"
+[ -z "$last" ] || cat "$last/cmdline"`
+
+// FindProcess returns the only process in the container with the given name, as in /proc/PID/comm.
+func FindProcess(ctx context.Context, e Execer, namespace, pod, container, name string) (Process, error) {
+	fail := func(err error) (Process, error) {
+		return Process{}, fmt.Errorf("process %s in container %s of pod %s/%s: %w", name, container, namespace, pod, err)
+	}
+	text, err := Output(ctx, e, namespace, pod, container, "sh", "-c", findByName, "sh", name)
+	if err != nil {
+		return fail(err)
+	}
+	found, args, _ := strings.Cut(text, "\n")
+	numbers := strings.Fields(found)
+	if len(numbers) != 2 {
+		return fail(fmt.Errorf("%d processes have this name, want 1", len(numbers)/2))
+	}
+	p := Process{Args: strings.Split(strings.TrimSuffix(args, "\x00"), "\x00")}
+	var errs [2]error
+	p.PID, errs[0] = strconv.Atoi(numbers[0])
+	p.UID, errs[1] = strconv.Atoi(numbers[1])
+	if err := errors.Join(errs[:]...); err != nil {
+		return fail(err)
+	}
+	return p, nil
+}
+
+// MemoryFile returns the path that memcached was given by -e or --memory-file.
+func (p Process) MemoryFile() (path string, ok bool) {
+	for i, arg := range p.Args {
+		if value, found := strings.CutPrefix(arg, "--memory-file="); found {
+			return value, true
+		}
+		if (arg == "--memory-file" || arg == "-e") && i+1 < len(p.Args) {
+			return p.Args[i+1], true
+		}
+		if value, found := strings.CutPrefix(arg, "-e"); found && value != "" {
+			return value, true
+		}
+	}
+	return "", false
+}

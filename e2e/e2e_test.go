@@ -1,4 +1,3 @@
-// Package e2e holds the specs. See README.md on how they are written and run.
 package e2e
 
 import (

@@ -25,7 +25,7 @@ import (
 const (
 	tightLimit  = 32 * cache.MiB  // for each container of the pod
 	wideVolume  = 8 * tightLimit  // of which the cache is several times the limit
-	ownMemory   = 32 * cache.MiB  // that memcached may take beside its hash table: threads, connections, logger
+	ownMemory   = 32 * cache.MiB  // that memcached may take in addition to its hash table: threads, connections, logger
 	valueOfLoad = 10_000          // bytes
 	loadTime    = 2 * time.Second // after everything was stored once
 )

@@ -101,7 +101,7 @@ func expectTamperings(ctx context.Context, e *framework.Env, w *workbench.Workbe
 	}
 }
 
-// expectForward changes the time of the stop as if the clock had been set forward.
+// expectForward changes the time of the stop to simulate a clock that was set forward.
 func expectForward(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("start after this: the clock was set forward by 1000 s")
 	before := w.MustStart(ctx, "RST-33", "memcached serves", "")

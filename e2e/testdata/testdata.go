@@ -1,4 +1,4 @@
-// Package testdata holds the kustomizations that specs deploy besides those of
+// Package testdata holds the kustomizations that specs deploy in addition to those of
 // the user.
 package testdata
 

@@ -35,7 +35,7 @@ type Env struct {
 	Ledger    *ledger.Ledger // closed after the body, before the namespace is removed
 	Namespace string         // the spec's own
 
-	events     *events
+	suite      *suite
 	namespaces ledger.Ledger
 	used       []string // namespaces that the spec made
 	leftovers  []report.Leak
@@ -54,7 +54,7 @@ type Env struct {
 
 func newEnv(s *suite, sp spec.Spec) *Env {
 	e := &Env{
-		Spec: sp, Config: s.config, Cluster: s.cluster, Ledger: &ledger.Ledger{}, events: s.events,
+		Spec: sp, Config: s.config, Cluster: s.cluster, Ledger: &ledger.Ledger{}, suite: s,
 		Namespace: fmt.Sprintf("e2e-%s-%s", strings.ToLower(sp.ID), rand.String(5)),
 		examined:  map[spec.ReqID]bool{},
 	}
@@ -64,7 +64,7 @@ func newEnv(s *suite, sp spec.Spec) *Env {
 
 func (e *Env) emit(event report.Event) {
 	event.Spec = e.Spec.ID
-	e.events.emit(event)
+	e.suite.events.emit(event)
 }
 
 func (e *Env) waitBegan(r wait.Record) { e.emit(report.Event{Kind: report.WaitStarted, Wait: &r}) }
@@ -84,7 +84,7 @@ func (e *Env) MakeNamespace(ctx context.Context, name string) {
 	err := deploy.Namespace(ctx, e.Cluster, e.background(), &e.namespaces, name, labels)
 	e.NoError(err, "make the namespace %s", name)
 	e.used = append(e.used, name)
-	current.leaks.made(name)
+	e.suite.leaks.made(name)
 }
 
 // background is for waits that may go on when the spec is over.

@@ -19,33 +19,34 @@ import (
 // that a body that uses up its budget is still cleaned up after. Whether the
 // spec passes is told by [report.Ending].
 func It(s spec.Spec, body func(context.Context, *Env)) bool {
-	specs = append(specs, s)
+	registered.specs = append(registered.specs, s)
 	location := types.NewCodeLocation(1)
 	// The closure runs when the tree is built, after flags were read.
 	return ginkgo.Describe("", func() {
 		var env *Env
+		suite := registered.suite
 		ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) {
-			if why, ok := current.config.NotApplicable[s.ID]; ok {
+			if why, ok := suite.config.NotApplicable[s.ID]; ok {
 				ginkgo.Skip(why) // the runner has decided so, and reports it
 			}
-			env = newEnv(current, s)
-			current.env = env
+			env = newEnv(suite, s)
+			suite.env = env
 			env.emit(report.Event{Kind: report.SpecStarted})
-			ginkgo.DeferCleanup(env.findLeaks, ginkgo.NodeTimeout(scaled(leaksLimit)))
-			ginkgo.DeferCleanup(func() { current.removeLater(&env.namespaces) })
-			ginkgo.DeferCleanup(env.cleanUp, ginkgo.NodeTimeout(scaled(cleanUpLimit)))
-			ginkgo.DeferCleanup(env.collectEvidence, ginkgo.NodeTimeout(scaled(evidenceLimit)))
+			ginkgo.DeferCleanup(env.findLeaks, ginkgo.NodeTimeout(suite.scaled(leaksLimit)))
+			ginkgo.DeferCleanup(func() { suite.removeLater(&env.namespaces) })
+			ginkgo.DeferCleanup(env.cleanUp, ginkgo.NodeTimeout(suite.scaled(cleanUpLimit)))
+			ginkgo.DeferCleanup(env.collectEvidence, ginkgo.NodeTimeout(suite.scaled(evidenceLimit)))
 			env.MakeNamespace(ctx, env.Namespace)
-		}, ginkgo.NodeTimeout(scaled(setUpLimit)))
+		}, ginkgo.NodeTimeout(suite.scaled(setUpLimit)))
 
 		ginkgo.It(s.ID+" "+s.Title, func(ctx ginkgo.SpecContext) {
-			limited, cancel := context.WithTimeoutCause(ctx, scaled(s.Budget),
-				fmt.Errorf("the spec's budget of %s is used up", scaled(s.Budget)))
+			limited, cancel := context.WithTimeoutCause(ctx, suite.scaled(s.Budget),
+				fmt.Errorf("the spec's budget of %s is used up", suite.scaled(s.Budget)))
 			defer cancel()
 			env.began = true
 			body(limited, env)
 			env.finish()
-		}, ginkgo.Label(s.Labels()...), location, ginkgo.NodeTimeout(scaled(s.Budget+backstop)))
+		}, ginkgo.Label(s.Labels()...), location, ginkgo.NodeTimeout(suite.scaled(s.Budget+backstop)))
 	}, location)
 }
 
@@ -70,7 +71,7 @@ func (e *Env) cleanUp(ctx ginkgo.SpecContext) {
 	limited := context.Context(ctx)
 	if e.lost != nil {
 		var cancel func()
-		limited, cancel = context.WithTimeout(ctx, scaled(lostLimit))
+		limited, cancel = context.WithTimeout(ctx, e.suite.scaled(lostLimit))
 		defer cancel()
 	}
 	if err := e.Ledger.Close(limited); err != nil {

@@ -125,7 +125,7 @@ func (s *suite) waitEnded(r wait.Record) {
 // cluster that is lost is not asked.
 func (e *Env) findLeaks(ctx ginkgo.SpecContext) {
 	if e.lost == nil && !ginkgo.CurrentSpecReport().State.Is(interrupted) {
-		e.leftovers = append(e.leftovers, current.leaks.since(ctx, e.Waiter)...)
+		e.leftovers = append(e.leftovers, e.suite.leaks.since(ctx, e.Waiter)...)
 	}
 	if len(e.leftovers) > 0 {
 		ginkgo.Fail(fmt.Sprintf("left behind: %d, first %s", len(e.leftovers), e.leftovers[0]))

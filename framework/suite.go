@@ -34,11 +34,13 @@ const (
 
 const title = "memcached on persistent memory"
 
-// Ginkgo's tree of specs is global, and so is what belongs to it.
-var (
-	specs   []spec.Spec // of every call of It
-	current *suite      // the run that Ginkgo is in
-)
+// Ginkgo's tree of specs is global: packages add to it while they are
+// initialized, long before RunAs knows the configuration. So is what It needs
+// for that; it is read when the tree is built, and by nobody else.
+var registered = struct {
+	specs []spec.Spec // of every call of It
+	suite *suite      // of RunAs; without a configuration while the tree is only looked at
+}{suite: &suite{}}
 
 type suite struct {
 	config  config.Config
@@ -56,12 +58,12 @@ type suite struct {
 }
 
 // Specs returns what was passed to It so far, in an order of no meaning.
-func Specs() []spec.Spec { return append([]spec.Spec(nil), specs...) }
+func Specs() []spec.Spec { return slices.Clone(registered.specs) }
 
 // List returns the registered specs and which of them c selects. Nothing is
 // run. The label filter and the focus of c have to be valid.
 func List(c config.Config) (spec.Listing, error) {
-	if err := spec.ValidateAll(specs); err != nil {
+	if err := spec.ValidateAll(registered.specs); err != nil {
 		return spec.Listing{}, err
 	}
 	listing := spec.Listing{Specs: Specs()}
@@ -90,17 +92,18 @@ func Run(c config.Config, limit time.Duration) error {
 // RunAs runs the specs that Ginkgo's own configuration selects, such as that of
 // the command line of go test.
 func RunAs(c config.Config, suiteConfig types.SuiteConfig, reporterConfig types.ReporterConfig) error {
-	if err := spec.ValidateAll(specs); err != nil {
+	if err := spec.ValidateAll(registered.specs); err != nil {
 		return err
 	}
 	stream, err := openEvents(c.Events)
 	if err != nil {
 		return err
 	}
-	current = &suite{config: c, events: stream}
-	ginkgo.BeforeSuite(current.setUp, ginkgo.NodeTimeout(scaled(setUpLimit)))
-	ginkgo.ReportAfterEach(current.specEnded)
-	ginkgo.ReportAfterSuite("the end", current.suiteEnded)
+	s := &suite{config: c, events: stream}
+	registered.suite = s
+	ginkgo.BeforeSuite(s.setUp, ginkgo.NodeTimeout(s.scaled(setUpLimit)))
+	ginkgo.ReportAfterEach(s.specEnded)
+	ginkgo.ReportAfterSuite("the end", s.suiteEnded)
 	var result outcome
 	ginkgo.RunSpecs(&result, title, suiteConfig, reporterConfig)
 	return errors.Join(result.err, stream.close())
@@ -112,12 +115,9 @@ type outcome struct{ err error }
 // Fail implements ginkgo.GinkgoTestingT.
 func (o *outcome) Fail() { o.err = ErrFailed }
 
-// scaled is d when the tree is only looked at.
-func scaled(d time.Duration) time.Duration {
-	if current == nil {
-		return d
-	}
-	return time.Duration(float64(d) * current.config.WaitScale.Max())
+// scaled is a limit around several waits.
+func (s *suite) scaled(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * s.config.WaitScale.Max())
 }
 
 func (s *suite) setUp(ctx ginkgo.SpecContext) {
@@ -137,7 +137,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 		removals := s.awaitRemovals(ctx)
 		s.leaks.finish(ctx)
 		return removals
-	}, ginkgo.NodeTimeout(scaled(removalLimit+leaksLimit)))
+	}, ginkgo.NodeTimeout(s.scaled(removalLimit+leaksLimit)))
 }
 
 // suiteEnded tells what went wrong outside of the specs.
@@ -160,7 +160,7 @@ func (s *suite) suiteEnded(r ginkgo.Report) {
 // removeLater closes l beside what comes next; awaitRemovals has its error.
 func (s *suite) removeLater(l *ledger.Ledger) {
 	s.removals.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), scaled(removalLimit))
+		ctx, cancel := context.WithTimeout(context.Background(), s.scaled(removalLimit))
 		defer cancel()
 		if err := l.Close(ctx); err != nil {
 			s.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	gomegatypes "github.com/onsi/gomega/types"
 
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -46,40 +47,15 @@ func TestCompare(t *testing.T) {
 func TestMessage(t *testing.T) {
 	c := config.Default("/src")
 	c.ReportDir = "/src/report"
-	e := &Env{Spec: spec.Spec{ID: "EPH-03"}, Config: c}
 	dax := report.Failure{
 		Requirement: "EPH-03", Says: "the memory file lies on PMEM", Object: "pod e2e/cache-0",
 		Expected: "to be true", Observed: "tmpfs at /data\nmounted rw",
 	}
-	tests := []struct {
-		name     string
-		failures []report.Failure
-		want     string
-	}{
-		{"one", []report.Failure{dax}, `EPH-03 the memory file lies on PMEM
-  expected  to be true
-  observed  tmpfs at /data
-            mounted rw
-  object    pod e2e/cache-0
-evidence  /src/report/evidence/EPH-03
-again     make e2e FOCUS=EPH-03`},
-		{"two", []report.Failure{dax, {Says: "could not reach the pod", Observed: "EOF"}}, `2 checks failed: EPH-03 is not met: "the memory file lies on PMEM", expected to be true, observed tmpfs at /data | mounted rw; could not reach the pod
-EPH-03 the memory file lies on PMEM
-  expected  to be true
-  observed  tmpfs at /data
-            mounted rw
-  object    pod e2e/cache-0
-could not reach the pod
-  observed  EOF
-evidence  /src/report/evidence/EPH-03
-again     make e2e FOCUS=EPH-03`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			e.failures = tt.failures
-			if got := e.message(); got != tt.want {
-				t.Errorf("message:\n%s\nwant:\n%s", got, tt.want)
-			}
-		})
+	for name, failures := range map[string][]report.Failure{
+		"one-failure.txt":  {dax},
+		"two-failures.txt": {dax, {Says: "could not reach the pod", Observed: "EOF"}},
+	} {
+		e := &Env{Spec: spec.Spec{ID: "EPH-03"}, Config: c, failures: failures}
+		golden.Check(t, name, e.message())
 	}
 }

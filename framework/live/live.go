@@ -28,7 +28,7 @@ const (
 // Printer shows a run on one output. It is safe for concurrent use.
 type Printer struct {
 	Verbose   bool   // show every step and every fact; set before use
-	ReportDir string // where the report and evidence/ go; set before use
+	ReportDir string // absolute; where the report and evidence/ go; set before use
 
 	mu      sync.Mutex
 	screen  screen

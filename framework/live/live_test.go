@@ -141,7 +141,7 @@ func benchmarks() []report.Benchmark {
 
 // run tells p of a run in which everything happens that can.
 func run(p *Printer) {
-	p.ReportDir = "report"
+	p.ReportDir = "/home/user/project/report"
 	p.Requirements([]spec.Requirement{{ID: "RST-02", Text: "A restarted server serves every item stored before an orderly stop."}})
 	p.Plan(plan)
 	p.Phase("bring up the cluster")

@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"pmem-memcached-e2e/framework/report"
@@ -123,7 +124,7 @@ func (p *Printer) field(name, text string) {
 func (p *Printer) pointers(r report.SpecResult) {
 	evidence, again := "", ""
 	if r.Evidence != "" {
-		evidence = fmt.Sprintf("%-8s  %s/", "evidence", p.inReport(r.Evidence))
+		evidence = fmt.Sprintf("%-8s  %s/", "evidence", oneLine(filepath.Join(p.ReportDir, r.Evidence)))
 	}
 	if r.Again != "" {
 		again = "again  " + clean(r.Again)

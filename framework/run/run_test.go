@@ -181,7 +181,7 @@ func TestOutcomes(t *testing.T) {
 		},
 		{
 			name: "failed", change: focus("AAA-02"), code: 1, result: report.NotConformant,
-			want: map[string]spec.Outcome{"AAA-02": spec.Failed}, reason: "EPH-01 one pod is ready",
+			want: map[string]spec.Outcome{"AAA-02": spec.Failed}, reason: `EPH-01 is not met: "one pod is ready", expected to equal 1, observed 0`,
 		},
 		{
 			name: "undetermined, each in its way", change: focus("AAA-0[4567]|AAA-1[348]"), code: 2, result: report.Undetermined,
@@ -194,7 +194,7 @@ func TestOutcomes(t *testing.T) {
 		{
 			name: "failed in parts", change: focus("AAA-1[79]"), code: 1, result: report.NotConformant,
 			want:   map[string]spec.Outcome{"AAA-17": spec.Failed, "AAA-19": spec.Passed},
-			reason: "2 checks failed: EPH-01 the first part is right; EPH-01 the second part is right",
+			reason: `2 checks failed: EPH-01 is not met: "the first part is right", expected to equal 1, observed 0; EPH-01 is not met: "the second part is right"`,
 		},
 		{
 			name: "leaked", change: focus("AAA-08"), code: 2, result: report.Undetermined,

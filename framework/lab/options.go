@@ -99,7 +99,7 @@ type Lab struct {
 	memory   string // directory for its nodes' persistent memory
 	progress progress.Writer
 	wait     wait.Waiter
-	waits    *waits
+	waits    *wait.Open
 	parts    *artifact.Parts
 	plan     plan
 	main     mainMemory
@@ -136,9 +136,9 @@ func New(opts Options) (*Lab, error) {
 		opts:     opts,
 		dir:      filepath.Join(stateDir(), opts.Name),
 		progress: opts.Progress,
-		waits:    &waits{},
+		waits:    &wait.Open{},
 	}
-	l.wait = l.waits.watch(opts.Waiter)
+	l.wait = l.waits.Watch(opts.Waiter)
 	l.memory = filepath.Join(sharedMemory, l.ownName())
 	return l, checkOwner(stateDir())
 }

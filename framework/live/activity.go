@@ -2,7 +2,6 @@ package live
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,13 +15,8 @@ type activity struct {
 	what    string        // the spec's title or step, or the phase of the run; empty: nothing
 	ask     func() string // what it is now; nil: what has been told
 	since   time.Time
-	attempt int // of the spec, from 1
-	waits   []waiting
-}
-
-type waiting struct {
-	wait.Record
-	since time.Time
+	attempt int        // of the spec, from 1
+	waits   *wait.Open // of the spec
 }
 
 // when is the time of an event, which may lack it.
@@ -35,7 +29,7 @@ func when(e report.Event) time.Time {
 
 // started is the activity after the start of a spec, or of one more attempt.
 func (a activity) started(e report.Event, title string) activity {
-	next := activity{spec: e.Spec, what: oneLine(title), since: when(e), attempt: 1}
+	next := activity{spec: e.Spec, what: oneLine(title), since: when(e), attempt: 1, waits: &wait.Open{}}
 	if a.spec == e.Spec {
 		next.attempt = a.attempt + 1
 	}
@@ -47,28 +41,21 @@ func (a activity) started(e report.Event, title string) activity {
 
 func (a activity) stepped(e report.Event) activity {
 	if e.Spec == a.spec {
-		a.what, a.waits = oneLine(e.Text), nil
+		a.what, a.waits = oneLine(e.Text), &wait.Open{}
 	}
 	return a
 }
 
 // waited keeps the waits that have not ended. Those of an earlier spec, which
-// may go on beside this one, are not shown.
-func (a activity) waited(e report.Event) activity {
-	if e.Wait == nil || e.Spec != a.spec {
-		return a
+// may continue during this one, are not shown.
+func (a activity) waited(e report.Event) {
+	switch {
+	case e.Wait == nil || e.Spec != a.spec:
+	case e.Kind == report.WaitStarted:
+		a.waits.Begin(*e.Wait, when(e))
+	default:
+		a.waits.End(*e.Wait)
 	}
-	if e.Kind == report.WaitStarted {
-		a.waits = append(slices.Clone(a.waits), waiting{Record: *e.Wait, since: when(e)})
-		return a
-	}
-	for i, w := range a.waits {
-		if w.Name == e.Wait.Name && w.What == e.Wait.What {
-			a.waits = slices.Delete(slices.Clone(a.waits), i, i+1)
-			break
-		}
-	}
-	return a
 }
 
 // goesOn is the line about what goes on.
@@ -91,10 +78,10 @@ func (p *Printer) goesOn() string {
 		}
 		parts = append(parts, head, a.what)
 	}
-	if len(a.waits) > 0 {
-		w := a.waits[len(a.waits)-1]
+	if waits := a.waits.Waits(); len(waits) > 0 {
+		w := waits[len(waits)-1]
 		parts = append(parts, fmt.Sprintf("waiting %s of %s for %s",
-			elapsed(now.Sub(w.since)), elapsed(w.Limit), oneLine(w.What)))
+			elapsed(now.Sub(w.Since)), elapsed(w.Limit), oneLine(w.What)))
 	}
 	return " ▸ " + strings.Join(parts, " · ")
 }

@@ -18,6 +18,7 @@ import (
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 const (
@@ -68,6 +69,7 @@ func start(out io.Writer, getenv func(string) string, terminal bool, width func(
 		},
 		ci:    ciOf(getenv),
 		ended: map[string]bool{},
+		now:   activity{waits: &wait.Open{}},
 		stop:  make(chan struct{}), done: make(chan struct{}),
 	}
 	go p.tick()
@@ -134,11 +136,11 @@ func (p *Printer) Doing(what func() string) {
 		p.idle("")
 		return
 	}
-	p.now = activity{what: "it begins", ask: what, since: time.Now()}
+	p.now = activity{what: "it begins", ask: what, since: time.Now(), waits: &wait.Open{}}
 }
 
 func (p *Printer) idle(what string) {
-	p.now = activity{what: what, since: time.Now()}
+	p.now = activity{what: what, since: time.Now(), waits: &wait.Open{}}
 	if what == "" {
 		p.screen.erase()
 	}
@@ -225,7 +227,7 @@ func (p *Printer) Event(e report.Event) {
 			p.line(fmt.Sprintf("   %-7s %s", oneLine(e.Spec), p.paint(dim, oneLine(e.Text))))
 		}
 	case report.WaitStarted, report.WaitEnded:
-		p.now = p.now.waited(e)
+		p.now.waited(e)
 	case report.SpecEnded:
 		if e.Result != nil {
 			p.spec(*e.Result)

@@ -53,6 +53,8 @@ help:
 	@echo 'make bench-baseline REPORT=report/report.yaml > baseline.yaml'
 	@echo 'make catalogue    write e2e/CATALOGUE.md and e2e/catalogue.yaml anew'
 	@echo 'make bench-load   the load generator against memcached, beside other clients'
+	@echo 'make release      write archives of the program, for amd64 and arm64, into .bin/release'
+	@echo 'make house        print the packages with their purpose, lines and imports'
 	@echo 'make clean        remove what make built in this checkout'
 	@echo 'variables: $(VARIABLES)'
 
@@ -73,11 +75,12 @@ e2e: e2e-packages program
 bench: e2e-packages program
 	@exec .bin/e2e bench $(kubeconfig)
 
-# The program, and the load clients that it streams into pods.
+# The program, and the load clients that it streams into pods. The lab has nodes of this machine's architecture only.
+load_architectures = $(if $(kubeconfig)$(filter existing,$(PROVIDER)),amd64 arm64,$(shell go env GOHOSTARCH))
 .PHONY: program
 program:
 	@go build -buildvcs=auto -o .bin/e2e ./framework/cmd/e2e
-	@for arch in amd64 arm64; do CGO_ENABLED=0 GOARCH=$$arch go build -trimpath -ldflags='-s -w' -o .bin/e2e-load-$$arch ./framework/cmd/load || exit; done
+	@for arch in $(load_architectures); do CGO_ENABLED=0 GOARCH=$$arch go build -trimpath -ldflags='-s -w' -o .bin/e2e-load-$$arch ./framework/cmd/load || exit; done
 
 # PMEM-CSI's own example of both modes, as the release has it that the lab runs.
 .PHONY: e2e-example
@@ -138,6 +141,11 @@ ifeq ($(PACKAGES),yes)
 endif
 endif
 
+# Archives of the program for machines without Go, and their digests.
+.PHONY: release
+release:
+	@hack/release.sh .bin/release
+
 .PHONY: report-diff validate bench-baseline catalogue
 A ?=
 B ?=
@@ -161,6 +169,10 @@ bench-load: bench-packages
 	@go test -c -o .bin/load.test ./framework/load
 	@if [ "$$(nproc)" -gt 1 ]; then SERVER_CPU=0 exec taskset -c 1 .bin/load.test -test.run '^$$' -test.bench . -test.benchtime 1x; \
 	else exec .bin/load.test -test.run '^$$' -test.bench . -test.benchtime 1x; fi
+
+.PHONY: house
+house:
+	@go run ./hack/house
 
 .PHONY: clean
 clean:

@@ -57,7 +57,14 @@ type prober struct {
 // rest is everything but the version of Kubernetes.
 func (p *prober) rest(ctx context.Context) Found {
 	nodes, found := p.nodes(ctx)
-	classes := p.classes(ctx)
+	var manifests []*deploy.Manifest
+	for _, d := range p.deployments {
+		manifests = append(manifests, d.Manifest)
+	}
+	classes, err := deploy.StorageClasses(ctx, p.cluster.Client, manifests...)
+	if err != nil {
+		p.unread("cluster", "storage classes", err)
+	}
 	p.drivers(ctx, classes, found)
 	p.dax(classes)
 	for _, m := range p.deployments {
@@ -91,47 +98,6 @@ func (p *prober) kubernetes(ctx context.Context) {
 	p.add("cluster", "kubernetes", version.GitVersion, "GET /version")
 }
 
-// classes are the storage classes of the cluster, with those of the manifests
-// in place of others of the same name.
-func (p *prober) classes(ctx context.Context) []storagev1.StorageClass {
-	var classes []storagev1.StorageClass
-	for _, m := range p.deployments {
-		for _, o := range m.Objects {
-			if o.GetKind() != "StorageClass" {
-				continue
-			}
-			class, err := decode[storagev1.StorageClass](o)
-			if err != nil {
-				p.unread("cluster", "storage class "+o.GetName(), err)
-				continue
-			}
-			classes = append(classes, class)
-		}
-	}
-	list, err := p.cluster.Client.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		p.unread("cluster", "storage classes", err)
-		return classes
-	}
-	for _, class := range list.Items {
-		if !slices.ContainsFunc(classes, func(c storagev1.StorageClass) bool { return c.Name == class.Name }) {
-			classes = append(classes, class)
-		}
-	}
-	return classes
-}
-
-// classOf returns the class that the claims of a volume lead to.
-func classOf(v deploy.Volume, classes []storagev1.StorageClass) (storagev1.StorageClass, bool) {
-	for _, class := range classes {
-		byDefault := v.Class == "" && class.Annotations["storageclass.kubernetes.io/is-default-class"] == "true"
-		if v.Source != deploy.Inline && (byDefault || class.Name == v.Class) {
-			return class, true
-		}
-	}
-	return storagev1.StorageClass{}, false
-}
-
 // drivers are those that the manifests need, and those of the nodes.
 func (p *prober) drivers(ctx context.Context, classes []storagev1.StorageClass, found []nodeDriver) {
 	var names []string
@@ -140,7 +106,7 @@ func (p *prober) drivers(ctx context.Context, classes []storagev1.StorageClass, 
 		if err != nil {
 			continue // the specs say what is wrong with such a deployment
 		}
-		if class, ok := classOf(v, classes); ok {
+		if class, ok := v.StorageClass(classes); ok {
 			v.Driver = class.Provisioner
 		}
 		names = append(names, v.Driver)
@@ -231,7 +197,7 @@ func (p *prober) dax(classes []storagev1.StorageClass) {
 		if err != nil {
 			return
 		}
-		class, ok := classOf(v, classes)
+		class, ok := v.StorageClass(classes)
 		if !ok || class.Parameters[usageParameter] != usageFileIO {
 			return
 		}

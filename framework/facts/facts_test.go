@@ -179,7 +179,7 @@ func TestUnread(t *testing.T) {
 	}{
 		{"nodes", "cluster: nodes: unknown (refused by the test)", spec.SecondNode},
 		{"pods", "cluster: nodes with the driver: unknown (refused by the test)", spec.NodeAccess},
-		{"storageclasses", "cluster: storage classes: unknown (refused by the test)", ""},
+		{"storageclasses", "cluster: storage classes: unknown (list the storage classes: refused by the test)", ""},
 		{"csidrivers", "driver: volume modes: unknown (refused by the test)", spec.InlineVolume},
 	} {
 		t.Run(test.resource, func(t *testing.T) {

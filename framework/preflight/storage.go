@@ -47,22 +47,16 @@ func driverOf(ctx context.Context, s Subject, m *deploy.Manifest) (driver string
 	if v.Source == deploy.Inline {
 		return v.Driver, v, nil
 	}
-	for _, o := range m.Objects {
-		if o.GetKind() == "StorageClass" && o.GetName() == v.Class {
-			driver, _ := o.Object["provisioner"].(string)
-			return driver, v, nil
-		}
+	classes, err := deploy.StorageClasses(ctx, s.Cluster.Client, m)
+	if class, ok := v.StorageClass(classes); ok {
+		v.Class = class.Name
+		return class.Provisioner, v, nil
 	}
-	classes, err := s.Cluster.Client.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return "", v, fmt.Errorf("list the storage classes: %w", err)
+		return "", v, err
 	}
 	var names []string
-	for _, class := range classes.Items {
-		if class.Name == v.Class || (v.Class == "" && class.Annotations["storageclass.kubernetes.io/is-default-class"] == "true") {
-			v.Class = class.Name
-			return class.Provisioner, v, nil
-		}
+	for _, class := range classes {
 		names = append(names, class.Name)
 	}
 	return "", v, &errNoClass{m, v.Class, names}

@@ -9,21 +9,23 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/spec"
 )
 
 // DriverName is the name of the driver that the manifests use.
 func DriverName(ctx context.Context, e *framework.Env) string {
 	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
-		v, err := e.Manifest(profile).Volume()
+		m := e.Manifest(profile)
+		v, err := m.Volume()
 		if err != nil {
 			continue // the specs of that profile report what is wrong with it
 		}
 		if v.Driver != "" {
 			return v.Driver
 		}
-		class, err := e.Cluster.Client.StorageV1().StorageClasses().Get(ctx, v.Class, metav1.GetOptions{})
-		if err == nil {
+		classes, _ := deploy.StorageClasses(ctx, e.Cluster.Client, m) // what cannot be read is as good as absent
+		if class, ok := v.StorageClass(classes); ok {
 			return class.Provisioner
 		}
 	}

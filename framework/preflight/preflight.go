@@ -97,7 +97,7 @@ type check struct {
 
 var checks = []check{
 	{"api", checkAPI},
-	{"rights", checkRights},
+	{"rights", checkPermissions},
 	{"driver", checkDriver},
 	{"class", checkClass},
 	{"pmem", checkPMEM},

@@ -30,10 +30,10 @@ func allowing(allowed func(string) bool) *fake.Clientset {
 	return client
 }
 
-func TestRights(t *testing.T) {
+func TestPermissions(t *testing.T) {
 	const remedy = "give the user of the kubeconfig a ClusterRole with these rules: "
 	without := func(refused ...string) func(string) bool {
-		return func(right string) bool { return !slices.Contains(refused, right) }
+		return func(permission string) bool { return !slices.Contains(refused, permission) }
 	}
 	for _, test := range []struct {
 		name        string
@@ -41,7 +41,7 @@ func TestRights(t *testing.T) {
 		state       report.CheckState
 		saw, remedy string
 	}{
-		{"all", without(), report.CheckPassed, "all 77 rights that specs, leak detection and evidence need", ""},
+		{"all", without(), report.CheckPassed, "all 77 permissions that specs, leak detection and evidence need", ""},
 		{"exec and scale are missing", without("create /pods/exec", "patch apps/statefulsets/scale", "delete /pods/", "create /pods/"), report.CheckFailed,
 			"missing in all namespaces: create/delete pods, create pods/exec, patch statefulsets.apps/scale",
 			remedy + `[{apiGroups: [""], resources: [pods], verbs: [create, delete]}, {apiGroups: [""], resources: [pods/exec], verbs: [create]}, {apiGroups: ["apps"], resources: [statefulsets/scale], verbs: [patch]}]`},
@@ -49,22 +49,22 @@ func TestRights(t *testing.T) {
 			"missing in all namespaces: create storageclasses.storage.k8s.io, create statefulsets.apps",
 			remedy + `[{apiGroups: ["storage.k8s.io"], resources: [storageclasses], verbs: [create]}, {apiGroups: ["apps"], resources: [statefulsets], verbs: [create]}]`},
 		{"leak detection is blind", without("list /secrets/", "list rbac.authorization.k8s.io/roles/"), report.CheckPassed,
-			"all 45 rights that specs need; some leaks, facts and evidence will be missed without: list secrets, list roles.rbac.authorization.k8s.io", ""},
+			"all 45 permissions that specs need; some leaks, facts and evidence will be missed without: list secrets, list roles.rbac.authorization.k8s.io", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := checkRights(t.Context(), subject(t, allowing(test.allowed), deploytest.Inline, ownClass))
+			f := checkPermissions(t.Context(), subject(t, allowing(test.allowed), deploytest.Inline, ownClass))
 			compare(t, f, test.state, test.saw, test.remedy)
 		})
 	}
 	s := subject(t, allowing(without("patch /nodes/")), deploytest.Inline, ownClass)
-	compare(t, checkRights(t.Context(), s), report.CheckPassed, "all 77 rights that specs, leak detection and evidence need", "")
+	compare(t, checkPermissions(t.Context(), s), report.CheckPassed, "all 77 permissions that specs, leak detection and evidence need", "")
 	s.Disruptive = true
-	compare(t, checkRights(t.Context(), s), report.CheckFailed, "missing in all namespaces: patch nodes",
+	compare(t, checkPermissions(t.Context(), s), report.CheckFailed, "missing in all namespaces: patch nodes",
 		remedy+`[{apiGroups: [""], resources: [nodes], verbs: [patch]}]`)
 	client := fake.NewClientset()
 	refusing(client, "create", "selfsubjectaccessreviews")
-	compare(t, checkRights(t.Context(), subject(t, client)), report.CheckUnknown,
-		"ask for the right to get namespaces: refused by the test",
+	compare(t, checkPermissions(t.Context(), subject(t, client)), report.CheckUnknown,
+		"ask for the permission to get namespaces: refused by the test",
 		"let the user of the kubeconfig create selfsubjectaccessreviews.authorization.k8s.io")
 }
 
@@ -121,9 +121,9 @@ func use(kind, verb, arguments string) string {
 	return strings.ToLower(verb) + " " + resource
 }
 
-// TestRightsAreThoseUsed reads the project's source, so that what is asked of
+// TestPermissionsAreThoseUsed reads the project's source, so that what is asked of
 // the API server and what is asked for beforehand stay the same.
-func TestRightsAreThoseUsed(t *testing.T) {
+func TestPermissionsAreThoseUsed(t *testing.T) {
 	asked := map[string]bool{}
 	for _, r := range spread(slices.Concat(needed, disruptive, useful)) {
 		name := r.Resource
@@ -148,8 +148,8 @@ func TestRightsAreThoseUsed(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			for _, right := range used(string(text)) {
-				found[right] = append(found[right], path)
+			for _, permission := range used(string(text)) {
+				found[permission] = append(found[permission], path)
 			}
 			return nil
 		})
@@ -157,9 +157,9 @@ func TestRightsAreThoseUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for right, where := range found {
-		if !asked[right] {
-			t.Errorf("%s is used in %s, and not asked for", right, strings.Join(unique(where), ", "))
+	for permission, where := range found {
+		if !asked[permission] {
+			t.Errorf("%s is used in %s, and not asked for", permission, strings.Join(unique(where), ", "))
 		}
 	}
 	for _, r := range spread(slices.Concat(needed, disruptive)) {
@@ -167,8 +167,8 @@ func TestRightsAreThoseUsed(t *testing.T) {
 		if r.subresource != "" {
 			name += "/" + r.subresource
 		}
-		if right := r.verb + " " + name; found[right] == nil && right != "create persistentvolumeclaims" { // made as an unstructured object
-			t.Errorf("%s is asked for, and not used", right)
+		if permission := r.verb + " " + name; found[permission] == nil && permission != "create persistentvolumeclaims" { // made as an unstructured object
+			t.Errorf("%s is asked for, and not used", permission)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (r rule) String() string {
 	return resource + "." + r.group + subresource
 }
 
-// needed are the rights without which specs or these checks cannot run. Those
+// needed are the permissions without which specs or these checks cannot run. Those
 // for the objects of the manifests come on top.
 var needed = []rule{
 	{"", "namespaces", "get create delete patch"},
@@ -57,7 +57,7 @@ var needed = []rule{
 	{"storage.k8s.io", "storageclasses", "get list create delete"},
 }
 
-// disruptive are the rights that specs need besides where they may put nodes
+// disruptive are the permissions that specs need besides where they may put nodes
 // out of use.
 var disruptive = []rule{
 	{"", "nodes", "get patch"},
@@ -65,7 +65,7 @@ var disruptive = []rule{
 	{"apps", "daemonsets", "get"}, // a drain passes over the pods of those that exist
 }
 
-// useful are the rights without which leaks of these kinds go unseen, and facts
+// useful are the permissions without which leaks of these kinds go unseen, and facts
 // and evidence are thinner. Package leak tells what it could not compare.
 var useful = []rule{
 	{"", "namespaces", "list"},
@@ -101,7 +101,7 @@ var useful = []rule{
 	{"storage.k8s.io", "volumeattachments", "list"},
 }
 
-// ofManifests are the rights to make, see and remove what the manifests hold.
+// ofManifests are the permissions to make, see and remove what the manifests hold.
 func ofManifests(s Subject) []rule {
 	var rules []rule
 	for _, m := range s.Manifests {
@@ -116,29 +116,29 @@ func ofManifests(s Subject) []rule {
 	return rules
 }
 
-type right struct {
+type permission struct {
 	schema.GroupResource
 	subresource, verb string
 }
 
-func spread(rules []rule) []right {
-	var rights []right
+func spread(rules []rule) []permission {
+	var permissions []permission
 	for _, r := range rules {
 		resource, subresource, _ := strings.Cut(r.resource, "/")
 		for verb := range strings.FieldsSeq(r.verbs) {
-			one := right{schema.GroupResource{Group: r.group, Resource: resource}, subresource, verb}
-			if !slices.Contains(rights, one) {
-				rights = append(rights, one)
+			one := permission{schema.GroupResource{Group: r.group, Resource: resource}, subresource, verb}
+			if !slices.Contains(permissions, one) {
+				permissions = append(permissions, one)
 			}
 		}
 	}
-	return rights
+	return permissions
 }
 
 // gather is the reverse of spread.
-func gather(rights []right) []rule {
+func gather(permissions []permission) []rule {
 	var rules []rule
-	for _, one := range rights {
+	for _, one := range permissions {
 		r := rule{one.Group, one.Resource, one.verb}
 		if one.subresource != "" {
 			r.resource += "/" + one.subresource
@@ -171,34 +171,34 @@ func snippet(rules []rule) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
-// checkRights asks the API server about every right, in all namespaces.
-func checkRights(ctx context.Context, s Subject) finding {
+// checkPermissions asks the API server about every permission, in all namespaces.
+func checkPermissions(ctx context.Context, s Subject) finding {
 	rules := slices.Concat(needed, ofManifests(s))
 	if s.Disruptive {
 		rules = append(rules, disruptive...)
 	}
 	must := spread(rules)
-	may := slices.DeleteFunc(spread(useful), func(r right) bool { return slices.Contains(must, r) })
+	may := slices.DeleteFunc(spread(useful), func(r permission) bool { return slices.Contains(must, r) })
 	refused, err := ask(ctx, s, slices.Concat(must, may))
 	if err != nil {
 		return unknown("let the user of the kubeconfig create selfsubjectaccessreviews.authorization.k8s.io", "%v", err)
 	}
-	missing := gather(slices.DeleteFunc(slices.Clone(must), func(r right) bool { return !slices.Contains(refused, r) }))
-	blind := gather(slices.DeleteFunc(slices.Clone(may), func(r right) bool { return !slices.Contains(refused, r) }))
+	missing := gather(slices.DeleteFunc(slices.Clone(must), func(r permission) bool { return !slices.Contains(refused, r) }))
+	blind := gather(slices.DeleteFunc(slices.Clone(may), func(r permission) bool { return !slices.Contains(refused, r) }))
 	switch {
 	case len(missing) > 0:
 		return failed("give the user of the kubeconfig a ClusterRole with these rules: "+snippet(missing), "missing in all namespaces: %s", list(missing))
 	case len(blind) > 0:
-		return passed("all %d rights that specs need; some leaks, facts and evidence will be missed without: %s", len(must), list(blind))
+		return passed("all %d permissions that specs need; some leaks, facts and evidence will be missed without: %s", len(must), list(blind))
 	}
-	return passed("all %d rights that specs, leak detection and evidence need", len(must)+len(may))
+	return passed("all %d permissions that specs, leak detection and evidence need", len(must)+len(may))
 }
 
-// ask returns the rights that the user does not have.
-func ask(ctx context.Context, s Subject, rights []right) ([]right, error) {
-	allowed, errs := make([]bool, len(rights)), make([]error, len(rights))
+// ask returns the permissions that the user does not have.
+func ask(ctx context.Context, s Subject, permissions []permission) ([]permission, error) {
+	allowed, errs := make([]bool, len(permissions)), make([]error, len(permissions))
 	var asking sync.WaitGroup
-	for i, r := range rights {
+	for i, r := range permissions {
 		asking.Go(func() {
 			review, err := s.Cluster.Client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 				Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
@@ -206,15 +206,15 @@ func ask(ctx context.Context, s Subject, rights []right) ([]right, error) {
 				}},
 			}, metav1.CreateOptions{})
 			if err != nil {
-				errs[i] = fmt.Errorf("ask for the right to %s: %w", list(gather([]right{r})), err)
+				errs[i] = fmt.Errorf("ask for the permission to %s: %w", list(gather([]permission{r})), err)
 				return
 			}
 			allowed[i] = review.Status.Allowed
 		})
 	}
 	asking.Wait()
-	var refused []right
-	for i, r := range rights {
+	var refused []permission
+	for i, r := range permissions {
 		if errs[i] != nil {
 			return nil, errs[i]
 		}

@@ -36,12 +36,14 @@ type Deployment struct {
 	*deploy.Manifest
 }
 
-// Probe asks the cluster about itself and about what the deployments need.
-func Probe(ctx context.Context, c *cluster.Cluster, deployments []Deployment) Found {
+// Probe asks the cluster about itself and about what the deployments need, and
+// reports what it is asking about to doing.
+func Probe(ctx context.Context, c *cluster.Cluster, deployments []Deployment, doing func(what string)) Found {
 	p := &prober{
-		cluster: c, deployments: deployments, features: map[spec.Feature]spec.Support{},
+		cluster: c, deployments: deployments, features: map[spec.Feature]spec.Support{}, doing: doing,
 		platform: func(ctx context.Context, d *pmem.NodeDriver) (pmem.Platform, error) { return d.Platform(ctx) },
 	}
+	p.show("the version of Kubernetes")
 	p.kubernetes(ctx)
 	return p.rest(ctx)
 }
@@ -52,11 +54,20 @@ type prober struct {
 	deployments []Deployment
 	features    map[spec.Feature]spec.Support
 	platform    func(context.Context, *pmem.NodeDriver) (pmem.Platform, error)
+	doing       func(what string) // nil: nobody wants to know
+}
+
+func (p *prober) show(what string) {
+	if p.doing != nil {
+		p.doing(what)
+	}
 }
 
 // rest is everything but the version of Kubernetes.
 func (p *prober) rest(ctx context.Context) Found {
+	p.show("nodes with the driver")
 	nodes, found := p.nodes(ctx)
+	p.show("storage classes and drivers")
 	var manifests []*deploy.Manifest
 	for _, d := range p.deployments {
 		manifests = append(manifests, d.Manifest)

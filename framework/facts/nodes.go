@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -62,6 +63,8 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	errs := make([]error, len(drivers))
 	free := make(chan struct{}, nodesAtOnce)
 	var asking sync.WaitGroup
+	var answered atomic.Int32
+	p.show(fmt.Sprintf("the driver's pods on %d nodes", len(drivers)))
 	for i, driver := range drivers {
 		found[i].driver, found[i].pod = driver, podOf(pods.Items, driver)
 		asking.Go(func() {
@@ -71,6 +74,7 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 			defer cancel()
 			asked[i].status(list.Items, driver.Node)
 			platform, err := p.platform(limited, driver)
+			p.show(fmt.Sprintf("the driver's pods on %d nodes: %d answered", len(drivers), answered.Add(1)))
 			if err != nil {
 				asked[i].unread("node "+driver.Node, "machine", err)
 				errs[i] = err

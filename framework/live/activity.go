@@ -9,14 +9,17 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// activity is what goes on at the moment.
+// activity is what is being done at the moment.
 type activity struct {
-	spec    string        // id; empty outside of specs
-	what    string        // the spec's title or step, or the phase of the run; empty: nothing
-	ask     func() string // what it is now; nil: what has been told
-	since   time.Time
-	attempt int        // of the spec, from 1
-	waits   *wait.Open // of the spec
+	spec string        // id; empty outside of specs
+	what string        // the spec's title or step, or the phase of the run; empty: nothing
+	ask  func() string // what it is now; nil: what
+	part *Part         // nil: none
+	// announced is set once the part was shown without a terminal.
+	announced bool
+	since     time.Time
+	attempt   int        // of the spec, from 1
+	waits     *wait.Open // of the spec
 }
 
 // when is the time of an event, which may lack it.
@@ -58,8 +61,8 @@ func (a activity) waited(e report.Event) {
 	}
 }
 
-// goesOn is the line about what goes on.
-func (p *Printer) goesOn() string {
+// doing is the line about what is being done.
+func (p *Printer) doing() string {
 	a, now := p.now, time.Now()
 	if a.ask != nil {
 		a.what = oneLine(a.ask())

@@ -5,12 +5,13 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// Plan tells what is to run, by profile, and why some of it is not. A later
+// Plan shows what will run, by profile, and why some of it is not. A later
 // plan takes the place of an earlier one.
 func (p *Printer) Plan(plan []spec.Planned) {
 	p.mu.Lock()
@@ -77,14 +78,16 @@ var highlights = []struct {
 	{"node", report.FactAccelerator, func(v string) string { return "accelerator " + v }},
 }
 
-// Facts tells what was found out: the gist, or with Verbose all of it.
-func (p *Printer) Facts(facts []report.Fact) {
+// Facts shows the most important facts, or with Verbose all of them, and how
+// long it took to get them.
+func (p *Printer) Facts(facts []report.Fact, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.Verbose {
 		for _, f := range facts {
 			p.fact(f)
 		}
+		p.topic("facts", timed(fmt.Sprint(len(facts)), took))
 		return
 	}
 	var parts []string
@@ -99,7 +102,7 @@ func (p *Printer) Facts(facts []report.Fact) {
 			}
 		}
 	}
-	p.topic("facts", strings.Join(append(parts, fmt.Sprintf("%d in the report", len(facts))), " · "))
+	p.topic("facts", timed(strings.Join(append(parts, fmt.Sprintf("%d in the report", len(facts))), " · "), took))
 }
 
 func (p *Printer) fact(f report.Fact) {
@@ -110,13 +113,15 @@ var checkStates = map[report.CheckState]struct {
 	symbol string
 	style  style
 }{
+	report.CheckPassed:  {"✓", green},
 	report.CheckFailed:  {"✗", red},
 	report.CheckUnknown: {"?", yellow},
 	report.CheckSkipped: {"-", dim},
 }
 
-// Preflight tells how many checks passed, and about each that did not.
-func (p *Printer) Preflight(checks []report.Check) {
+// Preflight shows how many checks passed, each that did not, or with Verbose
+// all of them, and how long they took.
+func (p *Printer) Preflight(checks []report.Check, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	counts := map[report.CheckState]int{}
@@ -129,9 +134,9 @@ func (p *Printer) Preflight(checks []report.Check) {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
 		}
 	}
-	p.topic("checks", strings.Join(parts, " · "))
+	p.topic("checks", timed(strings.Join(parts, " · "), took))
 	for _, c := range checks {
-		if c.State == report.CheckPassed {
+		if c.State == report.CheckPassed && !p.Verbose {
 			continue
 		}
 		state := checkStates[c.State]

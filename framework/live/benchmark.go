@@ -3,7 +3,8 @@ package live
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"pmem-memcached-e2e/framework/report"
 )
@@ -46,7 +47,7 @@ func (p *Printer) compared(rates string, c report.Comparison) {
 		s = green
 	}
 	gap := "  "
-	if p.screen.terminal && utf8.RuneCountInString(rates+gap+figures+" "+words) >= p.screen.width() {
+	if p.screen.terminal && runewidth.StringWidth(rates+gap+figures+" "+words) >= p.screen.width() {
 		gap = "\n" + indent
 	}
 	p.line(rates + gap + figures + " " + p.paint(s, words))

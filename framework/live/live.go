@@ -1,4 +1,4 @@
-// Package live shows a run while it goes: what is planned, what was found,
+// Package live shows a run while it runs: what is planned, what was found,
 // each spec as it ends, and the verdict. It gets data and decides nothing.
 package live
 
@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	refresh = 200 * time.Millisecond // of the line about what goes on, on a terminal
-	silence = 30 * time.Second       // after which something is said without one
+	refresh = 200 * time.Millisecond // of the line about what is being done, on a terminal
+	silence = 30 * time.Second       // after which that line is printed without one
 )
 
 // Printer shows a run on one output. It is safe for concurrent use.
@@ -45,8 +45,8 @@ type Printer struct {
 	stop, done chan struct{}
 }
 
-// New returns a printer for f, with colour and a line about what goes on if f
-// is a terminal, and otherwise in plain lines. It reads NO_COLOR and TERM, and
+// New returns a printer for f, with colour and a line about what is being done if
+// f is a terminal, and otherwise in plain lines. It reads NO_COLOR and TERM, and
 // GITHUB_ACTIONS and GITLAB_CI for the forms of those, by getenv. It has to be
 // closed.
 func New(f *os.File, getenv func(string) string) *Printer {
@@ -76,7 +76,7 @@ func start(out io.Writer, getenv func(string) string, terminal bool, width func(
 	return p
 }
 
-// Close removes the line about what goes on and ends its refreshing. Lines may
+// Close removes the line about what is being done and ends its refreshing. Lines may
 // still be printed.
 func (p *Printer) Close() {
 	p.close.Do(func() {
@@ -105,30 +105,23 @@ func (p *Printer) tick() {
 	}
 }
 
-// beat refreshes the line about what goes on, or breaks a long silence.
+// beat refreshes the line about what is being done, or breaks a long silence.
 func (p *Printer) beat() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.now.what == "":
 	case p.screen.terminal:
-		p.screen.draw(p.goesOn())
-	case time.Since(p.screen.spoken) >= silence:
-		p.line(p.goesOn())
+		p.screen.draw(p.doing())
+	case p.now.part != nil && !p.now.announced && time.Since(p.now.since) >= patience, time.Since(p.screen.spoken) >= silence:
+		p.now.announced = true
+		p.line(p.doing())
 	}
 }
 
-// Phase tells what the run does outside of the specs, such as bringing up the
-// cluster, until the next phase or spec begins. Empty: nothing that takes
-// long.
-func (p *Printer) Phase(what string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.idle(oneLine(what))
-}
-
-// Doing is Phase for something that tells more each time it is asked. What
-// must not print; nil means nothing that takes long.
+// Doing shows what the run does outside of the specs, such as bringing up the
+// cluster. It calls what again and again, which must not print; nil means that
+// nothing takes long.
 func (p *Printer) Doing(what func() string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,7 +158,7 @@ func (p *Printer) inReport(path string) string {
 	return oneLine(filepath.Join(dir, path))
 }
 
-// Writer lets others print whole lines above the line about what goes on. What
+// Writer lets others print whole lines above the line about what is being done. What
 // has no line end yet is kept until it comes, or until the printer is closed.
 func (p *Printer) Writer() progress.Writer {
 	p.mu.Lock()
@@ -175,7 +168,7 @@ func (p *Printer) Writer() progress.Writer {
 	return w
 }
 
-// Doing shows what goes on beside the lines.
+// Doing shows what is being done below the lines.
 func (l *lines) Doing(what func() string) { l.printer.Doing(what) }
 
 type lines struct {
@@ -201,7 +194,7 @@ func (l *lines) flush() {
 	}
 }
 
-// Requirements tells the texts that are shown with failures.
+// Requirements sets the texts that are shown with failures.
 func (p *Printer) Requirements(requirements []spec.Requirement) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -249,7 +242,7 @@ func (p *Printer) Event(e report.Event) {
 			p.line(fmt.Sprintf(" %s left behind: %s", p.symbol(spec.Leaked), oneLine(e.Leak.String())))
 		}
 	case report.TroubleMet:
-		p.line(fmt.Sprintf(" %s trouble: %s", p.symbol(spec.Undetermined), oneLine(e.Text)))
+		p.line(fmt.Sprintf(" %s error: %s", p.symbol(spec.Undetermined), oneLine(e.Text)))
 	case report.SuiteEnded:
 		p.idle("")
 	}

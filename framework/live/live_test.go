@@ -144,14 +144,14 @@ func run(p *Printer) {
 	p.ReportDir = "/home/user/project/report"
 	p.Requirements([]spec.Requirement{{ID: "RST-02", Text: "A restarted server serves every item stored before an orderly stop."}})
 	p.Plan(plan)
-	p.Phase("bring up the cluster")
+	phase(p, "bring up the cluster")
 	w := p.Writer()
 	fmt.Fprint(w, "lab images          12.3s\nlab control ")
 	pass(35 * time.Second)
 	fmt.Fprintln(w, "plane    35.0s")
-	p.Phase("")
-	p.Facts(facts)
-	p.Preflight(checks)
+	phase(p, "")
+	p.Facts(facts, 2300*time.Millisecond)
+	p.Preflight(checks, 41*time.Second)
 	p.Event(report.Event{Kind: report.SuiteStarted, Text: "1733"})
 	for _, r := range results() {
 		event := func(kind report.EventKind, text string, w *wait.Record) {

@@ -28,6 +28,15 @@ func waitEvent(p *Printer, kind report.EventKind, id, what string) {
 		Wait: &wait.Record{Name: wait.PodsGone, What: what, Limit: 2 * time.Minute}})
 }
 
+// phase shows a phase as the lab does.
+func phase(p *Printer, what string) {
+	if what == "" {
+		p.Doing(nil)
+		return
+	}
+	p.Doing(func() string { return what })
+}
+
 func TestLiveLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var width atomic.Int64
@@ -43,7 +52,7 @@ func TestLiveLine(t *testing.T) {
 		}
 		p.Plan(plan)
 		see("")
-		p.Phase("bring up the cluster")
+		phase(p, "bring up the cluster")
 		pass(time.Minute)
 		see(" ▸ bring up the cluster 1m0s")
 
@@ -90,7 +99,7 @@ func TestLiveLine(t *testing.T) {
 
 		event(p, report.SpecStarted, "NEW-01", "") // in no plan
 		see(" ▸ 2/7 NEW-01 0s · it runs")
-		p.Phase("take down the cluster")
+		phase(p, "take down the cluster")
 		see(" ▸ take down the cluster 0s")
 		p.Close()
 		p.Close()
@@ -110,9 +119,9 @@ func TestLongSilence(t *testing.T) {
 		pass(61 * time.Second)
 		fmt.Fprintln(p.Writer(), "someone else says something")
 		pass(29 * time.Second)
-		p.Phase("take down the cluster")
+		phase(p, "take down the cluster")
 		pass(30 * time.Second)
-		p.Phase("")
+		phase(p, "")
 		pass(5 * time.Minute)
 		want := strings.Join([]string{
 			" ▸ EPH-01 0s · it runs",
@@ -132,7 +141,7 @@ func TestWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &terminal{t: t, width: 60}
 		p := start(m, env(nil), true, func() int { return 60 })
-		p.Phase("bring up the cluster")
+		phase(p, "bring up the cluster")
 		one, two := p.Writer(), p.Writer()
 		pass(time.Second)
 		for _, w := range []struct {
@@ -214,11 +223,11 @@ func TestHostileText(t *testing.T) {
 			fill(reflect.ValueOf(&planned).Elem())
 			planned.Outcome = spec.NotApplicable
 			p.Plan([]spec.Planned{planned})
-			p.Phase(hostile)
-			p.Facts(d.Facts)
-			p.Preflight(d.Preflight)
+			phase(p, hostile)
+			p.Facts(d.Facts, time.Second)
+			p.Preflight(d.Preflight, time.Second)
 			p.Verbose = false
-			p.Facts(append(slices.Clone(d.Facts), report.Fact{Group: "cluster", Name: "kubernetes", Value: hostile}))
+			p.Facts(append(slices.Clone(d.Facts), report.Fact{Group: "cluster", Name: "kubernetes", Value: hostile}), time.Second)
 			for _, kind := range []report.EventKind{report.SuiteStarted, report.SpecStarted, report.StepStarted,
 				report.WaitStarted, report.LeakFound, report.TroubleMet, report.FactFound, report.Measured} {
 				e := report.Event{}
@@ -227,7 +236,7 @@ func TestHostileText(t *testing.T) {
 				p.Event(e)
 				p.mu.Lock()
 				if p.now.what != "" {
-					p.line(p.goesOn())
+					p.line(p.doing())
 				}
 				p.mu.Unlock()
 			}

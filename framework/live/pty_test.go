@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/creack/pty"
 
 	"pmem-memcached-e2e/framework/report"
 )
@@ -15,30 +15,18 @@ import (
 // openTerminal returns both ends of a pseudo-terminal.
 func openTerminal(t *testing.T, columns uint16) (far, near *os.File) {
 	t.Helper()
-	far, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	far, near, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { far.Close() })
-	if err := unix.IoctlSetPointerInt(int(far.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(far.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	near, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { near.Close() })
+	t.Cleanup(func() { far.Close(); near.Close() })
 	resize(t, near, columns)
 	return far, near
 }
 
 func resize(t *testing.T, near *os.File, columns uint16) {
 	t.Helper()
-	if err := unix.IoctlSetWinsize(int(near.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}); err != nil {
+	if err := pty.Setsize(near, &pty.Winsize{Rows: 24, Cols: columns}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -94,7 +82,7 @@ func TestNoTerminal(t *testing.T) {
 	event(p, report.TroubleMet, "", "it broke")
 	p.Close()
 	got, err := os.ReadFile(f.Name())
-	if want := " ? trouble: it broke\n"; err != nil || string(got) != want {
+	if want := " ? error: it broke\n"; err != nil || string(got) != want {
 		t.Errorf("written is %q (%v), want %q", got, err, want)
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // screen is an output with whole lines and, on a terminal, one line below them
-// that is drawn over and over.
+// that is drawn again and again.
 type screen struct {
 	out      io.Writer
 	terminal bool
@@ -76,14 +78,10 @@ func (s *screen) paint(st style, text string) string {
 
 // cut shortens text to a number of columns.
 func cut(text string, columns int) string {
-	runes := []rune(text)
-	switch {
-	case len(runes) <= columns:
-		return text
-	case columns < 1:
+	if columns < 1 {
 		return ""
 	}
-	return string(runes[:columns-1]) + "…"
+	return runewidth.Truncate(text, columns, "…")
 }
 
 // clean makes text safe to print: what a terminal or a CI system might obey,
@@ -131,5 +129,5 @@ func bounded(text, where string) []string {
 	return lines
 }
 
-// elapsed is a time as it is told while it goes on.
+// elapsed is a time that has not ended.
 func elapsed(d time.Duration) string { return max(d, 0).Truncate(time.Second).String() }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mattn/go-runewidth"
+
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -62,7 +64,7 @@ func (p *Printer) headline(r report.SpecResult) string {
 	} else {
 		head += fmt.Sprintf("%-6s  ", oneLine(string(r.Level)))
 	}
-	return strings.TrimRight(fmt.Sprintf(" %s %s%-*s%s", p.symbol(r.Outcome), head, room, title, took), " ")
+	return strings.TrimRight(fmt.Sprintf(" %s %s%s%s", p.symbol(r.Outcome), head, runewidth.FillRight(title, room), took), " ")
 }
 
 // spec shows a spec that has ended.
@@ -106,7 +108,7 @@ func (p *Printer) failure(f report.Failure) {
 	}
 }
 
-// field prints a value under its name, as much of it as is bearable.
+// field prints a value under its name, its first lines only if there are many.
 func (p *Printer) field(name, text string) {
 	if strings.TrimSpace(text) == "" {
 		return
@@ -131,7 +133,7 @@ func (p *Printer) pointers(r report.SpecResult) {
 	}
 	both := evidence + "   " + again
 	switch {
-	case evidence != "" && again != "" && (!p.screen.terminal || len([]rune(indent+both)) < p.screen.width()):
+	case evidence != "" && again != "" && (!p.screen.terminal || runewidth.StringWidth(indent+both) < p.screen.width()):
 		p.line(indent + both)
 	default:
 		for _, text := range []string{evidence, again} {

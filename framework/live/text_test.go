@@ -33,6 +33,7 @@ func TestCut(t *testing.T) {
 		want    string
 	}{
 		{"äöü", 3, "äöü"}, {"äöü", 2, "ä…"}, {"äöü", 1, "…"}, {"äöü", 0, ""}, {"äöü", -1, ""}, {"", 0, ""},
+		{"日本語", 6, "日本語"}, {"日本語", 5, "日本…"}, {"日本語", 4, "日…"}, {"e\u0301a", 2, "e\u0301a"},
 	} {
 		if got := cut(tt.text, tt.columns); got != tt.want {
 			t.Errorf("cut(%q, %d) = %q, want %q", tt.text, tt.columns, got, tt.want)

@@ -22,8 +22,11 @@ type Subject struct {
 	Cluster   *cluster.Cluster
 	Manifests []*deploy.Manifest // with the images that will be used
 	Waiter    wait.Waiter
-	// Disruptive says that specs may put nodes out of use.
+	// Disruptive is set when specs may disrupt nodes.
 	Disruptive bool
+	// Doing gets what is being examined, from several goroutines; nil: nobody
+	// wants to know.
+	Doing func(what string)
 }
 
 // finding is what a check has to say.
@@ -135,6 +138,13 @@ func run(ctx context.Context, checks []check, s Subject, skip []string) ([]repor
 	results := make([]report.Check, len(checks))
 	facts := make([][]report.Fact, len(checks))
 	var running sync.WaitGroup
+	p := progress{doing: s.Doing}
+	for _, c := range checks {
+		if !slices.Contains(skip, c.name) {
+			p.names = append(p.names, c.name)
+		}
+	}
+	p.show()
 	for i, c := range checks {
 		if slices.Contains(skip, c.name) {
 			results[i] = report.Check{Name: c.name, State: report.CheckSkipped, Saw: "left out on request",
@@ -146,10 +156,31 @@ func run(ctx context.Context, checks []check, s Subject, skip []string) ([]repor
 			f := c.examine(ctx, s)
 			results[i] = report.Check{Name: c.name, State: f.state, Saw: f.saw, Remedy: f.remedy, Took: time.Since(start)}
 			facts[i] = f.facts
+			p.ended(c.name)
 		})
 	}
 	running.Wait()
 	return results, slices.Concat(facts...)
+}
+
+// progress knows which checks have not ended.
+type progress struct {
+	mu    sync.Mutex
+	names []string
+	doing func(what string)
+}
+
+func (p *progress) ended(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.names = slices.DeleteFunc(p.names, func(n string) bool { return n == name })
+	p.show()
+}
+
+func (p *progress) show() {
+	if p.doing != nil && len(p.names) > 0 {
+		p.doing(strings.Join(p.names, ", "))
+	}
 }
 
 const (

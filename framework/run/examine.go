@@ -33,7 +33,7 @@ func validateSkips(skip []string) error {
 func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []report.Fact) ([]spec.Planned, error) {
 	limited, cancel := context.WithTimeout(ctx, r.scaled(examineLimit))
 	defer cancel()
-	c, err := cluster.Connect(limited, r.Config.Cluster.Kubeconfig, r.Config.Cluster.Context)
+	c, err := r.connect(limited)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +44,12 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []repo
 		return nil, err
 	}
 	waiter := wait.Waiter{Scale: r.Config.WaitScale, Observe: r.observe}
+	part := r.live.Begin("facts", "the driver's pods, until they are ready")
 	if err := pmem.AwaitNodeDrivers(limited, c, waiter); err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	} // else facts and checks tell what is wrong with the driver
-	found := facts.Probe(limited, c, deployments)
+	found := facts.Probe(limited, c, deployments, part.Now)
+	factsTook := part.End()
 	found.Given(r.Config)
 	plan := r.plan(listing, found.Features)
 	r.recorder.Plan(plan)
@@ -68,18 +70,36 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []repo
 	for _, d := range deployments {
 		manifests = append(manifests, d.Manifest)
 	}
+	part = r.live.Begin("checks", "")
 	checks, more := preflight.Run(limited, preflight.Subject{
-		Cluster: c, Manifests: manifests, Waiter: waiter, Disruptive: r.Config.MayDisrupt(),
+		Cluster: c, Manifests: manifests, Waiter: waiter, Disruptive: r.Config.MayDisrupt(), Doing: part.Now,
 	}, r.Config.SkipPreflight)
+	checksTook := part.End()
 	all := slices.Concat(found.Facts, known, more)
 	r.recorder.Facts(all)
-	r.live.Facts(all)
+	r.live.Facts(all, factsTook)
 	r.recorder.Preflight(checks)
-	r.live.Preflight(checks)
+	r.live.Preflight(checks, checksTook)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
 	return plan, preflight.Failed(checks)
+}
+
+// connect is done once for a cluster that exists, and shown.
+func (r *Runner) connect(ctx context.Context) (*cluster.Cluster, error) {
+	if r.cluster != nil {
+		return r.cluster, nil
+	}
+	part := r.live.Begin("connect", r.Config.Cluster.Kubeconfig)
+	c, err := cluster.Connect(ctx, r.Config.Cluster.Kubeconfig, r.Config.Cluster.Context)
+	if err != nil {
+		part.End()
+		return nil, err
+	}
+	r.cluster = c
+	part.Done(c.Config.Host)
+	return c, nil
 }
 
 // used are the manifests that the specs of a plan deploy, with the image that

@@ -71,6 +71,7 @@ type Runner struct {
 	manifests   map[spec.Profile]*deploy.Manifest
 	recorder    *report.Recorder // nil until the plan is known
 	live        *live.Printer
+	cluster     *cluster.Cluster // nil until it is connected
 	interrupted bool
 }
 
@@ -94,6 +95,8 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // after a usage error, which is told on Stderr and leaves no report.
 func (r *Runner) Run(ctx context.Context) int {
 	r.live = live.New(r.Stdout, r.Getenv)
+	r.live.Verbose, r.live.ReportDir = r.Config.Verbose, r.Config.ReportDir
+	r.live.Topic("cluster", r.Config.Where())
 	defer r.live.Close()
 	temp, err := os.MkdirTemp("", "pmem-memcached-e2e-")
 	if err != nil {
@@ -101,8 +104,6 @@ func (r *Runner) Run(ctx context.Context) int {
 	}
 	defer os.RemoveAll(temp)
 
-	r.live.Verbose, r.live.ReportDir = r.Config.Verbose, r.Config.ReportDir
-	fmt.Fprintf(r.live.Writer(), "cluster  %s\n", r.Config.Where())
 	release, err := r.claim()
 	if err != nil {
 		return r.refuse(err, ExitUsage)
@@ -147,7 +148,6 @@ func (r *Runner) refuse(err error, code int) int {
 func (r *Runner) run(parent context.Context, temp string) error {
 	ctx, stop := untilSignal(parent, r.Signals)
 	defer stop()
-	r.live.Phase("render the deployments and connect")
 	if err := r.validate(ctx); err != nil {
 		return err
 	}
@@ -231,7 +231,6 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), temp string, listin
 	}
 	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage, r.Config.Deploy.OtherImage = target.Kubeconfig, target.MemcachedImage, target.OtherImage
 	r.Config.Events = eventsFile
-	r.live.Phase("find the features of the cluster and check it")
 	if plan, err = r.examine(ctx, listing, target.Facts); err != nil {
 		return r.because(ctx, "preflight", err)
 	}
@@ -294,6 +293,8 @@ func (r *Runner) scaled(d time.Duration) time.Duration {
 
 // validate refuses what cannot work, before anything is started.
 func (r *Runner) validate(ctx context.Context) error {
+	part := r.live.Begin("validate", "settings")
+	defer part.End()
 	errs := []error{r.Config.Validate()}
 	if _, err := types.ParseLabelFilter(r.Config.Select.Labels); err != nil {
 		errs = append(errs, &config.FieldError{Field: "LABELS", Value: r.Config.Select.Labels,
@@ -312,14 +313,18 @@ func (r *Runner) validate(ctx context.Context) error {
 		{"EPHEMERAL", spec.Ephemeral, r.Config.Deploy.Ephemeral},
 		{"PERSISTENT", spec.Persistent, r.Config.Deploy.Persistent},
 	} {
+		part.Now(r.relative(d.dir))
 		m, err := deploy.Load(d.dir, deploy.Changes{LoadAnyFile: r.Config.Deploy.LoadsAnyFile()})
 		if err != nil {
 			errs = append(errs, &config.FieldError{Field: d.field, Value: d.dir, Remedy: err.Error()})
 		}
 		r.manifests[d.profile] = m
 	}
+	if errors.Join(errs...) == nil {
+		part.Done("settings and deployments")
+	}
 	if r.Config.Cluster.Provider == config.Existing {
-		if _, err := cluster.Connect(ctx, r.Config.Cluster.Kubeconfig, r.Config.Cluster.Context); err != nil {
+		if _, err := r.connect(ctx); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}

@@ -23,7 +23,7 @@ var Succeed = gomega.BeNil()
 
 // Expect states what a requirement says about an object and compares. When it
 // does not match the spec fails at its end; until then further requirements
-// are examined. An error that tells of a wait that was cut short, or of a
+// are examined. The error of a wait that was cut short, or of a
 // context that ended, says nothing about the object and ends the spec.
 func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) bool {
 	ginkgo.GinkgoHelper()

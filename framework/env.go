@@ -87,7 +87,7 @@ func (e *Env) MakeNamespace(ctx context.Context, name string) {
 	e.suite.leaks.made(name)
 }
 
-// background is for waits that may go on when the spec is over.
+// background is for waits that may continue after the spec.
 func (e *Env) background() wait.Waiter { return wait.Waiter{Scale: e.Config.WaitScale} }
 
 // Step names what comes next.
@@ -107,7 +107,7 @@ func (e *Env) Note(name, text string) {
 	e.notes = append(e.notes, report.Note{Name: name, Text: text})
 }
 
-// Fact puts something found out about the cluster or memcached into the
+// Fact puts a fact about the cluster or memcached into the
 // report, with what shows it.
 func (e *Env) Fact(group, name, value, evidence string) {
 	e.emit(report.Event{Kind: report.FactFound, Fact: &report.Fact{Group: group, Name: name, Value: value, Evidence: evidence}})
@@ -119,7 +119,7 @@ func (e *Env) Measured(b report.Benchmark) {
 	e.emit(report.Event{Kind: report.Measured, Benchmark: &b})
 }
 
-// Keep writes what is worth keeping into a file beside the evidence of the
+// Keep writes what is worth keeping into a file next to the evidence of the
 // spec and returns its path, relative to the report.
 func (e *Env) Keep(name string, write func(io.Writer) error) string {
 	ginkgo.GinkgoHelper()

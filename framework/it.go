@@ -17,7 +17,7 @@ import (
 // It registers a spec. The body gets its budget and not more; the set-up
 // before and the evidence and removal after it have limits of their own, so
 // that a body that uses up its budget is still cleaned up after. Whether the
-// spec passes is told by [report.Ending].
+// spec passes is decided by [report.Ending].
 func It(s spec.Spec, body func(context.Context, *Env)) bool {
 	registered.specs = append(registered.specs, s)
 	location := types.NewCodeLocation(1)
@@ -61,7 +61,7 @@ func (e *Env) collectEvidence(ctx ginkgo.SpecContext) {
 		return
 	}
 	if err := evidence.Collect(ctx, e.Cluster, e.evidenceDir(), e.used); err != nil {
-		e.Note("evidence", err.Error()) // the spec has failed for a reason of its own
+		e.Note("evidence", err.Error()) // the spec has failed for another reason
 	}
 	e.evidence = evidenceOf(e.Spec.ID)
 }

@@ -24,7 +24,7 @@ type watcher struct {
 
 	mu         sync.Mutex
 	namespaces []string // that the specs have made
-	removing   []string // those whose removal goes on
+	removing   []string // those that are being removed
 	reported   []report.Leak
 }
 
@@ -39,7 +39,7 @@ func (w *watcher) scope() leak.Scope {
 	}
 }
 
-// made tells of a namespace that a spec has made; it is removed sooner or
+// made records a namespace that a spec has made; it is removed sooner or
 // later, and until then what is in it is no leak.
 func (w *watcher) made(namespace string) {
 	w.mu.Lock()
@@ -57,7 +57,7 @@ func (w *watcher) begin(ctx context.Context) {
 	w.first, w.last, w.begun = snapshot, snapshot, true
 }
 
-// uncompared tells what is not watched, so that nobody takes silence for
+// uncompared reports what is not watched, so that nobody takes silence for
 // cleanliness.
 func (w *watcher) uncompared(why ...string) {
 	for _, text := range why {
@@ -89,7 +89,7 @@ func (w *watcher) take(scope leak.Scope) func(context.Context) (leak.Snapshot, e
 }
 
 // finish compares with what was there before all specs, when all namespaces
-// should be gone, and tells what no spec has told.
+// should be gone, and reports what no spec has reported.
 func (w *watcher) finish(ctx context.Context) {
 	if !w.begun {
 		return
@@ -106,8 +106,8 @@ func (w *watcher) finish(ctx context.Context) {
 	}
 	w.uncompared(leak.Uncompared(w.first, after)...)
 	for _, l := range leaks {
-		told := func(o report.Leak) bool { return o.View == l.View && o.Where == l.Where && o.What == l.What }
-		if !slices.ContainsFunc(w.reported, told) {
+		reported := func(o report.Leak) bool { return o.View == l.View && o.Where == l.Where && o.What == l.What }
+		if !slices.ContainsFunc(w.reported, reported) {
 			w.suite.events.emit(report.Event{Kind: report.LeakFound, Leak: &l})
 		}
 	}

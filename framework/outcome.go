@@ -13,7 +13,7 @@ import (
 // interrupted are the states of a spec that was ended with the run.
 const interrupted = types.SpecStateInterrupted | types.SpecStateAborted
 
-// specEnded tells how a spec ended, after its last attempt and all clean-up.
+// specEnded reports how a spec ended, after its last attempt and all clean-up.
 func (s *suite) specEnded(sr ginkgo.SpecReport) {
 	e := s.env
 	s.env = nil

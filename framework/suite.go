@@ -1,6 +1,6 @@
 // Package framework wires specs into Ginkgo and hands each of them what it
 // needs: a cluster, a namespace of its own, a ledger, and a way to state what
-// was expected and observed. What happens is told as events of package report.
+// was expected and observed. What happens is reported as events of package report.
 package framework
 
 import (
@@ -51,7 +51,7 @@ type suite struct {
 	env *Env // of the spec that runs
 
 	// Kubernetes takes some seconds to remove an empty namespace. They are
-	// removed beside the next specs and awaited at the end.
+	// removed during the next specs and awaited at the end.
 	removals  sync.WaitGroup
 	mu        sync.Mutex
 	leftovers []error
@@ -140,7 +140,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	}, ginkgo.NodeTimeout(s.scaled(removalLimit+leaksLimit)))
 }
 
-// suiteEnded tells what went wrong outside of the specs.
+// suiteEnded reports what went wrong outside of the specs.
 func (s *suite) suiteEnded(r ginkgo.Report) {
 	trouble := func(text string) { s.events.emit(report.Event{Kind: report.TroubleMet, Text: text}) }
 	for _, sr := range r.SpecReports {
@@ -157,7 +157,7 @@ func (s *suite) suiteEnded(r ginkgo.Report) {
 	s.events.emit(report.Event{Kind: report.SuiteEnded})
 }
 
-// removeLater closes l beside what comes next; awaitRemovals has its error.
+// removeLater closes l while the run continues; awaitRemovals has its error.
 func (s *suite) removeLater(l *ledger.Ledger) {
 	s.removals.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.scaled(removalLimit))

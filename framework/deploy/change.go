@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
-// namespaced tells whether objects of o's kind live in a namespace; kinds unknown to kustomize's
+// namespaced reports whether objects of o's kind live in a namespace; kinds unknown to kustomize's
 // schema are taken as such until the API server says otherwise.
 func namespaced(o *unstructured.Unstructured) bool {
 	return !openapi.IsCertainlyClusterScoped(yaml.TypeMeta{APIVersion: o.GetAPIVersion(), Kind: o.GetKind()})

@@ -53,7 +53,7 @@ func deleteNamespace(ctx context.Context, c *cluster.Cluster, w wait.Waiter, ns 
 		case err != nil:
 			return false, "", err
 		case current.UID != ns.UID:
-			return true, "gone, and made anew by another", nil
+			return true, "gone, and created again by another", nil
 		}
 		return false, namespaceState(current), nil
 	})

@@ -23,7 +23,7 @@ func AwaitPod(ctx context.Context, c *cluster.Cluster, w wait.Waiter, name wait.
 	err := w.Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {
 		p, err := c.Client.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) || (err == nil && p.UID != pod.UID) {
-			return false, "", wait.Stop(errors.New("the pod was removed by somebody else"))
+			return false, "", wait.Stop(errors.New("the pod was removed by another user"))
 		}
 		if err != nil {
 			return false, "", err

@@ -82,7 +82,7 @@ func (m *Manifest) reclass(workload *unstructured.Unstructured, v Volume, class 
 		return v, m.changeClaim(workload, v, class, classPath)
 	}
 	if v.Size.IsZero() {
-		return v, errors.New("the manifest does not tell its size")
+		return v, errors.New("the manifest does not state its size")
 	}
 	v.Source, v.Driver, v.FSType = Ephemeral, "", ""
 	return v, change(workload.Object, podVolumes, v.Name, func(volume map[string]any) error {
@@ -178,7 +178,7 @@ var (
 
 func intoMemory(workload *unstructured.Unstructured, v Volume) error {
 	if v.Size.IsZero() {
-		return errors.New("the manifest does not tell its size")
+		return errors.New("the manifest does not state its size")
 	}
 	source := map[string]any{"medium": string(corev1.StorageMediumMemory), "sizeLimit": v.Size.String()}
 	volume := map[string]any{"name": v.Name, "emptyDir": source}

@@ -75,7 +75,7 @@ func TestVolumeInMemory(t *testing.T) {
 		}
 	}
 	_, err := Load(filepath.Join(claim, "elsewhere"), Changes{VolumeInMemory: true})
-	if err == nil || !strings.Contains(err.Error(), "does not tell its size") {
+	if err == nil || !strings.Contains(err.Error(), "does not state its size") {
 		t.Errorf("a claim of somebody else: %v", err)
 	}
 	_, err = Load(filepath.Join(claim, "elsewhere"), Changes{VolumeSize: resource.MustParse("1Gi")})

@@ -24,7 +24,7 @@ type Volume struct {
 	Name      string // of the volume in the pod
 	MountPath string // in the container memcached
 	Source    VolumeSource
-	Size      resource.Quantity // zero if the manifest does not tell
+	Size      resource.Quantity // zero if the manifest does not state it
 	Class     string            // storage class; empty for Inline, or when the claim leaves it to the default
 	Driver    string            // CSI driver; empty unless Inline
 	FSType    string            // requested filesystem of an Inline volume; empty means the driver's default

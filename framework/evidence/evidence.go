@@ -38,7 +38,7 @@ const (
 // values of Secrets, keys, tokens, passwords. A file holds at most 1 MiB, of longer ones the end is kept; all
 // files together hold at most 32 MiB, and those that do not fit are left out.
 //
-// What was left out or could not be collected is told in index.txt and is no error, unless nothing was
+// What was left out or could not be collected is listed in index.txt and is no error, unless nothing was
 // collected at all or dir cannot be written.
 func Collect(ctx context.Context, c *cluster.Cluster, dir string, namespaces []string) error {
 	client, err := dynamic.NewForConfig(c.Config)

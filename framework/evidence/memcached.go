@@ -51,7 +51,7 @@ func (c *collector) memcached(ctx context.Context, ns string) {
 	}
 }
 
-// runsMemcached tells by the name of the container or of its image.
+// runsMemcached decides by the name of the container or of its image.
 func runsMemcached(c corev1.Container) bool {
 	image, _, _ := strings.Cut(path.Base(c.Image), "@")
 	image, _, _ = strings.Cut(image, ":")

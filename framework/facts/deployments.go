@@ -21,7 +21,7 @@ func decode[T any](o *unstructured.Unstructured) (T, error) {
 	return typed, nil
 }
 
-// deployment tells what a manifest asks for, with the image that the specs
+// deployment reports what a manifest requests, with the image that the specs
 // will run.
 func (p *prober) deployment(m Deployment) {
 	group := "deployment " + m.Title

@@ -1,6 +1,6 @@
-// Package facts finds out what the cluster under test is: versions, machines,
+// Package facts reports what the cluster under test is: versions, machines,
 // driver, persistent memory. Each fact carries where it was read. What cannot
-// be read is told as unknown, with the reason; nothing here stops a run.
+// be read is reported as unknown, with the reason; nothing here stops a run.
 package facts
 
 import (
@@ -235,7 +235,7 @@ func describeClass(class storagev1.StorageClass) string {
 	return strings.Join(words, ", ")
 }
 
-// driverPods tells what the pods of one driver say about it; they should say
+// driverPods reports what the pods of one driver say about it; they should say
 // the same on every node.
 func (p *prober) driverPods(group string, found []nodeDriver) {
 	if len(found) == 0 {

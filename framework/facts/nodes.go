@@ -23,7 +23,7 @@ const (
 	nodeLimit   = time.Minute // for the questions to one node
 )
 
-// nodes tells about the nodes with the driver, and decides whether they can be
+// nodes reports on the nodes with the driver, and decides whether they can be
 // asked from within.
 func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	var told facts

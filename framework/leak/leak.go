@@ -20,14 +20,14 @@ type View string
 const (
 	API      View = "api"      // objects
 	Node     View = "node"     // logical volumes, namespaces, mounts and state files of the driver
-	Capacity View = "capacity" // free bytes, as LVM, the driver and the cluster tell them
+	Capacity View = "capacity" // free bytes, as LVM, the driver and the cluster report them
 )
 
 // Scope says what counts as left behind by the run.
 type Scope struct {
 	// Namespaces are all that the run has made so far, removed ones included.
 	Namespaces []string
-	// Removing are those whose removal goes on at the same time: what is in them does not count yet.
+	// Removing are those that are being removed at the same time: what is in them does not count yet.
 	Removing []string
 	// Exclusive means that nobody else uses the cluster, so that every difference counts. Else only
 	// what refers to Namespaces counts, and volumes of the driver that belong to nobody any more. Capacity is
@@ -138,7 +138,7 @@ func (s Scope) counts(k key, i item) bool {
 
 func order(l report.Leak) int { return slices.Index([]View{API, Node, Capacity}, View(l.View)) }
 
-// Uncompared tells what Diff has to leave out, one line each with the reason: it could not be read in one
+// Uncompared reports what Diff has to leave out, one line each with the reason: it could not be read in one
 // of the snapshots, or was there in one of them only, such as a node.
 func Uncompared(before, after Snapshot) []string {
 	var lines []string

@@ -13,7 +13,7 @@ import (
 	"pmem-memcached-e2e/framework/probe"
 )
 
-// owners tells in which namespace the object is that a volume on a node belongs to.
+// owners reports in which namespace the object is that a volume on a node belongs to.
 type owners struct {
 	volumes map[string]owner // by volume id
 	pods    map[string]owner // by UID

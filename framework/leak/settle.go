@@ -13,7 +13,7 @@ import (
 // Settle takes snapshots until nothing differs from before and everything is readable that was readable
 // before, because Kubernetes and the driver remove what was given up in their own time. It
 // returns the last snapshot and what it differs in when the limit of wait.NoLeaks has passed; that is
-// no error. What remained unread is told by Uncompared.
+// no error. What remained unread is reported by Uncompared.
 //
 // The error says that ctx has ended, or that no snapshot could be taken at all.
 func Settle(ctx context.Context, w wait.Waiter, take func(context.Context) (Snapshot, error), before Snapshot, scope Scope) (Snapshot, []report.Leak, error) {

@@ -26,7 +26,7 @@ const (
 )
 
 // Take makes a snapshot: it lists the API's objects and runs one command on every node with the
-// driver, all at the same time. What could not be read is told in Unread; it is an error only when ctx
+// driver, all at the same time. What could not be read is in Unread; it is an error only when ctx
 // has ended, or when nothing was read at all.
 func Take(ctx context.Context, c *cluster.Cluster, scope Scope) (Snapshot, error) {
 	meta, err := metadata.NewForConfig(c.Config)

@@ -48,7 +48,7 @@ part '` + PartFiles + `' find "$1" -xdev -mindepth 1 -printf '%y %P\n'
 exit 0`
 
 // Inventory reads everything with one command in the driver's container. A part that could not be
-// read is told in Unread, by its name.
+// read is in Unread, by its name.
 func (d *NodeDriver) Inventory(ctx context.Context) (Inventory, error) {
 	result, err := d.exec.Exec(ctx, d.Namespace, d.Pod, NodeDriverContainer, "sh", "-c", inventoryScript, "sh", d.StateDir)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"pmem-memcached-e2e/framework/probe"
 )
 
-// Parts of a Platform, beside PartGroups.
+// Parts of a Platform, in addition to PartGroups.
 const (
 	PartProcessor    = "processor"
 	PartFirmware     = "firmware"
@@ -33,12 +33,12 @@ const (
 )
 
 // A Platform is what a node says about its machine, its persistent memory and its driver. What could
-// not be read is told in Unread, by its part.
+// not be read is in Unread, by its part.
 type Platform struct {
 	CPU         string // model
 	Virtual     bool   // the processor's flags say that it is a hypervisor's
 	Machine     string // vendor and product by the firmware
-	Accelerator string // TCG, NoAccelerator, or the hypervisor's name; empty if it cannot be told
+	Accelerator string // TCG, NoAccelerator, or the hypervisor's name; empty if unknown
 	CommandLine string // of the kernel
 	Buses       []Bus
 	Groups      []VolumeGroup // all, those of others included
@@ -200,7 +200,7 @@ const (
 	Undecided Emulation = "unknown"
 )
 
-// Emulation tells what the node's persistent memory is, and whether that is an emulation. It is one
+// Emulation reports what the node's persistent memory is, and whether that is an emulation. It is one
 // as soon as a part of it is.
 func (p Platform) Emulation() (e Emulation, what string) {
 	if err := p.Unread[PartBuses]; err != nil {

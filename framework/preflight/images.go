@@ -153,7 +153,7 @@ func reason(status corev1.ContainerStatus) string {
 // pulling are the reasons of a container that waits because of its image.
 var pulling = []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
 
-// notEnded tells why a pod did not come to its end.
+// notEnded reports why a pod did not end.
 func notEnded(pod *corev1.Pod, err error) finding {
 	var stopped *wait.StoppedError
 	for _, status := range pod.Status.ContainerStatuses {
@@ -176,7 +176,7 @@ func notEnded(pod *corev1.Pod, err error) finding {
 	return unknown(givePatience, "%v", err)
 }
 
-// option is one of memcached, by how its help tells it.
+// option is one of memcached, as its help prints it.
 type option struct {
 	name string
 	help *regexp.Regexp

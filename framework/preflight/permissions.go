@@ -66,7 +66,7 @@ var disruptive = []rule{
 }
 
 // useful are the permissions without which leaks of these kinds go unseen, and facts
-// and evidence are thinner. Package leak tells what it could not compare.
+// and evidence are thinner. Package leak reports what it could not compare.
 var useful = []rule{
 	{"", "namespaces", "list"},
 	{"", "nodes", "get list"},

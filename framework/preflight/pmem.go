@@ -18,7 +18,7 @@ const (
 	nodesAtOnce = 8
 	nodeLimit   = time.Minute // for the question to one node
 
-	makeRoom = "remove volumes that nobody needs, prepare more persistent memory, or ask for a smaller volume"
+	makeRoom = "remove volumes that are not needed, prepare more persistent memory, or ask for a smaller volume"
 	askNodes = "let the user of the kubeconfig list csistoragecapacities and run commands in the pods of PMEM-CSI"
 )
 
@@ -61,11 +61,11 @@ func fits(ctx context.Context, s Subject, m *deploy.Manifest, onNodes map[string
 	title := fmt.Sprintf("%s/%s in %s", m.Kind, m.Name, m.Dir)
 	switch {
 	case err != nil:
-		return unknown("see to the storage class first", "the driver of %s could not be found out: %v", title, err)
+		return unknown("fix the storage class first", "could not determine the driver of %s: %v", title, err)
 	case driver == "":
 		return unknown("mount a CSI volume, an ephemeral volume or a claim", "%s has no volume of a CSI driver", title)
 	case v.Size.IsZero():
-		return unknown("write the size into the manifest", "%s does not tell the size of its volume", title)
+		return unknown("write the size into the manifest", "%s does not state the size of its volume", title)
 	}
 	node, ok := onNodes[driver]
 	if !ok {
@@ -90,7 +90,7 @@ func fits(ctx context.Context, s Subject, m *deploy.Manifest, onNodes map[string
 	case published.known:
 		return passed("%s for %s, the driver publishes %d MiB for class %s", v.Size.String(), title, published.bytes>>20, v.Class)
 	}
-	return unknown(askNodes, "how much persistent memory is free for %s could not be found out: %v", title, errors.Join(node.why, published.why))
+	return unknown(askNodes, "could not determine how much persistent memory is free for %s: %v", title, errors.Join(node.why, published.why))
 }
 
 // roomOnNodes asks the nodes, by the name of the driver on them. What is known

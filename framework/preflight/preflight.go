@@ -1,5 +1,5 @@
 // Package preflight examines, before any spec runs, whether the cluster has
-// what the specs need, so that a lack is told once and with its remedy.
+// what the specs need, so that a lack is reported once and with its remedy.
 package preflight
 
 import (
@@ -62,7 +62,7 @@ func oneLine(text string) string {
 
 // all joins what a check has to say about several things: one that failed
 // outweighs one that is unknown, which outweighs one that passed. Only the
-// weightiest are told.
+// weightiest are reported.
 func all(findings ...finding) finding {
 	var joined finding
 	for _, state := range []report.CheckState{report.CheckFailed, report.CheckUnknown, report.CheckPassed} {
@@ -128,7 +128,7 @@ func ValidateSkips(skip []string) error {
 }
 
 // Run examines everything but what skip names, all at once, and returns the
-// checks in their order, and the facts that came up. It goes on after a
+// checks in their order, and the facts that came up. It continues after a
 // failure. What ctx has cut short is unknown.
 func Run(ctx context.Context, s Subject, skip []string) ([]report.Check, []report.Fact) {
 	return run(ctx, checks, s, skip)

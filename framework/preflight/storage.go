@@ -89,7 +89,7 @@ func checkDriver(ctx context.Context, s Subject) finding {
 		driver, v, err := driverOf(ctx, s, m)
 		var absent *errNoClass
 		switch {
-		case errors.As(err, &absent): // told by the check of classes
+		case errors.As(err, &absent): // reported by the check of classes
 		case err != nil:
 			findings = append(findings, unknown(allowList, "%v", err))
 		case driver != "":

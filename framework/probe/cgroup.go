@@ -18,7 +18,7 @@ type ControlGroup struct {
 }
 
 // MemoryOf returns what is charged to a container, as its control group of
-// version 2 tells it.
+// version 2 reports it.
 func MemoryOf(ctx context.Context, e Execer, namespace, pod, container string) (ControlGroup, error) {
 	text, err := Output(ctx, e, namespace, pod, container, "sh", "-c",
 		"cd /sys/fs/cgroup && grep . memory.max memory.current memory.events memory.stat")

@@ -47,7 +47,7 @@ func parseStat(text string) (MemoryFile, error) {
 	return f, nil
 }
 
-// A Filesystem is what statfs tells, in bytes.
+// A Filesystem is what statfs reports, in bytes.
 type Filesystem struct {
 	Type      string // as stat(1) names it, such as ext2/ext3 or xfs
 	BlockSize int64

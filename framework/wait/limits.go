@@ -80,7 +80,7 @@ var limits = map[Name]limit{
 	VolumeFreed:       {2 * time.Minute, "the driver to remove a volume whose user is gone"},
 	EndpointReady:     {time.Minute, "a Service to have the right endpoints"},
 	Downtime:          {time.Minute, "the wall clock to move on, so that a restart can be warm"},
-	EventSeen:         {time.Minute, "an event that tells of a refusal"},
+	EventSeen:         {time.Minute, "an event that reports a refusal"},
 	RestartedInPod:    {time.Minute, "a container that has ended to be Ready again in its pod"},
 	ClaimBound:        {time.Minute, "a claim to be bound, or refused"},
 	CapacityPublished: {3 * time.Minute, "the published capacity to follow volumes, which it does once a minute at least"},
@@ -90,11 +90,11 @@ var limits = map[Name]limit{
 	ItemExpires:       {3 * time.Minute, "the time at which an item or a delayed flush_all is due"},
 	PodReplaced:       {2 * time.Minute, "the controller of a deleted pod to make another one"},
 	MemcachedUp:       {time.Minute, "a memcached to listen whose pod has no readiness probe, or that a spec started"},
-	MemcachedDown:     {time.Minute, "a memcached that was told to stop, or killed, to end"},
+	MemcachedDown:     {time.Minute, "a memcached that was signalled to stop, or killed, to end"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
 	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},
-	LoadEnds:   {time.Minute, "load clients to tell their results, beyond the time of the load"},
+	LoadEnds:   {time.Minute, "load clients to report their results, beyond the time of the load"},
 	LoadGone:   {time.Minute, "the Job of load clients to come to its end"},
 
 	LabAPI:     {time.Minute, "the API server of the lab to answer"},

@@ -1,4 +1,4 @@
-// Package wait polls for a state with a limit, and tells what was awaited and what was last seen.
+// Package wait polls for a state with a limit, and reports what was awaited and what was last seen.
 package wait
 
 import (

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/onsi/gomega"
@@ -60,6 +61,9 @@ var _ = framework.It(spec.Spec{
 	workload.ScaleDown(ctx, e, d)
 
 	e.Step("reboot node %s", node.Name)
+	if e.Cluster.Power == nil {
+		e.NoError(errors.New("nothing switches nodes"), "find what switches the nodes of this cluster")
+	}
 	on := func(ctx context.Context) error { return e.Cluster.Power.StartNode(ctx, node) }
 	e.Ledger.Add("power of node "+node.Name, on)
 	e.NoError(e.Cluster.Power.StopNode(ctx, node), "shut node %s down", node.Name)

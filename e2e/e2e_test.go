@@ -24,7 +24,7 @@ func TestE2E(t *testing.T) {
 		t.Fatal(err)
 	}
 	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
-	if err := framework.RunAs(c, suiteConfig, reporterConfig); err != nil {
+	if err := framework.RunAs(c, nil, suiteConfig, reporterConfig); err != nil {
 		t.Error(err)
 	}
 }

@@ -44,6 +44,7 @@ var registered = struct {
 
 type suite struct {
 	config  config.Config
+	power   cluster.NodePower // nil: nothing switches the nodes
 	cluster *cluster.Cluster
 	events  *events
 	leaks   *watcher
@@ -61,10 +62,14 @@ type suite struct {
 func Specs() []spec.Spec { return slices.Clone(registered.specs) }
 
 // List returns the registered specs and which of them c selects. Nothing is
-// run. The label filter and the focus of c have to be valid.
+// run. The focus of c has to be valid; a label filter that is not is a
+// *config.FieldError.
 func List(c config.Config) (spec.Listing, error) {
 	if err := spec.ValidateAll(registered.specs); err != nil {
 		return spec.Listing{}, err
+	}
+	if _, err := types.ParseLabelFilter(c.Select.Labels); err != nil {
+		return spec.Listing{}, &config.FieldError{Field: "LABELS", Value: c.Select.Labels, Remedy: "not a Ginkgo label filter; write one such as 'ephemeral && MUST'"}
 	}
 	listing := spec.Listing{Specs: Specs()}
 	suiteConfig, _ := GinkgoConfig(c, 0)
@@ -83,15 +88,16 @@ func List(c config.Config) (spec.Listing, error) {
 // events.
 var ErrFailed = errors.New("specs failed")
 
-// Run runs the specs that c selects, for at most limit.
-func Run(c config.Config, limit time.Duration) error {
+// Run runs the specs that c selects, for at most limit. power switches the
+// nodes of the cluster; nil: nothing can.
+func Run(c config.Config, limit time.Duration, power cluster.NodePower) error {
 	suiteConfig, reporterConfig := GinkgoConfig(c, limit)
-	return RunAs(c, suiteConfig, reporterConfig)
+	return RunAs(c, power, suiteConfig, reporterConfig)
 }
 
 // RunAs runs the specs that Ginkgo's own configuration selects, such as that of
 // the command line of go test.
-func RunAs(c config.Config, suiteConfig types.SuiteConfig, reporterConfig types.ReporterConfig) error {
+func RunAs(c config.Config, power cluster.NodePower, suiteConfig types.SuiteConfig, reporterConfig types.ReporterConfig) error {
 	if err := spec.ValidateAll(registered.specs); err != nil {
 		return err
 	}
@@ -99,7 +105,7 @@ func RunAs(c config.Config, suiteConfig types.SuiteConfig, reporterConfig types.
 	if err != nil {
 		return err
 	}
-	s := &suite{config: c, events: stream}
+	s := &suite{config: c, power: power, events: stream}
 	registered.suite = s
 	ginkgo.BeforeSuite(s.setUp, ginkgo.NodeTimeout(s.scaled(setUpLimit)))
 	ginkgo.ReportAfterEach(s.specEnded)
@@ -127,9 +133,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	if err != nil {
 		ginkgo.Fail(fmt.Sprintf("connect to the cluster: %v", err))
 	}
-	if c.Power, err = power(s.config); err != nil {
-		ginkgo.Fail(err.Error())
-	}
+	c.Power = s.power
 	s.cluster = c
 	s.leaks = newWatcher(s)
 	s.leaks.begin(ctx)

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/onsi/ginkgo/v2/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"pmem-memcached-e2e/framework/cluster"
@@ -296,10 +295,6 @@ func (r *Runner) validate(ctx context.Context) error {
 	part := r.live.Begin("validate", "settings")
 	defer part.End()
 	errs := []error{r.Config.Validate()}
-	if _, err := types.ParseLabelFilter(r.Config.Select.Labels); err != nil {
-		errs = append(errs, &config.FieldError{Field: "LABELS", Value: r.Config.Select.Labels,
-			Remedy: "not a Ginkgo label filter; write one such as 'ephemeral && MUST'"})
-	}
 	errs = append(errs, validateSkips(r.Config.SkipPreflight))
 	if err := errors.Join(errs...); err != nil {
 		return &UsageError{err}

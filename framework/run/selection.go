@@ -13,6 +13,9 @@ import (
 // list asks the suite for its specs and which of them are selected.
 func (s Suite) list(c config.Config) (spec.Listing, error) {
 	listing, err := s.List(c)
+	if refused, ok := errors.AsType[*config.FieldError](err); ok {
+		return spec.Listing{}, &UsageError{refused}
+	}
 	switch {
 	case err != nil:
 		return spec.Listing{}, fmt.Errorf("list the specs: %w", err)

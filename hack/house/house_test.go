@@ -45,3 +45,13 @@ func TestFirstSentence(t *testing.T) {
 		}
 	}
 }
+// TestHouse holds this module to its own rules.
+func TestHouse(t *testing.T) {
+	packages, err := list()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, defect := range defects(parseRooms(roomsFile), packages) {
+		t.Error(defect)
+	}
+}

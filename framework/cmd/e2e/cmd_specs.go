@@ -51,6 +51,10 @@ func runSpecs(configFile, limit string) error {
 	); err != nil {
 		return fmt.Errorf("unpack the kustomizations of the specs: %w", err)
 	}
+	power, err := nodePower(c)
+	if err != nil {
+		return err
+	}
 	child.Follow()
-	return framework.Run(c, longest)
+	return framework.Run(c, longest, power)
 }

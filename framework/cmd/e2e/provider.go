@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/lifecycle"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
@@ -114,4 +116,18 @@ func (p *labProvider) Down(ctx context.Context, w progress.Writer) error {
 		return logs
 	}
 	return errors.Join(logs, p.lab.Down(ctx))
+}
+
+// nodePower switches the nodes of the cluster that c names; nil: nothing can.
+func nodePower(c config.Config) (cluster.NodePower, error) {
+	if c.Cluster.Provider != config.Lab {
+		return nil, nil
+	}
+	opts, err := lab.Configured(c.Lab)
+	if err != nil {
+		return nil, fmt.Errorf("find the lab: %w", err)
+	}
+	opts.SourceDir = c.Dir
+	opts.Waiter = wait.Waiter{Scale: c.WaitScale}
+	return lifecycle.New(opts), nil
 }

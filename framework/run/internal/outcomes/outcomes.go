@@ -31,7 +31,7 @@ func Run(configFile, limit string) error {
 		return err
 	}
 	child.Follow()
-	return framework.Run(c, d)
+	return framework.Run(c, d, nil)
 }
 
 func it(id, title string, level spec.Level, body func(context.Context, *framework.Env), needs ...spec.Feature) bool {

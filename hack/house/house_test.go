@@ -45,6 +45,7 @@ func TestFirstSentence(t *testing.T) {
 		}
 	}
 }
+
 // TestHouse holds this module to its own rules.
 func TestHouse(t *testing.T) {
 	packages, err := list()

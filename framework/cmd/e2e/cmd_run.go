@@ -60,6 +60,9 @@ func runSuite(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := h.checkLoadClients(c.Cluster.Provider); err != nil {
+		return err
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	lock := ""

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -59,3 +60,21 @@ func (h home) load(flags *pflag.FlagSet, getenv func(string) string) (config.Con
 
 // loadClient is the path of the load clients, but for the architecture.
 func (h home) loadClient() string { return filepath.Join(h.program, "e2e-load") }
+
+// checkLoadClients returns an error if a load client is missing that the nodes
+// may need: on the lab that of this machine's architecture, elsewhere any.
+func (h home) checkLoadClients(provider string) error {
+	arch := "*"
+	if provider == config.Lab {
+		arch = runtime.GOARCH
+	}
+	pattern := h.loadClient() + "-" + arch
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return fmt.Errorf("find the load clients: %w", err)
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("load client %s is missing: keep the files of the release archive together, or run make program in a checkout", pattern)
+	}
+	return nil
+}

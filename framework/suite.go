@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,27 +62,16 @@ type suite struct {
 // Specs returns what was passed to It so far, in an order of no meaning.
 func Specs() []spec.Spec { return slices.Clone(registered.specs) }
 
-// List returns the registered specs and which of them c selects. Nothing is
-// run. The focus of c has to be valid; a label filter that is not is a
-// *config.FieldError.
+// List returns the registered specs, by id, and which of them c selects.
+// Nothing is run. A FieldError says what is wrong with the selection of c.
 func List(c config.Config) (spec.Listing, error) {
-	if err := spec.ValidateAll(registered.specs); err != nil {
+	specs := Specs()
+	if err := spec.ValidateAll(specs); err != nil {
 		return spec.Listing{}, err
 	}
-	if _, err := types.ParseLabelFilter(c.Select.Labels); err != nil {
-		return spec.Listing{}, &config.FieldError{Field: "LABELS", Value: c.Select.Labels, Remedy: "not a Ginkgo label filter; write one such as 'ephemeral && MUST'"}
-	}
-	listing := spec.Listing{Specs: Specs()}
-	suiteConfig, _ := GinkgoConfig(c, 0)
-	for _, s := range ginkgo.PreviewSpecs(title, suiteConfig).SpecReports {
-		listing.Labels = append(listing.Labels, s.Labels()...)
-		if s.State.Is(types.SpecStatePassed) {
-			listing.Selected = append(listing.Selected, s.LeafNodeLabels[0]) // Spec.Labels starts with the id
-		}
-	}
-	slices.Sort(listing.Labels)
-	listing.Labels = slices.Compact(listing.Labels)
-	return listing, nil
+	slices.SortFunc(specs, func(a, b spec.Spec) int { return strings.Compare(a.ID, b.ID) })
+	ids, err := selected(c, specs)
+	return spec.Listing{Specs: specs, Selected: ids}, err
 }
 
 // ErrFailed is returned when specs did not pass. What happened is in the
@@ -91,7 +81,11 @@ var ErrFailed = errors.New("specs failed")
 // Run runs the specs that c selects, for at most limit. power switches the
 // nodes of the cluster; nil: nothing can.
 func Run(c config.Config, limit time.Duration, power cluster.NodePower) error {
-	suiteConfig, reporterConfig := GinkgoConfig(c, limit)
+	ids, err := selected(c, registered.specs)
+	if err != nil {
+		return err
+	}
+	suiteConfig, reporterConfig := ginkgoConfig(c, ids, limit)
 	return RunAs(c, power, suiteConfig, reporterConfig)
 }
 

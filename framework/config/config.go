@@ -72,6 +72,11 @@ func (c Config) Measures() bool { return c.Bench || c.Qualification && c.Baselin
 // Examines is the counterpart of Measures.
 func (c Config) Examines() bool { return !c.Bench }
 
+// Admits reports whether the run can have specs that measure, or the others.
+func (c Config) Admits(measures bool) bool {
+	return measures && c.Measures() || !measures && c.Examines()
+}
+
 // OwnsCluster reports whether whatever is left on the cluster was left by the
 // run.
 func (c Config) OwnsCluster() bool {

@@ -59,7 +59,7 @@ func TestBenchmarksAreApart(t *testing.T) {
 		}
 	}
 	refused(func(c *config.Config) { c.Select.Focus = "AAA-16" }, `FOCUS="AAA-16" selects none of the 19 specs; benchmarks run with make bench`)
-	refused(func(c *config.Config) { c.Bench, c.Select.Focus = true, "AAA-01" }, `BENCH=1 FOCUS="AAA-01" selects none of the 1 benchmarks; the labels are`)
+	refused(func(c *config.Config) { c.Bench, c.Select.Focus = true, "AAA-01" }, `BENCH=1 FOCUS="AAA-01" selects none of the 1 benchmarks; e2e list shows the specs`)
 	refused(func(c *config.Config) {
 		c.Bench, c.Baseline = true, filepath.Join(t.TempDir(), "baseline.yaml")
 		write(t, c.Baseline, "- {benchmark: get-heavy}\n")

@@ -147,11 +147,8 @@ func (r *Runner) refuse(err error, code int) int {
 func (r *Runner) run(parent context.Context, temp string) error {
 	ctx, stop := untilSignal(parent, r.Signals)
 	defer stop()
-	if err := r.validate(ctx); err != nil {
-		return err
-	}
 	r.Config.LoadClient = r.Suite.LoadClient
-	listing, err := r.Suite.list(r.Config)
+	listing, err := r.validate(ctx)
 	if err != nil {
 		return err
 	}
@@ -290,14 +287,19 @@ func (r *Runner) scaled(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * r.Config.WaitScale.Max())
 }
 
-// validate refuses what cannot work, before anything is started.
-func (r *Runner) validate(ctx context.Context) error {
+// validate refuses what cannot work, before anything is started, and returns
+// the specs.
+func (r *Runner) validate(ctx context.Context) (spec.Listing, error) {
 	part := r.live.Begin("validate", "settings")
 	defer part.End()
 	errs := []error{r.Config.Validate()}
-	errs = append(errs, validateSkips(r.Config.SkipPreflight))
+	listing, err := r.Suite.list(r.Config)
+	if _, usage := errors.AsType[*UsageError](err); err != nil && !usage {
+		return spec.Listing{}, err
+	}
+	errs = append(errs, err, validateSkips(r.Config.SkipPreflight))
 	if err := errors.Join(errs...); err != nil {
-		return &UsageError{err}
+		return spec.Listing{}, &UsageError{err}
 	}
 	r.manifests = map[spec.Profile]*deploy.Manifest{}
 	for _, d := range []struct {
@@ -316,18 +318,18 @@ func (r *Runner) validate(ctx context.Context) error {
 		r.manifests[d.profile] = m
 	}
 	if errors.Join(errs...) == nil {
-		part.Done("settings and deployments")
+		part.Done(fmt.Sprintf("%d of %d specs selected, deployments rendered", len(listing.Selected), len(listing.Specs)))
 	}
 	if r.Config.Cluster.Provider == config.Existing {
 		if _, err := r.connect(ctx); err != nil {
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return spec.Listing{}, context.Cause(ctx)
 			}
 			errs = append(errs, &config.FieldError{Field: "KUBECONFIG", Value: r.Config.Cluster.Kubeconfig, Remedy: err.Error()})
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return &UsageError{err}
+		return spec.Listing{}, &UsageError{err}
 	}
-	return nil
+	return listing, nil
 }

@@ -13,16 +13,16 @@ import (
 // list asks the suite for its specs and which of them are selected.
 func (s Suite) list(c config.Config) (spec.Listing, error) {
 	listing, err := s.List(c)
-	if refused, ok := errors.AsType[*config.FieldError](err); ok {
-		return spec.Listing{}, &UsageError{refused}
-	}
+	_, refused := errors.AsType[*config.FieldError](err)
 	switch {
+	case refused:
+		return spec.Listing{}, &UsageError{err}
 	case err != nil:
 		return spec.Listing{}, fmt.Errorf("list the specs: %w", err)
 	case len(listing.Specs) == 0:
 		return spec.Listing{}, errors.New("list the specs: the suite has none")
 	case len(listing.Selected) == 0:
-		return spec.Listing{}, &UsageError{fmt.Errorf("%s; the labels are: %s", noneSelected(c, listing.Specs), strings.Join(listing.Labels, " "))}
+		return spec.Listing{}, &UsageError{errors.New(noneSelected(c, listing.Specs))}
 	}
 	return listing, nil
 }
@@ -36,12 +36,12 @@ const (
 // apart says why s does not belong to this kind of run; empty when it does.
 func apart(c config.Config, s spec.Spec) string {
 	switch {
-	case s.Measures() && !c.Measures():
+	case c.Admits(s.Measures()):
+		return ""
+	case s.Measures():
 		return examinesOnly
-	case !s.Measures() && !c.Examines():
-		return measuresOnly
 	}
-	return ""
+	return measuresOnly
 }
 
 // skips says why a spec is skipped.
@@ -69,7 +69,7 @@ func noneSelected(c config.Config, specs []spec.Spec) string {
 	if !c.Measures() && n < len(specs) {
 		text += "; " + examinesOnly
 	}
-	return text
+	return text + "; e2e list shows the specs"
 }
 
 // filter is what the user selects by, in the user's words.

@@ -46,8 +46,8 @@ func TestTrouble(t *testing.T) {
 			code: 2, provider: "up down", says: "no spec is left to run",
 		},
 		{
-			name: "nothing selected", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "persistent" },
-			code: 3, says: `LABELS="persistent" selects none of the 19 specs; benchmarks run with make bench; the labels are: AAA-01 AAA-02`,
+			name: "nothing selected", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "ephemeral && !MUST && !SHOULD" },
+			code: 3, says: `LABELS="ephemeral && !MUST && !SHOULD" selects none of the 19 specs; benchmarks run with make bench; e2e list shows`,
 		},
 		{
 			name: "malformed filter", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "(MUST" },

@@ -4,5 +4,4 @@ package spec
 type Listing struct {
 	Specs    []Spec
 	Selected []string // ids of those that the user's filter lets through
-	Labels   []string // every label in use, sorted
 }

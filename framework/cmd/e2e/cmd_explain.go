@@ -1,6 +1,128 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
 
-// newExplain returns nil until there is such a command.
-func newExplain() *cobra.Command { return nil }
+	"github.com/spf13/cobra"
+
+	"pmem-memcached-e2e/e2e/testdata"
+	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/nearest"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+func newExplain() *cobra.Command {
+	return &cobra.Command{
+		Use: "explain ID", Short: "Explain a requirement or a spec",
+		Long: `Explain a requirement or a spec: its text and source, what checks it, what it needs, and the
+deployments in e2e/testdata/broken that violate it. An id such as RST-12 may name both.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			catalogue, err := spec.NewCatalogue(framework.Specs())
+			if err != nil {
+				return err
+			}
+			broken, err := testdata.AllBroken()
+			if err != nil {
+				return err
+			}
+			return explain(cmd.OutOrStdout(), catalogue, broken, args[0])
+		},
+	}
+}
+
+func explain(w io.Writer, c spec.Catalogue, broken []testdata.Broken, id string) error {
+	given := id
+	id = strings.ToUpper(id)
+	requirement, isRequirement := c.Requirement(spec.ReqID(id))
+	i := slices.IndexFunc(c.Specs, func(s spec.Spec) bool { return s.ID == id })
+	if !isRequirement && i < 0 {
+		var ids []string
+		for _, r := range c.Requirements {
+			ids = append(ids, string(r.ID))
+		}
+		for _, s := range c.Specs {
+			ids = append(ids, s.ID)
+		}
+		return fmt.Errorf("%q is neither a requirement nor a spec; did you mean %s?", given, nearest.To(given, ids))
+	}
+	var b strings.Builder
+	if isRequirement {
+		explainRequirement(&b, c, broken, requirement)
+	}
+	if isRequirement && i >= 0 {
+		b.WriteString("\n")
+	}
+	if i >= 0 {
+		explainSpec(&b, c, broken, c.Specs[i])
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// field writes a value under its name; a value of several lines is indented.
+func field(b *strings.Builder, name string, lines ...string) {
+	for _, line := range lines {
+		if line == "" {
+			continue
+		}
+		fmt.Fprintf(b, "  %-12s %s\n", name, line)
+		name = ""
+	}
+}
+
+func explainRequirement(b *strings.Builder, c spec.Catalogue, broken []testdata.Broken, r spec.Requirement) {
+	fmt.Fprintf(b, "requirement %s\n", r.ID)
+	field(b, "text", r.Text)
+	field(b, "level", string(r.Level))
+	field(b, "modes", joined(r.Profiles))
+	field(b, "source", r.Source)
+	field(b, "memcached", r.Versions)
+	field(b, "not covered", r.Uncovered)
+	var specs []string
+	for _, id := range c.CoveredBy(r.ID) {
+		i := slices.IndexFunc(c.Specs, func(s spec.Spec) bool { return s.ID == id })
+		specs = append(specs, fmt.Sprintf("%-8s %s", id, c.Specs[i].Title))
+	}
+	field(b, "specs", specs...)
+	field(b, "violated by", violations(broken, func(v testdata.Broken) bool { return strings.Contains(v.Checks, string(r.ID)) })...)
+}
+
+func explainSpec(b *strings.Builder, c spec.Catalogue, broken []testdata.Broken, s spec.Spec) {
+	fmt.Fprintf(b, "spec %s\n", s.ID)
+	field(b, "title", s.Title)
+	field(b, "level", string(s.Level))
+	field(b, "mode", string(s.Profile))
+	var covered []string
+	for _, id := range s.Covers {
+		r, _ := c.Requirement(id)
+		covered = append(covered, fmt.Sprintf("%s %s", id, r.Text))
+	}
+	field(b, "covers", covered...)
+	field(b, "needs", joined(s.Needs))
+	field(b, "tags", strings.Join(s.Tags, ", "))
+	field(b, "budget", s.Budget.String())
+	field(b, "run", "e2e run --focus "+s.ID)
+	field(b, "must fail on", violations(broken, func(v testdata.Broken) bool { return slices.Contains(v.Specs, s.ID) })...)
+}
+
+func joined[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return strings.Join(words, ", ")
+}
+
+func violations(broken []testdata.Broken, concerns func(testdata.Broken) bool) []string {
+	var lines []string
+	for _, b := range broken {
+		if concerns(b) {
+			lines = append(lines, fmt.Sprintf("%s=e2e/testdata/broken/%s (%s)", b.Setting, b.Directory, strings.Join(b.Specs, ", ")))
+		}
+	}
+	return lines
+}

@@ -16,8 +16,8 @@ SUITE_VARIABLES := LABELS FOCUS SEED QUALIFICATION PROVIDER KUBECONFIG KUBE_CONT
 LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER \
 	LAB_SNAPSHOT CACHE_DIR
 VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX ARGS PACKAGES A B REPORT CUTS ROUNDS
-# ARGS is for power, shell, kubectl and lab-prune, and only on the command line: a shell may well export
-# one of its own.
+# ARGS is for power, shell, kubectl and lab-prune, and only on the command line: a shell may export
+# one for other reasons.
 ARGS ?=
 PACKAGES ?= yes
 
@@ -38,21 +38,21 @@ help:
 	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
 	@echo 'make lab-up       bring the lab up and leave it up'
 	@echo 'make lab-down     remove the lab'
-	@echo 'make lab-status   tell what there is of the lab'
+	@echo 'make lab-status   report the state of the lab'
 	@echo 'make lab-power    ARGS="node1 cut", or off, on, reboot, pause, resume'
 	@echo 'make lab-shell    ARGS="node1", or a command after that: a root shell on a node'
 	@echo 'make lab-kubectl  ARGS="get pods -A"'
 	@echo 'make lab-test     CUTS=3: test a lab of two nodes, cutting the power of one that often'
 	@echo 'make lab-bench    ROUNDS=3: time how long a lab of one node and of two takes, with and without a snapshot'
-	@echo 'make lab-versions compare what is pinned with what there is'
+	@echo 'make lab-versions compare the pinned versions with the newest ones'
 	@echo 'make lab-cache    list what was built for labs, and who needs it'
 	@echo 'make lab-prune    remove what nothing needs, ARGS="--keep 20Gi", "--unused 168h", "--dry-run"'
 	@echo 'make packages     install the Debian packages that the lab needs'
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
 	@echo 'make bench-baseline REPORT=report/report.yaml > baseline.yaml'
-	@echo 'make catalogue    write e2e/CATALOGUE.md and e2e/catalogue.yaml anew'
-	@echo 'make bench-load   the load generator against memcached, beside other clients'
+	@echo 'make catalogue    write e2e/CATALOGUE.md and e2e/catalogue.yaml'
+	@echo 'make bench-load   the load generator against memcached, compared with other clients'
 	@echo 'make release      write archives of the program, for amd64 and arm64, into .bin/release'
 	@echo 'make house        print the packages with their purpose, lines and imports'
 	@echo 'make clean        remove what make built in this checkout'

@@ -67,7 +67,7 @@ var _ = framework.It(spec.Spec{
 	for _, rates := range all {
 		b.Found = append(b.Found, rates.String())
 		b.Curves[0].Series = append(b.Curves[0].Series, rates.Series())
-		e.Expect("MC-09", "every request gets the right answer", rates.Subject, rates.Trouble(), gomega.BeEmpty())
+		e.Expect("MC-09", "every request gets the right answer", rates.Subject, rates.Faults(), gomega.BeEmpty())
 	}
 	e.Measured(b)
 })
@@ -95,7 +95,7 @@ var _ = framework.It(spec.Spec{
 			b.Curves = []report.Curve{{Title: "Throughput by clients", X: "clients", Y: "requests a second", Series: []report.Series{throughput}}}
 		}
 		e.Measured(b)
-		e.Expect("MC-09", "every request gets the right answer", fmt.Sprintf("%d clients", n), p.Trouble(), gomega.BeEmpty())
+		e.Expect("MC-09", "every request gets the right answer", fmt.Sprintf("%d clients", n), p.Faults(), gomega.BeEmpty())
 	}
 })
 

@@ -1,6 +1,6 @@
 // Package bench loads memcached from within the cluster: the clients are the
 // pods of an Indexed Job that start together, and what they measure is merged,
-// compared with a control, and told in the report's terms.
+// compared with a control, and put into the report's terms.
 package bench
 
 import (
@@ -25,7 +25,7 @@ type Clients struct {
 const skewShare = 0.1
 
 // Load has all clients load a server and returns the sum of what they measured.
-// Connections and rate are shared out among them. Clients that are lost are told
+// Connections and rate are shared out among them. Clients that are lost are reported
 // in the result, which is not valid then; that all are lost is an error.
 func (c *Clients) Load(ctx context.Context, o load.Options) (load.Result, error) {
 	if err := c.prepare(ctx, o); err != nil {

@@ -107,10 +107,10 @@ func (p Pairs) ratios(m metric) ([]float64, bool) {
 	return ratios, len(ratios) > 0
 }
 
-// Percentiles that are told of a latency.
+// Percentiles that are reported of a latency.
 var percentiles = []float64{50, 90, 99, 99.9, 99.99, 100}
 
-// Benchmark tells the pairs in the report's terms.
+// Benchmark is the pairs in the report's terms.
 func (p Pairs) Benchmark(s Scenario) report.Benchmark {
 	own := p.Measured[0]
 	b := report.Benchmark{Name: s.Name, Setting: s.Setting(p.Rate), Latencies: own.latencies(), Samples: own.samples(), Invalid: p.invalid()}
@@ -209,18 +209,18 @@ func (p Pairs) invalid() []string {
 	return order
 }
 
-// Trouble says which answers of the samples were wrong or missing; empty: none.
-func (p Pairs) Trouble() string {
+// Faults says which answers of the samples were wrong or missing; empty: none.
+func (p Pairs) Faults() string {
 	var parts []string
 	for _, m := range p.Measured {
 		for _, r := range slices.Concat(m.Closed, m.Open) {
-			parts = append(parts, trouble(m.Name, r)...)
+			parts = append(parts, faults(m.Name, r)...)
 		}
 	}
 	return strings.Join(parts, "; ")
 }
 
-func trouble(subject string, r load.Result) []string {
+func faults(subject string, r load.Result) []string {
 	if r.Wrong == 0 && r.Errors == 0 {
 		return nil
 	}

@@ -44,7 +44,7 @@ func newLink(ctx context.Context, name string, program []byte, to attach) *link 
 	}()
 	go l.listen(stdoutReader)
 	go func() {
-		// An error here is one of the stream, which listen tells.
+		// An error here is one of the stream, which listen reports.
 		_, _ = stdin.Write(program)
 	}()
 	return l
@@ -92,7 +92,7 @@ func (l *link) err() error {
 
 func (l *link) order(o load.Order) error { return l.orders.Encode(o) }
 
-// letGo tells the client to end, without waiting for it. The end of its
+// letGo orders the client to end, without waiting for it. The end of its
 // standard input would be enough, but not every container runtime hands it on.
 func (l *link) letGo() {
 	go func() {

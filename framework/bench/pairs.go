@@ -38,7 +38,7 @@ type Plan struct {
 	Pairs int
 	// Open adds an open loop to each sample.
 	Open bool
-	// Observe is told how far it is; it may be nil.
+	// Observe gets the progress; it may be nil.
 	Observe func(text string)
 }
 

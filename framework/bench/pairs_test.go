@@ -78,8 +78,8 @@ func TestSlowerSubjectIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := p.Benchmark(s)
-	if p.Trouble() != "" || len(b.Samples) != pairs || len(b.Twin.Samples) != pairs || len(b.Comparisons) < 3 || b.Operations == 0 {
-		t.Fatalf("%s: %+v", p.Trouble(), b)
+	if p.Faults() != "" || len(b.Samples) != pairs || len(b.Twin.Samples) != pairs || len(b.Comparisons) < 3 || b.Operations == 0 {
+		t.Fatalf("%s: %+v", p.Faults(), b)
 	}
 	throughput, p50 := b.Comparisons[0], b.Comparisons[1]
 	if throughput.Metric != Throughput || throughput.High >= 1 || throughput.Confidence < Confidence || throughput.Pairs != pairs {
@@ -154,8 +154,8 @@ func TestScenariosFit(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range all {
 		p, err := c.Measure(t.Context(), s, []Subject{{"pmem", addr}}, Plan{Pairs: 1})
-		if err != nil || p.Trouble() != "" {
-			t.Errorf("%s: %v %s", s.Name, err, p.Trouble())
+		if err != nil || p.Faults() != "" {
+			t.Errorf("%s: %v %s", s.Name, err, p.Faults())
 			continue
 		}
 		r := p.Measured[0].Closed[0]

@@ -22,7 +22,7 @@ type Rates struct {
 // p99Limit is what a client that waits for a cache is often promised.
 const p99Limit = 10 * time.Millisecond
 
-// rateShares of what the slowest subject bears are tried, so that all have
+// rateShares of what the slowest subject handles are tried, so that all have
 // points at the same rates.
 var rateShares = []float64{0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1}
 
@@ -88,11 +88,11 @@ func (r Rates) Series() report.Series {
 	return s
 }
 
-// Trouble says which answers were wrong or missing; empty: none.
-func (r Rates) Trouble() string {
+// Faults says which answers were wrong or missing; empty: none.
+func (r Rates) Faults() string {
 	var parts []string
 	for _, t := range r.Tries {
-		parts = append(parts, trouble(r.Subject, t.Result)...)
+		parts = append(parts, faults(r.Subject, t.Result)...)
 	}
 	return strings.Join(parts, "; ")
 }

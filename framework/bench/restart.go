@@ -89,7 +89,7 @@ func perSecond(ticks []int64, tick time.Duration) float64 {
 	return float64(sorted[(len(sorted)-1)/2]) / tick.Seconds()
 }
 
-// String tells the dip in words.
+// String is the dip in words.
 func (d Dip) String() string {
 	text := fmt.Sprintf("no answer for %s, ", d.Outage)
 	if !d.Regains {

@@ -39,7 +39,7 @@ const (
 )
 
 // Scenarios are the loads of a full benchmark on a cache of limit bytes, each
-// sample d long. All their keys fit beside each other but those of the last,
+// sample d long. All their keys fit at the same time but those of the last,
 // which push out everything.
 func Scenarios(limit int64, d time.Duration) []Scenario {
 	miss := newScenario("mostly-miss", "9 of 10 gets find nothing", d, func(o *load.Options) { o.Gets, o.Sets, o.MayMiss = 1, 0, true })

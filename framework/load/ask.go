@@ -12,7 +12,7 @@ import (
 	"pmem-memcached-e2e/framework/memcached"
 )
 
-// Server is what a server tells of itself in its stats and stats settings.
+// Server is what a server reports about itself in its stats and stats settings.
 // The zero value is a server that does not.
 type Server struct {
 	Version        string `json:"version"`
@@ -27,7 +27,7 @@ type Server struct {
 
 	// What the sizes of the chunks follow from.
 	GrowthFactor float64 `json:"growthFactor"`
-	ChunkSize    int     `json:"chunkSize"` // bytes of the smallest chunk beside the item's header
+	ChunkSize    int     `json:"chunkSize"` // bytes of the smallest chunk besides the item's header
 	ChunkMax     int     `json:"chunkMax"`  // bytes of the largest
 	CAS          bool    `json:"cas"`
 }
@@ -92,7 +92,7 @@ func told(general, settings map[string]string) (Server, error) {
 }
 
 // Against returns a *FieldError for each option that cannot work with s,
-// joined. A server that told nothing is one with which everything may work.
+// joined. A server that reported nothing is one with which everything may work.
 func (o Options) Against(s Server) error {
 	if s == (Server{}) {
 		return nil

@@ -26,7 +26,7 @@ func (s Server) itemSize(keySize, valueSize int) int {
 func (s Server) pages() int64 { return s.Limit / pageSize }
 
 // classes are the sizes of the chunks into which pages are cut, in bytes. Those
-// of -o slab_sizes are not told by the server.
+// of -o slab_sizes are not reported by the server.
 func (s Server) classes() []int {
 	var sizes []int
 	if s.GrowthFactor > 1 {
@@ -45,7 +45,7 @@ type demand struct {
 	perPage  []float64 // chunks of each class
 	sampling float64   // share by which the averages may be off
 	varied   bool      // the sizes
-	inFlight int64     // sets that take room beside what they replace
+	inFlight int64     // sets that take room next to what they replace
 }
 
 const samples = 1 << 16 // keys; of fewer the size of each is known

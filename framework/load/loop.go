@@ -17,7 +17,7 @@ const (
 	eventsAt    = 256       // that one call returns
 	maxBacklog  = 1 << 16   // slots of one connection in an open loop
 	reconnectIn = int64(50 * time.Millisecond)
-	// connectIn is how long an attempt to connect anew is left to itself. Behind
+	// connectIn is how long an attempt to connect again is left to itself. Behind
 	// a Service the kernel repeats it to the address of a pod that is gone.
 	connectIn   = int64(time.Second)
 	patrolEvery = int64(50 * time.Millisecond)
@@ -95,7 +95,7 @@ func (l *loop) storeKeys(stop <-chan struct{}) error {
 func (l *loop) run(start int64, stop <-chan struct{}) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// The kernel wakes a thread up to 50 µs late unless it is told otherwise.
+	// The kernel wakes a thread up to 50 µs late unless it is set otherwise.
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("set the timer slack: %w", err)
 	}

@@ -141,7 +141,7 @@ func (w *wire) appendDelete(b []byte, key uint64) []byte {
 // answer is what a line from the server, with the value that follows it, says.
 type answer struct {
 	kind  answerKind
-	key   []byte // of a value, when the protocol tells it
+	key   []byte // of a value, when the protocol has it
 	value []byte
 	line  []byte // without its end
 }

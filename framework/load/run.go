@@ -47,7 +47,7 @@ type Result struct {
 	ServerCPU        time.Duration `json:"serverCPU"`
 	ServerCPUUnknown string        `json:"serverCPUUnknown,omitempty"`
 
-	// Server is what the server told of itself before the load; zero: nothing.
+	// Server is what the server reported about itself before the load; zero: nothing.
 	Server Server `json:"server"`
 
 	// WarmUp is how long it lasted. WarmUpUnsteady says why the throughput was not

@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// Order is a line of JSON for a client that does as it is told: it prepares a
-// load, and goes when it is told so again, so that several start together.
+// Order is a line of JSON for a client that takes orders: it prepares a
+// load, and starts on a second order, so that several start together.
 type Order struct {
 	Prepare *Options `json:"prepare,omitempty"`
 	Go      bool     `json:"go,omitempty"`

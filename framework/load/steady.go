@@ -13,7 +13,7 @@ const (
 	mayDrift   = 0.10 // of the throughput of the first third to the last
 	mayVary    = 0.10 // relative median deviation from tick to tick
 	tickCounts = 10   // answers, at least, that a tick must have on the average; else ticks are put together
-	ticksTold  = 9    // below so many nothing can be told
+	ticksMin   = 9    // fewer show nothing
 )
 
 // unsteady says why the throughput that the ticks show was not steady; it is
@@ -41,8 +41,8 @@ func unsteady(ticks []int64, every time.Duration) string {
 		}
 	}
 	third := len(counts) / 3
-	if len(counts) < ticksTold {
-		return fmt.Sprintf("it was too short to tell: %d ticks of %s with %d answers or more, want %d", len(counts), every, tickCounts, ticksTold)
+	if len(counts) < ticksMin {
+		return fmt.Sprintf("it was too short to tell: %d ticks of %s with %d answers or more, want %d", len(counts), every, tickCounts, ticksMin)
 	}
 	if gap, at := longestGap(counts); gap >= 2 {
 		return fmt.Sprintf("nothing was answered for %s from %s on", time.Duration(gap)*every, time.Duration(at)*every)

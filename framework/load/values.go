@@ -68,7 +68,7 @@ func mix(x uint64) uint64 {
 }
 
 // A value begins with its key's number and a stamp of who wrote it when, and
-// goes on with bytes that follow from both.
+// continues with bytes that follow from both.
 const headerSize = 16
 
 // contents makes and recognises values without keeping any.

@@ -60,7 +60,7 @@ func CompareWithControl(ctx context.Context, e *framework.Env, clients *bench.Cl
 	b.Raw = KeepJSON(e, s.Name, p)
 	e.Measured(b)
 	object := "Service " + subjects[0].Addr + " and its control " + subjects[1].Addr
-	e.Expect("MC-09", s.Name+": every request gets the right answer", object, p.Trouble(), gomega.BeEmpty())
+	e.Expect("MC-09", s.Name+": every request gets the right answer", object, p.Faults(), gomega.BeEmpty())
 	if len(b.Invalid) > 0 {
 		e.NoError(errors.New(strings.Join(b.Invalid, "; ")), "compare the throughput of %s", s.Name)
 	}

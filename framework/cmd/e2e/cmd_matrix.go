@@ -73,7 +73,7 @@ func choose() ([]matrix.Combination, error) {
 	return sets.Select(os.Getenv("MATRIX"))
 }
 
-// suite runs the main job with a lab of its own.
+// suite runs the main job with its own lab.
 func suite(ctx context.Context, c matrix.Combination, dir string) (int, error) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "run")
 	cmd.Env = append(os.Environ(), "REPORT_DIR="+dir)
@@ -83,7 +83,7 @@ func suite(ctx context.Context, c matrix.Combination, dir string) (int, error) {
 		}
 	}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// A group of its own, so that an interrupt from the terminal reaches it
+	// Its own group, so that an interrupt from the terminal reaches it
 	// once only. It has a report to write and a lab to remove before it ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }

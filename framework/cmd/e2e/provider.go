@@ -90,7 +90,7 @@ func (p *labProvider) Up(ctx context.Context, w progress.Writer, observe func(wa
 	return target, nil
 }
 
-// start tells what the lab started from.
+// start is what the lab started from.
 func (p *labProvider) start(ctx context.Context) report.Fact {
 	status := p.lab.Status(ctx)
 	fact := report.Fact{Group: "cluster", Name: "lab started from", Value: "nothing", Evidence: "state of lab " + status.Name}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,62 +29,90 @@ func validateSkips(skip []string) error {
 	return nil
 }
 
-// examine finds out about the cluster, decides what runs on it, and returns an
-// error when it lacks what the specs need.
+// examine asks the cluster for its facts, decides what runs on it, checks what
+// that needs, and returns an error when something is missing.
 func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []report.Fact) ([]spec.Planned, error) {
 	limited, cancel := context.WithTimeout(ctx, r.scaled(examineLimit))
 	defer cancel()
-	c, err := r.connect(limited)
+	p, err := r.probe(limited, listing)
 	if err != nil {
-		return nil, err
+		return nil, r.cause(ctx, err)
 	}
-	r.recorder.Run(func(run *report.Run) { run.Host = c.Config.Host })
-
-	deployments, err := r.used(r.plan(listing, nil))
-	if err != nil {
-		return nil, err
-	}
-	waiter := wait.Waiter{Scale: r.Config.WaitScale, Observe: r.observe}
-	part := r.live.Begin("facts", "the driver's pods, until they are ready")
-	if err := pmem.AwaitNodeDrivers(limited, c, waiter); err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	} // else facts and checks tell what is wrong with the driver
-	found := facts.Probe(limited, c, deployments, part.Now)
-	factsTook := part.End()
-	found.Given(r.Config)
-	plan := r.plan(listing, found.Features)
-	r.recorder.Plan(plan)
+	r.recorder.Run(func(run *report.Run) { run.Host = p.subject.Cluster.Config.Host })
+	r.recorder.Plan(p.plan)
 	r.Config.NotApplicable = map[string]string{}
-	for _, p := range plan {
-		if p.Outcome == spec.NotApplicable {
-			r.Config.NotApplicable[p.ID] = p.Why
+	for _, s := range p.plan {
+		if s.Outcome == spec.NotApplicable {
+			r.Config.NotApplicable[s.ID] = s.Why
 		}
 	}
 	if len(r.Config.NotApplicable) > 0 {
-		r.live.Plan(plan)
+		r.live.Plan(p.plan)
 	}
-	if !runnable(plan) {
+	if !runnable(p.plan) {
 		return nil, fmt.Errorf("no spec is left to run: the %d that are selected are not applicable", len(r.Config.NotApplicable))
 	}
-
-	var manifests []*deploy.Manifest
-	for _, d := range deployments {
-		manifests = append(manifests, d.Manifest)
-	}
-	part = r.live.Begin("checks", "")
-	checks, more := preflight.Run(limited, preflight.Subject{
-		Cluster: c, Manifests: manifests, Waiter: waiter, Disruptive: r.Config.MayDisrupt(), Doing: part.Now,
-	}, r.Config.SkipPreflight)
-	checksTook := part.End()
-	all := slices.Concat(found.Facts, known, more)
+	checks, more, took := r.check(limited, p)
+	all := slices.Concat(p.facts, known, more)
 	r.recorder.Facts(all)
-	r.live.Facts(all, factsTook)
+	r.live.Facts(all, p.took)
 	r.recorder.Preflight(checks)
-	r.live.Preflight(checks, checksTook)
+	r.live.Preflight(checks, took)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	return plan, preflight.Failed(checks)
+	return p.plan, preflight.Failed(checks)
+}
+
+// cause is why ctx has ended, or err.
+func (r *Runner) cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// probed is what a cluster was asked.
+type probed struct {
+	subject preflight.Subject
+	facts   []report.Fact
+	plan    []spec.Planned
+	took    time.Duration
+}
+
+// probe connects to the cluster and asks for its facts.
+func (r *Runner) probe(ctx context.Context, listing spec.Listing) (probed, error) {
+	c, err := r.connect(ctx)
+	if err != nil {
+		return probed{}, err
+	}
+	deployments, err := r.used(r.plan(listing, nil))
+	if err != nil {
+		return probed{}, err
+	}
+	p := probed{subject: preflight.Subject{
+		Cluster: c, Waiter: wait.Waiter{Scale: r.Config.WaitScale, Observe: r.observe}, Disruptive: r.Config.MayDisrupt(),
+	}}
+	for _, d := range deployments {
+		p.subject.Manifests = append(p.subject.Manifests, d.Manifest)
+	}
+	part := r.live.Begin("facts", "the driver's pods, until they are ready")
+	if err := pmem.AwaitNodeDrivers(ctx, c, p.subject.Waiter); err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
+		return probed{}, context.Cause(ctx)
+	} // else facts and checks report what is wrong with the driver
+	found := facts.Probe(ctx, c, deployments, part.Now)
+	p.took = part.End()
+	found.Given(r.Config)
+	p.facts, p.plan = found.Facts, r.plan(listing, found.Features)
+	return p, nil
+}
+
+// check runs the preflight checks. They find further facts.
+func (r *Runner) check(ctx context.Context, p probed) ([]report.Check, []report.Fact, time.Duration) {
+	part := r.live.Begin("checks", "")
+	p.subject.Doing = part.Now
+	checks, more := preflight.Run(ctx, p.subject, r.Config.SkipPreflight)
+	return checks, more, part.End()
 }
 
 // connect is done once for a cluster that exists, and shown.

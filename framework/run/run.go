@@ -225,7 +225,7 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), temp string, listin
 	if err != nil {
 		return r.because(ctx, "bring up the cluster", err)
 	}
-	r.Config.Cluster.Kubeconfig, r.Config.Deploy.MemcachedImage, r.Config.Deploy.OtherImage = target.Kubeconfig, target.MemcachedImage, target.OtherImage
+	r.use(target)
 	r.Config.Events = eventsFile
 	if plan, err = r.examine(ctx, listing, target.Facts); err != nil {
 		return r.because(ctx, "preflight", err)

@@ -31,10 +31,17 @@ func (r *Runner) relative(path string) string {
 	return path
 }
 
+// labLogs is the directory with the logs of a lab, which its provider writes.
+const labLogs = "lab"
+
+// written are the names below the report directory that a run removes and
+// writes.
+func written() []string { return append(render.Names(), reportFile, suiteLog, evidence) }
+
 // cleanReports removes what an earlier run left, so that it is never taken for
 // this run's, and makes the directory.
 func cleanReports(dir string) error {
-	for _, name := range append(render.Names(), reportFile, suiteLog, evidence) {
+	for _, name := range written() {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("remove the earlier report: %w", err)
 		}
@@ -83,22 +90,20 @@ func (r *Runner) claim() (release func(), err error) {
 	}, nil
 }
 
-// foreign returns an error if dir has files and no report of this program.
+// foreign returns an error if dir has something that a run would remove or
+// overwrite, and no report of this program. Other files stay as they are.
 func foreign(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
 	text, err := os.ReadFile(filepath.Join(dir, reportFile))
 	if err == nil && bytes.HasPrefix(text, []byte("digest: sha256:")) {
 		return nil
 	}
-	for _, e := range entries {
-		if e.Name() != lockFile && e.Name() != "matrix" {
-			return fmt.Errorf("it has %s and no report of this program, so nothing in it is removed; give an empty directory, or one with a report", e.Name())
+	for _, name := range append(written(), labLogs) {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		if err == nil {
+			return fmt.Errorf("it has %s and no report of this program, so nothing in it is removed; give another directory", name)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	return nil

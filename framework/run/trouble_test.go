@@ -153,6 +153,14 @@ func TestClaim(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a run without a report leaves its directory: %v", err)
 	}
+	write(t, filepath.Join(dir, "output.log"), "kept")
+	if release, err = use(dir); err != nil {
+		t.Fatalf("a directory with a file that no run writes: %v", err)
+	}
+	release()
+	if _, err := os.Stat(filepath.Join(dir, "output.log")); err != nil {
+		t.Error(err)
+	}
 	write(t, filepath.Join(dir, "lab", "lab.go"), "package lab")
 	if _, err := use(dir); err == nil || !strings.Contains(err.Error(), "REPORT_DIR=") || !strings.Contains(err.Error(), "it has lab and no report") {
 		t.Errorf("a directory with other files: %v", err)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pmem-memcached-e2e/e2e/testdata"
+	"pmem-memcached-e2e/e2e/testdata/broken"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/nearest"
 	"pmem-memcached-e2e/framework/spec"
@@ -25,16 +25,16 @@ deployments in e2e/testdata/broken that violate it. An id such as RST-12 may nam
 			if err != nil {
 				return err
 			}
-			broken, err := testdata.AllBroken()
+			deployments, err := broken.Deployments()
 			if err != nil {
 				return err
 			}
-			return explain(cmd.OutOrStdout(), catalogue, broken, args[0])
+			return explain(cmd.OutOrStdout(), catalogue, deployments, args[0])
 		},
 	}
 }
 
-func explain(w io.Writer, c spec.Catalogue, broken []testdata.Broken, id string) error {
+func explain(w io.Writer, c spec.Catalogue, deployments []broken.Deployment, id string) error {
 	given := id
 	id = strings.ToUpper(id)
 	requirement, isRequirement := c.Requirement(spec.ReqID(id))
@@ -51,13 +51,13 @@ func explain(w io.Writer, c spec.Catalogue, broken []testdata.Broken, id string)
 	}
 	var b strings.Builder
 	if isRequirement {
-		explainRequirement(&b, c, broken, requirement)
+		explainRequirement(&b, c, deployments, requirement)
 	}
 	if isRequirement && i >= 0 {
 		b.WriteString("\n")
 	}
 	if i >= 0 {
-		explainSpec(&b, c, broken, c.Specs[i])
+		explainSpec(&b, c, deployments, c.Specs[i])
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -74,7 +74,7 @@ func field(b *strings.Builder, name string, lines ...string) {
 	}
 }
 
-func explainRequirement(b *strings.Builder, c spec.Catalogue, broken []testdata.Broken, r spec.Requirement) {
+func explainRequirement(b *strings.Builder, c spec.Catalogue, deployments []broken.Deployment, r spec.Requirement) {
 	fmt.Fprintf(b, "requirement %s\n", r.ID)
 	field(b, "text", r.Text)
 	field(b, "level", string(r.Level))
@@ -88,10 +88,10 @@ func explainRequirement(b *strings.Builder, c spec.Catalogue, broken []testdata.
 		specs = append(specs, fmt.Sprintf("%-8s %s", id, c.Specs[i].Title))
 	}
 	field(b, "specs", specs...)
-	field(b, "violated by", violations(broken, func(v testdata.Broken) bool { return strings.Contains(v.Checks, string(r.ID)) })...)
+	field(b, "violated by", rejected(deployments, func(v broken.Rejection) bool { return slices.Contains(v.Violates, r.ID) })...)
 }
 
-func explainSpec(b *strings.Builder, c spec.Catalogue, broken []testdata.Broken, s spec.Spec) {
+func explainSpec(b *strings.Builder, c spec.Catalogue, deployments []broken.Deployment, s spec.Spec) {
 	fmt.Fprintf(b, "spec %s\n", s.ID)
 	field(b, "title", s.Title)
 	field(b, "level", string(s.Level))
@@ -106,7 +106,7 @@ func explainSpec(b *strings.Builder, c spec.Catalogue, broken []testdata.Broken,
 	field(b, "tags", strings.Join(s.Tags, ", "))
 	field(b, "budget", s.Budget.String())
 	field(b, "run", "e2e run --focus "+s.ID)
-	field(b, "must fail on", violations(broken, func(v testdata.Broken) bool { return slices.Contains(v.Specs, s.ID) })...)
+	field(b, "must fail on", rejected(deployments, func(v broken.Rejection) bool { return slices.Contains(v.By, s.ID) })...)
 }
 
 func joined[T ~string](list []T) string {
@@ -117,11 +117,15 @@ func joined[T ~string](list []T) string {
 	return strings.Join(words, ", ")
 }
 
-func violations(broken []testdata.Broken, concerns func(testdata.Broken) bool) []string {
+// rejected lists the deployments with a rejection that counts, and by which
+// specs.
+func rejected(deployments []broken.Deployment, counts func(broken.Rejection) bool) []string {
 	var lines []string
-	for _, b := range broken {
-		if concerns(b) {
-			lines = append(lines, fmt.Sprintf("%s=e2e/testdata/broken/%s (%s)", b.Setting, b.Directory, strings.Join(b.Specs, ", ")))
+	for _, d := range deployments {
+		for _, r := range d.Rejections {
+			if counts(r) {
+				lines = append(lines, fmt.Sprintf("%s=e2e/testdata/broken/%s (%s)", d.Variable, d.Directory, strings.Join(r.By, ", ")))
+			}
 		}
 	}
 	return lines

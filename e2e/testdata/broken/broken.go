@@ -5,7 +5,6 @@ package broken
 import (
 	_ "embed"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -55,19 +54,4 @@ func Markdown(deployments []Deployment, expected bool) string {
 		}
 	}
 	return b.String()
-}
-
-// RejectedBy returns the rejections by a spec, or for violating a requirement,
-// of the deployments that have any.
-func RejectedBy(deployments []Deployment, id string) []Deployment {
-	var found []Deployment
-	for _, d := range deployments {
-		d.Rejections = slices.DeleteFunc(slices.Clone(d.Rejections), func(r Rejection) bool {
-			return !slices.Contains(r.By, id) && !slices.Contains(r.Violates, spec.ReqID(id))
-		})
-		if len(d.Rejections) > 0 {
-			found = append(found, d)
-		}
-	}
-	return found
 }

@@ -88,7 +88,7 @@ func explainRequirement(b *strings.Builder, c spec.Catalogue, deployments []brok
 		specs = append(specs, fmt.Sprintf("%-8s %s", id, c.Specs[i].Title))
 	}
 	field(b, "specs", specs...)
-	field(b, "violated by", rejected(deployments, func(v broken.Rejection) bool { return slices.Contains(v.Violates, r.ID) })...)
+	field(b, "violated by", violations(deployments, func(x broken.Rejection) bool { return slices.Contains(x.Violates, r.ID) })...)
 }
 
 func explainSpec(b *strings.Builder, c spec.Catalogue, deployments []broken.Deployment, s spec.Spec) {
@@ -106,7 +106,7 @@ func explainSpec(b *strings.Builder, c spec.Catalogue, deployments []broken.Depl
 	field(b, "tags", strings.Join(s.Tags, ", "))
 	field(b, "budget", s.Budget.String())
 	field(b, "run", "e2e run --focus "+s.ID)
-	field(b, "must fail on", rejected(deployments, func(v broken.Rejection) bool { return slices.Contains(v.By, s.ID) })...)
+	field(b, "must fail on", violations(deployments, func(x broken.Rejection) bool { return slices.Contains(x.By, s.ID) })...)
 }
 
 func joined[T ~string](list []T) string {
@@ -117,15 +117,20 @@ func joined[T ~string](list []T) string {
 	return strings.Join(words, ", ")
 }
 
-// rejected lists the deployments with a rejection that counts, and by which
-// specs.
-func rejected(deployments []broken.Deployment, counts func(broken.Rejection) bool) []string {
+// violations are the deployments with a rejection that concerns, and how those
+// fail.
+func violations(deployments []broken.Deployment, concerns func(broken.Rejection) bool) []string {
 	var lines []string
 	for _, d := range deployments {
 		for _, r := range d.Rejections {
-			if counts(r) {
-				lines = append(lines, fmt.Sprintf("%s=e2e/testdata/broken/%s (%s)", d.Variable, d.Directory, strings.Join(r.By, ", ")))
+			if !concerns(r) {
+				continue
 			}
+			line := fmt.Sprintf("%s=e2e/testdata/broken/%s: %s: %s", d.Variable, d.Directory, strings.Join(r.By, ", "), r.With)
+			if r.Expected {
+				line += " (expected, not seen yet)"
+			}
+			lines = append(lines, line)
 		}
 	}
 	return lines

@@ -12,7 +12,7 @@ func TestExplain(t *testing.T) {
 		code int
 		want []string
 	}{
-		{"RST-12", 0, []string{"requirement RST-12", "source", "specs", "violated by", "PERSISTENT=e2e/testdata/broken/no-room-for-state (RST-49)"}},
+		{"RST-12", 0, []string{"requirement RST-12", "source", "specs", "violated by", "PERSISTENT=e2e/testdata/broken/no-room-for-state: RST-49: RST-12"}},
 		{"rst-45", 0, []string{"requirement RST-45", "spec RST-45", "covers", "RST-47", "budget", "must fail on", "slab-automove"}},
 		{"PRO-07", 0, []string{"requirement PRO-07", "PRO-01"}},
 		{"RST-99", 3, []string{`"RST-99" is neither a requirement nor a spec; did you mean RST-`}},

@@ -48,6 +48,7 @@ func newBench() *cobra.Command {
 // they fill more than a screen.
 func settingFlags(cmd *cobra.Command) {
 	config.Flags(cmd.Flags())
+	cmd.DisableFlagsInUseLine = true
 	cmd.SetUsageTemplate("Usage:\n  {{.UseLine}}\n")
 }
 
@@ -66,7 +67,7 @@ func runSuite(cmd *cobra.Command) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	lock := ""
-	var provider run.Provider = run.Existing{Kubeconfig: c.Cluster.Kubeconfig, MemcachedImage: c.Deploy.MemcachedImage, OtherImage: c.Deploy.OtherImage}
+	var provider run.Provider = existing(c)
 	if c.Cluster.Provider == config.Lab {
 		l, err := newLab(c, h.checkout)
 		if err != nil {

@@ -79,6 +79,11 @@ func (p *labProvider) Up(ctx context.Context, w progress.Writer, observe func(wa
 	} else if err != nil {
 		return run.Target{}, err
 	}
+	return p.target(ctx)
+}
+
+// target is the lab, which is up.
+func (p *labProvider) target(ctx context.Context) (run.Target, error) {
 	images, err := p.lab.MemcachedImages()
 	if err != nil {
 		return run.Target{}, err

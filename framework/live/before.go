@@ -109,14 +109,12 @@ func (p *Printer) fact(f report.Fact) {
 	p.topic("fact", oneLine(fmt.Sprintf("%s: %s: %s (%s)", f.Group, f.Name, f.Value, f.Evidence)))
 }
 
-var checkStates = map[report.CheckState]struct {
-	symbol string
-	style  style
-}{
-	report.CheckPassed:  {"✓", green},
-	report.CheckFailed:  {"✗", red},
-	report.CheckUnknown: {"?", yellow},
-	report.CheckSkipped: {"-", dim},
+// checkOutcomes are the outcomes of specs whose symbols the checks have.
+var checkOutcomes = map[report.CheckState]spec.Outcome{
+	report.CheckPassed:  spec.Passed,
+	report.CheckFailed:  spec.Failed,
+	report.CheckUnknown: spec.Undetermined,
+	report.CheckSkipped: spec.Skipped,
 }
 
 // Preflight shows how many checks passed, each that did not, or with Verbose
@@ -139,8 +137,7 @@ func (p *Printer) Preflight(checks []report.Check, took time.Duration) {
 		if c.State == report.CheckPassed && !p.Verbose {
 			continue
 		}
-		state := checkStates[c.State]
-		p.line(strings.TrimRight(fmt.Sprintf(" %s %-7s %s: %s", p.paint(state.style, state.symbol), oneLine(c.Name), oneLine(string(c.State)), oneLine(c.Saw)), ": "))
+		p.line(strings.TrimRight(fmt.Sprintf(" %s %-7s %s: %s", p.symbol(checkOutcomes[c.State]), oneLine(c.Name), oneLine(string(c.State)), oneLine(c.Saw)), ": "))
 		if c.Remedy != "" {
 			p.line(indent + oneLine(c.Remedy))
 		}

@@ -13,23 +13,17 @@ import (
 
 const indent = "     "
 
-var symbols = map[spec.Outcome]struct {
-	symbol string
-	style  style
-}{
-	spec.Passed:        {"✓", green},
-	spec.Failed:        {"✗", red},
-	spec.Undetermined:  {"?", yellow},
-	spec.Leaked:        {"!", yellow},
-	spec.Skipped:       {"-", dim},
-	spec.NotApplicable: {"○", dim},
-	spec.NotRun:        {"…", yellow},
+var styles = map[spec.Outcome]style{
+	spec.Passed:        green,
+	spec.Failed:        red,
+	spec.Undetermined:  yellow,
+	spec.Leaked:        yellow,
+	spec.Skipped:       dim,
+	spec.NotApplicable: dim,
+	spec.NotRun:        yellow,
 }
 
-func (p *Printer) symbol(o spec.Outcome) string {
-	s := symbols[o]
-	return p.paint(s.style, s.symbol)
-}
+func (p *Printer) symbol(o spec.Outcome) string { return p.paint(styles[o], o.Symbol()) }
 
 const (
 	titleWidth = 72 // columns of a title where there is room, or where nobody counts

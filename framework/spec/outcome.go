@@ -13,6 +13,26 @@ const (
 	NotRun        Outcome = "not run"        // planned, but the run ended before it
 )
 
+// Symbol stands for the outcome on a terminal and on pages; "?" for what is no
+// outcome.
+func (o Outcome) Symbol() string {
+	switch o {
+	case Passed:
+		return "✓"
+	case Failed:
+		return "✗"
+	case Leaked:
+		return "!"
+	case Skipped:
+		return "–"
+	case NotApplicable:
+		return "○"
+	case NotRun:
+		return "…"
+	}
+	return "?"
+}
+
 // Outcomes lists all of them, the best first.
 func Outcomes() []Outcome {
 	return []Outcome{Passed, NotApplicable, Skipped, NotRun, Undetermined, Leaked, Failed}

@@ -60,20 +60,18 @@ func class(v any) string {
 
 func symbol(v any) string {
 	switch fmt.Sprint(v) {
-	case string(spec.Passed), string(report.Conformant), string(report.AllMeasured), string(report.Held), string(report.Improved):
-		return "✓"
-	case string(spec.Failed), string(report.NotConformant), string(report.Regressed):
-		return "✗"
-	case string(spec.Leaked), string(report.LeakedOnly), string(report.ConformantKnown):
-		return "!"
-	case string(spec.NotApplicable):
-		return "○"
-	case string(spec.Skipped), string(report.NotExamined):
-		return "–"
+	case string(report.Conformant), string(report.AllMeasured), string(report.Held), string(report.Improved):
+		return spec.Passed.Symbol()
+	case string(report.NotConformant), string(report.Regressed):
+		return spec.Failed.Symbol()
+	case string(report.LeakedOnly), string(report.ConformantKnown):
+		return spec.Leaked.Symbol()
+	case string(report.NotExamined):
+		return spec.Skipped.Symbol()
 	case "":
 		return "·"
 	}
-	return "?"
+	return spec.Outcome(fmt.Sprint(v)).Symbol()
 }
 
 // chapter is a row of the matrix.

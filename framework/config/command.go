@@ -22,13 +22,18 @@ func (c Config) Command(focus string) string {
 	if c.Bench {
 		words[1] = "bench"
 	}
+	std := Default(c.Dir)
 	if c.Program != "" {
-		words, word = []string{quote(c.Program), "run"}, func(s Setting, v string) string { return "--" + s.Flag + "=" + quote(v) }
+		std.Deploy = Default(filepath.Dir(c.Program)).Deploy
+		program := c.relative(c.Program)
+		if !filepath.IsAbs(program) && !strings.HasPrefix(program, ".") {
+			program = "./" + program
+		}
+		words, word = []string{quote(program), "run"}, func(s Setting, v string) string { return "--" + s.Flag + "=" + quote(v) }
 		if c.Bench {
 			words = append(words, "--bench")
 		}
 	}
-	std := Default(c.Dir)
 	for _, s := range settings {
 		v := s.value.get(c)
 		if v == s.value.get(std) || !s.again(c) {

@@ -20,7 +20,7 @@ import (
 // Config is everything that can be set for a run.
 type Config struct {
 	Dir       string // absolute; relative paths start here
-	Program   string // by which the user calls the program; empty: by make, in a checkout
+	Program   string // absolute path of the program, which has manifests/ next to it; empty: make runs it in a checkout
 	Cluster   Cluster
 	Lab       LabSettings
 	Select    Select

@@ -366,10 +366,16 @@ func TestCommand(t *testing.T) {
 
 func TestCommandOfTheProgram(t *testing.T) {
 	c := Default("/home/me")
-	c.Program = "./e2e"
+	c.Program = "/home/me/e2e"
 	c.Cluster = Cluster{Provider: Existing, Kubeconfig: "/home/me/~a:/srv/b"}
 	c.Select.Labels = "it's $MUST"
 	c.Bench = true
+	away := Default("/home/me")
+	away.Program, away.Deploy = "/opt/pmem/e2e", Default("/opt/pmem").Deploy
+	away.Cluster.Provider = Lab
+	if got, want := away.Command("RST-01"), "/opt/pmem/e2e run --focus=RST-01"; got != want {
+		t.Errorf("Command() = %s, want %s", got, want)
+	}
 	for focus, want := range map[string]string{
 		"":       `./e2e run --bench --labels='it'\''s $MUST' --kubeconfig='./~a:/srv/b'`,
 		"BEN-01": `./e2e run --bench --focus=BEN-01 --kubeconfig='./~a:/srv/b'`,

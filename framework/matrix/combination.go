@@ -91,6 +91,11 @@ func (c Combination) Environment() map[string]string {
 	return env
 }
 
+// Variables are the settings that a combination decides.
+func Variables() []string {
+	return []string{"LAB_KUBERNETES", "LAB_MEMCACHED", "LAB_KERNEL", "LAB_DRIVER", "EPHEMERAL", "PERSISTENT"}
+}
+
 // Sets are named lists of combinations.
 type Sets map[string][]Combination
 

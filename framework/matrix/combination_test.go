@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
@@ -76,6 +78,11 @@ func TestEnvironment(t *testing.T) {
 			versions, err := artifact.ParseVersions(env["LAB_KUBERNETES"], env["LAB_MEMCACHED"], env["LAB_KERNEL"])
 			if err != nil || len(versions.Memcached) != 2 || !strings.HasPrefix(env["LAB_MEMCACHED"], c.Memcached+",") {
 				t.Errorf("set %s: %+v has memcached %s, %v; want another beside its own", name, c, env["LAB_MEMCACHED"], err)
+			}
+			for variable := range env {
+				if variable != "LAB_PMEM" && !slices.Contains(Variables(), variable) || !slices.Contains(config.Variables(), variable) {
+					t.Errorf("set %s: %s is no setting that a combination decides", name, variable)
+				}
 			}
 			if (env["EPHEMERAL"] == "") != (c.Filesystem == "ext4") {
 				t.Errorf("set %s: %+v has %v", name, c, env)

@@ -68,3 +68,31 @@ func TestPlanned(t *testing.T) {
 		}
 	}
 }
+
+// TestVerbose: VERBOSE prints every fact, every check and every step of a spec.
+func TestVerbose(t *testing.T) {
+	for _, verbose := range []bool{false, true} {
+		o := execute(t, func(c *config.Config, _ *recorder) { c.Select.Focus, c.Verbose = "AAA-01", verbose }, nil)
+		for _, want := range []string{"\nfact     cluster: kubernetes: v", "\n ✓ api     passed: ", "\n   AAA-01  look at the pod\n"} {
+			if strings.Contains(o.stdout, want) != verbose {
+				t.Errorf("with VERBOSE=%t %q is printed: %t\n%s", verbose, want, !verbose, o.stdout)
+			}
+		}
+	}
+}
+
+// TestShownFromTheStart: the first line names the cluster, and each part of the
+// run before the specs has its line.
+func TestShownFromTheStart(t *testing.T) {
+	o := execute(t, focus("AAA-01"), nil)
+	var topics []string
+	for line := range strings.Lines(o.stdout) {
+		if word, _, _ := strings.Cut(line, " "); word != "" {
+			topics = append(topics, strings.TrimSpace(word))
+		}
+	}
+	want := []string{"cluster", "validate", "plan", "cluster", "connect", "facts", "checks", "seed"}
+	if len(topics) < len(want) || !slices.Equal(topics[:len(want)], want) {
+		t.Errorf("the topics are %v, want %v first\n%s", topics, want, o.stdout)
+	}
+}

@@ -11,15 +11,16 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/matrix"
 	"pmem-memcached-e2e/framework/report"
 )
 
-// taken are variables whose values the matrix decides, or which make no sense
-// with several labs.
-var taken = []string{"LAB_KUBERNETES", "LAB_MEMCACHED", "LAB_KERNEL", "LAB_DRIVER", "EPHEMERAL", "PERSISTENT", "KUBECONFIG", "PROVIDER", "KEEP_LAB"}
+// oneLab are the settings that make no sense with several labs.
+var oneLab = []string{"PROVIDER", "KEEP_LAB"}
 
 func newMatrix() *cobra.Command {
 	return &cobra.Command{
@@ -36,13 +37,17 @@ func runMatrix(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	dir := os.Getenv("REPORT_DIR")
-	if dir == "" {
-		dir = "report"
-	}
-	if dir, err = filepath.Abs(filepath.Join(dir, "matrix")); err != nil {
+	h, err := findHome()
+	if err != nil {
 		return err
 	}
+	flags := pflag.NewFlagSet("matrix", pflag.ContinueOnError)
+	config.Flags(flags, config.Output)
+	c, err := h.load(flags, os.Getenv)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(c.ReportDir, "matrix")
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	rows, exit, err := matrix.Run(ctx, combinations, dir, suite, os.Stdout)
@@ -61,7 +66,7 @@ func runMatrix(cmd *cobra.Command) error {
 
 func choose() ([]matrix.Combination, error) {
 	var errs []error
-	for _, name := range taken {
+	for _, name := range append(matrix.Variables(), oneLab...) {
 		if value := os.Getenv(name); value != "" {
 			errs = append(errs, fmt.Errorf("%s=%q: the matrix decides it; leave it unset, and select by MATRIX", name, value))
 		}

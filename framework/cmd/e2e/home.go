@@ -17,6 +17,7 @@ type home struct {
 	dir      string // where relative paths start: the checkout, or the working directory
 	checkout string // of this project, around the working directory; empty: none
 	program  string // directory of the program
+	name     string // of its file
 }
 
 func findHome() (home, error) {
@@ -31,7 +32,7 @@ func findHome() (home, error) {
 	if err != nil {
 		return home{}, fmt.Errorf("find the directory of this program: %w", err)
 	}
-	h := home{dir: wd, program: filepath.Dir(program)}
+	h := home{dir: wd, program: filepath.Dir(program), name: filepath.Base(program)}
 	for dir := wd; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && strings.HasPrefix(string(text), "module pmem-memcached-e2e\n") {
@@ -48,6 +49,7 @@ func (h home) load(flags *pflag.FlagSet, getenv func(string) string) (config.Con
 	if err != nil || h.checkout != "" {
 		return c, err
 	}
+	c.Program = filepath.Join(h.program, h.name)
 	there, here := config.Default(h.dir).Deploy, config.Default(h.program).Deploy
 	if c.Deploy.Ephemeral == there.Ephemeral {
 		c.Deploy.Ephemeral = here.Ephemeral

@@ -80,9 +80,7 @@ func FlagError(cmd *cobra.Command, err error) error {
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			names = append(names, f.Name)
-		}
+		names = append(names, f.Name)
 	})
 	if best := nearest.To(name, names); best != "" {
 		return fmt.Errorf("unknown flag --%s; did you mean --%s?", name, best)

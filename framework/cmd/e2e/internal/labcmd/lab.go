@@ -22,13 +22,7 @@ import (
 )
 
 const help = `Bring the embedded lab up and down and look into it.
-
-LAB_NAME distinguishes several labs, LAB_NODES is the number of nodes (1 to 4),
-LAB_PMEM the persistent memory of each in MiB, LAB_PORT the port of the API
-server on 127.0.0.1, LAB_ACCEL kvm, tcg or auto; CACHE_DIR keeps what was built.
-LAB_KUBERNETES, LAB_MEMCACHED and LAB_KERNEL choose among the versions that the
-lab has, and LAB_DRIVER the mode of PMEM-CSI, lvm or direct. With LAB_SNAPSHOT=1
-"up" continues from a snapshot, which is taken first if there is none.`
+`
 
 const powerHelp = `Switch a node: off shuts it down, cut takes its power away at once, on starts it
 and waits until its persistent memory can be used again, reboot is off and on,
@@ -43,7 +37,11 @@ const (
 
 // New returns the command lab.
 func New() *cobra.Command {
-	cmd := &cobra.Command{Use: "lab", Short: "Bring the embedded lab up and down and look into it", Long: help}
+	var settings strings.Builder
+	_ = config.Usage(&settings, config.LabGroup) // a builder takes everything
+	cmd := &cobra.Command{Use: "lab", Short: "Bring the embedded lab up and down and look into it", Long: strings.TrimSpace(help) + "\n\n" + strings.TrimSpace(settings.String())}
+	config.Flags(cmd.PersistentFlags(), config.LabGroup)
+	cmd.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = true }) // the text has them
 	cli.Group(cmd)
 	cmd.AddCommand(
 		onLab("up", "Build missing parts and start the lab", cli.NoArguments, func(ctx context.Context, l *lab.Lab, _ []string) error { return l.Up(ctx) }),
@@ -95,9 +93,8 @@ func passing(cmd *cobra.Command) *cobra.Command {
 func withLab(cmd *cobra.Command, do func(context.Context, *lab.Lab) error) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	flags := pflag.NewFlagSet("lab", pflag.ContinueOnError)
-	config.Flags(flags, config.LabGroup)
-	c, err := config.Load(flags, os.Getenv, "")
+	cmd.InheritedFlags() // adds those of lab to the command's, also where flags are passed on
+	c, err := config.Load(cmd.Flags(), os.Getenv, "")
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ type Config struct {
 type Rules struct {
 	Bench         bool     // the run measures: its specs are the benchmarks, and no others
 	Baseline      string   // absolute path of the file that benchmarks are compared with; empty: none
-	Qualification bool     // the report is to be signed: nothing may be left out or retried
+	Qualification bool     // for a report to be signed: nothing may be left out or retried
 	Retries       int      // further attempts for a failing spec
 	KnownFailures string   // absolute path of the file with accepted failures; empty: none
 	SkipPreflight []string // names of checks that are left out

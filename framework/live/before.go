@@ -12,7 +12,7 @@ import (
 )
 
 // Plan shows what will run, by profile, and why some of it is not. A later
-// plan takes the place of an earlier one.
+// plan replaces an earlier one.
 func (p *Printer) Plan(plan []spec.Planned) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -36,7 +36,7 @@ func (p *Printer) benchmark(b report.Benchmark) {
 	}
 }
 
-// compared puts what c shows behind rates, or on a line of its own where there
+// compared puts what c shows after rates, or on the next line where there
 // is no room.
 func (p *Printer) compared(rates string, c report.Comparison) {
 	figures, words, s := oneLine(c.Metric)+" "+c.Range(), c.Words(), dim

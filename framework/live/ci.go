@@ -65,7 +65,7 @@ func sectionName(r rune) rune {
 	return '_'
 }
 
-// annotate shows an error beside the job, on GitHub.
+// annotate shows an error next to the job, on GitHub.
 func (p *Printer) annotate(title, text string) {
 	if p.ci == github {
 		p.screen.print(fmt.Sprintf("::error title=%s::%s", escapeProperty(oneLine(p.ci.harmless(title))), escapeData(p.ci.harmless(clean(text)))))

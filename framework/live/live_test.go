@@ -139,7 +139,7 @@ func benchmarks() []report.Benchmark {
 	return []report.Benchmark{even, slower, {Name: "throughput", Profile: spec.Persistent, Operations: 120, Elapsed: time.Second}}
 }
 
-// run tells p of a run in which everything happens that can.
+// run shows p a run in which everything happens that can.
 func run(p *Printer) {
 	p.ReportDir = "/home/user/project/report"
 	p.Requirements([]spec.Requirement{{ID: "RST-02", Text: "A restarted server serves every item stored before an orderly stop."}})

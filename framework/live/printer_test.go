@@ -112,7 +112,7 @@ func TestLongSilence(t *testing.T) {
 		var out bytes.Buffer
 		p := start(&out, env(nil), false, nil)
 		defer p.Close()
-		pass(5 * time.Minute) // nothing goes on, so nothing is said
+		pass(5 * time.Minute) // nothing is done, so nothing is printed
 		event(p, report.SpecStarted, "EPH-01", "")
 		pass(29 * time.Second)
 		waitEvent(p, report.WaitStarted, "EPH-01", "the pod to be ready")

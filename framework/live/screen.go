@@ -25,7 +25,7 @@ type screen struct {
 
 // print adds whole lines.
 func (s *screen) print(text string) {
-	_, _ = io.WriteString(s.out, s.erasure()+text+"\n") // an output that is gone has nobody to tell
+	_, _ = io.WriteString(s.out, s.erasure()+text+"\n") // an output that is gone cannot be reported
 	s.spoken = time.Now()
 }
 
@@ -85,7 +85,7 @@ func cut(text string, columns int) string {
 }
 
 // clean makes text safe to print: what a terminal or a CI system might obey,
-// such as escapes and carriage returns, is spelled out. Line ends stay.
+// such as escapes and carriage returns, is written as an escape sequence. Line ends stay.
 func clean(text string) string {
 	var b strings.Builder
 	for _, r := range strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n") {
@@ -116,7 +116,7 @@ const (
 	most    = 20  // lines
 )
 
-// bounded returns the lines of text that are shown, the last of which tells
+// bounded returns the lines of text that are shown, the last of which says
 // where the others are.
 func bounded(text, where string) []string {
 	lines := strings.Split(strings.Trim(clean(text), "\n"), "\n")

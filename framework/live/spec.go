@@ -26,7 +26,7 @@ var styles = map[spec.Outcome]style{
 func (p *Printer) symbol(o spec.Outcome) string { return p.paint(styles[o], o.Symbol()) }
 
 const (
-	titleWidth = 72 // columns of a title where there is room, or where nobody counts
+	titleWidth = 72 // columns of a title where there is room, or no terminal
 	narrow     = 60 // columns of a terminal on which the level is left out
 )
 

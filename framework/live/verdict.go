@@ -12,7 +12,7 @@ import (
 // mostReasons is how many of them are shown; the report has all.
 const mostReasons = 10
 
-// Verdict tells the end of a run: what has not come to an end, the verdict of
+// Verdict shows the end of a run: specs that did not end, the verdict of
 // each profile that was examined, why it is not the best, and as the last line
 // the verdict of the run with the page to read in reportDir.
 func (p *Printer) Verdict(d report.Document, reportDir string) {
@@ -40,7 +40,7 @@ func (p *Printer) Verdict(d report.Document, reportDir string) {
 	p.topic("verdict", fmt.Sprintf("%s (%s) · %s", p.result(d.Verdict.Result), counts(total), p.inReport("index.html")))
 }
 
-// unfinished shows the specs of which no end was told.
+// unfinished shows the specs whose end was not reported.
 func (p *Printer) unfinished(specs []report.SpecResult) {
 	var notRun []string
 	for _, s := range specs {

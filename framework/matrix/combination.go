@@ -42,7 +42,7 @@ var dimensions = []dimension{
 	{"driver", func(c Combination) string { return c.Driver }},
 }
 
-// Name is a file name that tells the values.
+// Name is a file name made of the values.
 func (c Combination) Name() string {
 	return fmt.Sprintf("k8s%s-memcached-%s-kernel%s-%s-%s", c.Kubernetes, c.Memcached, c.Kernel, c.Filesystem, c.Driver)
 }

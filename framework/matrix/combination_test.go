@@ -77,7 +77,7 @@ func TestEnvironment(t *testing.T) {
 			env := c.Environment()
 			versions, err := artifact.ParseVersions(env["LAB_KUBERNETES"], env["LAB_MEMCACHED"], env["LAB_KERNEL"])
 			if err != nil || len(versions.Memcached) != 2 || !strings.HasPrefix(env["LAB_MEMCACHED"], c.Memcached+",") {
-				t.Errorf("set %s: %+v has memcached %s, %v; want another beside its own", name, c, env["LAB_MEMCACHED"], err)
+				t.Errorf("set %s: %+v has memcached %s, %v; want another one, too", name, c, env["LAB_MEMCACHED"], err)
 			}
 			for variable := range env {
 				if variable != "LAB_PMEM" && !slices.Contains(Variables(), variable) || !slices.Contains(config.Variables(), variable) {

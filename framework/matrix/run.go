@@ -34,8 +34,8 @@ type Row struct {
 	Took  time.Duration
 	// Report is the report's directory, relative to that of the table.
 	Report string
-	// Trouble says why there is no verdict.
-	Trouble string
+	// Err is why there is no verdict.
+	Err string
 }
 
 // What a row has in place of a verdict.
@@ -90,12 +90,12 @@ func (r *Row) examine(ctx context.Context, dir string, runner Runner) {
 	defer func() { r.Took = time.Since(start) }()
 	// A report of an earlier run must not be taken for this one's.
 	if err := os.RemoveAll(path); err != nil {
-		r.Result, r.Exit, r.Trouble = resultNotBegun, run.ExitUsage, err.Error()
+		r.Result, r.Exit, r.Err = resultNotBegun, run.ExitUsage, err.Error()
 		return
 	}
 	exit, err := runner(ctx, r.Combination, path)
 	if err != nil {
-		r.Result, r.Exit, r.Trouble = resultNotBegun, report.ExitUndetermined, err.Error()
+		r.Result, r.Exit, r.Err = resultNotBegun, report.ExitUndetermined, err.Error()
 		return
 	}
 	r.Exit = exit
@@ -111,7 +111,7 @@ func (r *Row) read(path string) {
 		doc, err = report.Decode(path, text)
 	}
 	if err != nil {
-		r.Result, r.Trouble = resultNoReport, err.Error()
+		r.Result, r.Err = resultNoReport, err.Error()
 		if r.Exit == report.ExitConformant {
 			r.Exit = report.ExitUndetermined
 		}
@@ -122,7 +122,7 @@ func (r *Row) read(path string) {
 		r.Result += ", " + interruptedMark
 	}
 	if doc.Verdict.ExitCode != r.Exit {
-		r.Trouble = fmt.Sprintf("the suite exited with %d, and its report says %d", r.Exit, doc.Verdict.ExitCode)
+		r.Err = fmt.Sprintf("the suite exited with %d, and its report says %d", r.Exit, doc.Verdict.ExitCode)
 		if r.Exit == report.ExitConformant {
 			r.Exit = report.ExitUndetermined
 		}
@@ -137,11 +137,11 @@ func (r *Row) read(path string) {
 		}
 	}
 	if other := r.other(); other != "" {
-		r.Result, r.Exit, r.Trouble = resultOther, report.ExitUndetermined, other
+		r.Result, r.Exit, r.Err = resultOther, report.ExitUndetermined, other
 	}
 }
 
-// other tells what the run has found that was not asked for.
+// other is what the run has found that was not asked for.
 func (r *Row) other() string {
 	asked, err := artifact.ParseVersions(r.Kubernetes, r.Memcached, r.Kernel)
 	if err != nil {
@@ -152,7 +152,7 @@ func (r *Row) other() string {
 	} {
 		// Of the kernel, no more than the minor version is asked for.
 		if found := r.Found[v.name]; found != "" && found != v.asked && !strings.HasPrefix(found, v.asked+".") {
-			return fmt.Sprintf("the run was to have %s and found %s", v.asked, found)
+			return fmt.Sprintf("the run asked for %s and found %s", v.asked, found)
 		}
 	}
 	return ""

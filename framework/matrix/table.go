@@ -91,8 +91,8 @@ func Text(w io.Writer, rows []Row) error {
 	}
 	err := table.Flush()
 	for _, r := range rows {
-		if r.Trouble != "" {
-			_, noteErr := fmt.Fprintf(w, "%s: %s\n", r.Report, strings.Join(strings.Fields(r.Trouble), " "))
+		if r.Err != "" {
+			_, noteErr := fmt.Fprintf(w, "%s: %s\n", r.Report, strings.Join(strings.Fields(r.Err), " "))
 			err = errors.Join(err, noteErr)
 		}
 	}
@@ -117,8 +117,8 @@ func Markdown(w io.Writer, rows []Row) error {
 		b.WriteString("|\n")
 	}
 	for _, r := range rows {
-		if r.Trouble != "" {
-			fmt.Fprintf(&b, "\n%s: %s\n", r.Report, cell(r.Trouble))
+		if r.Err != "" {
+			fmt.Fprintf(&b, "\n%s: %s\n", r.Report, cell(r.Err))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

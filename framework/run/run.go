@@ -31,14 +31,14 @@ const ExitUsage = 3
 // Target is a cluster that is up.
 type Target struct {
 	Kubeconfig     string
-	MemcachedImage string        // takes the place of every image called memcached; empty: none does
+	MemcachedImage string        // replaces every image named memcached; empty: none
 	OtherImage     string        // has another release of memcached; empty: there is none
 	Facts          []report.Fact // what its provider knows of it
 }
 
 // Provider has a cluster to run the specs on.
 type Provider interface {
-	// Up tells progress to w, in whole lines, and its waits to observe.
+	// Up reports progress to w, in whole lines, and its waits to observe.
 	Up(ctx context.Context, w progress.Writer, observe func(wait.Record)) (Target, error)
 	// Down removes what Up made, also when Up failed or was interrupted.
 	Down(ctx context.Context, w progress.Writer) error
@@ -91,7 +91,7 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
 // Run returns the exit code. The verdict is the last line on Stdout, except
-// after a usage error, which is told on Stderr and leaves no report.
+// after a usage error, which is printed on Stderr and leaves no report.
 func (r *Runner) Run(ctx context.Context) int {
 	r.live = live.New(r.Stdout, r.Getenv)
 	r.live.Verbose, r.live.ReportDir = r.Config.Verbose, r.Config.ReportDir
@@ -203,7 +203,7 @@ func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expecte
 	unfinished := report.NewRecorder(about, catalogue)
 	unfinished.Plan(r.plan(listing, nil))
 	unfinished.Baseline(e.baseline)
-	unfinished.Trouble("the run has not ended: it goes on, or was killed")
+	unfinished.Trouble("the run has not ended: it is still running, or was killed")
 	r.recorder = report.NewRecorder(about, catalogue)
 	r.recorder.Known(e.known)
 	r.recorder.Baseline(e.baseline)
@@ -255,7 +255,7 @@ func (r *Runner) observe(w wait.Record) {
 	r.recorder.Record(report.Event{Time: time.Now(), Kind: report.WaitEnded, Wait: &w})
 }
 
-// because tells an interrupt from an error of its own.
+// because distinguishes an interrupt from another error.
 func (r *Runner) because(ctx context.Context, attempted string, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, errInterrupted) {
 		return fmt.Errorf("%s: %w", attempted, cause)

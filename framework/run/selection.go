@@ -33,8 +33,8 @@ const (
 	examinesOnly = "benchmarks run with make bench"
 )
 
-// apart says why s does not belong to this kind of run; empty when it does.
-func apart(c config.Config, s spec.Spec) string {
+// outOfScope is why s does not belong to this kind of run; empty when it does.
+func outOfScope(c config.Config, s spec.Spec) string {
 	switch {
 	case c.Admits(s.Measures()):
 		return ""
@@ -47,7 +47,7 @@ func apart(c config.Config, s spec.Spec) string {
 // skips says why a spec is skipped.
 func skips(c config.Config, listing spec.Listing) func(spec.Spec) string {
 	return func(s spec.Spec) string {
-		if why := apart(c, s); why != "" || slices.Contains(listing.Selected, s.ID) {
+		if why := outOfScope(c, s); why != "" || slices.Contains(listing.Selected, s.ID) {
 			return why
 		}
 		return filter(c.Select)
@@ -57,7 +57,7 @@ func skips(c config.Config, listing spec.Listing) func(spec.Spec) string {
 func noneSelected(c config.Config, specs []spec.Spec) string {
 	n := 0
 	for _, s := range specs {
-		if apart(c, s) == "" {
+		if outOfScope(c, s) == "" {
 			n++
 		}
 	}

@@ -40,10 +40,10 @@ func (s Suite) command(configFile string, limit time.Duration, log, events, life
 	return cmd
 }
 
-// eventsLimit bounds the reading of what the suite has told before it ended.
+// eventsLimit bounds the reading of what the suite has reported before it ended.
 const eventsLimit = 10 * time.Second
 
-// runSuite runs the suite to its end and records what it tells.
+// runSuite runs the suite to its end and records what it reports.
 func (r *Runner) runSuite(configFile string, plan []spec.Planned) error {
 	log, err := os.Create(r.path(suiteLog))
 	if err != nil {
@@ -62,9 +62,9 @@ func (r *Runner) runSuite(configFile string, plan []spec.Planned) error {
 	defer held.Close()
 	defer lifeline.Close()
 	ended := false
-	told := make(chan error, 1)
+	reported := make(chan error, 1)
 	go func() {
-		told <- report.ReadEvents(read, func(e report.Event) error {
+		reported <- report.ReadEvents(read, func(e report.Event) error {
 			r.record(e)
 			ended = ended || e.Kind == report.SuiteEnded
 			return nil
@@ -77,7 +77,7 @@ func (r *Runner) runSuite(configFile string, plan []spec.Planned) error {
 	_ = write.Close() // the child has its own
 	// Whatever else has the pipe, nobody writes to it any more.
 	_ = read.SetReadDeadline(time.Now().Add(r.scaled(eventsLimit)))
-	if readErr := <-told; readErr != nil && !(ended && errors.Is(readErr, os.ErrDeadlineExceeded)) {
+	if readErr := <-reported; readErr != nil && !(ended && errors.Is(readErr, os.ErrDeadlineExceeded)) {
 		err = errors.Join(err, fmt.Errorf("read the suite's events: %w", readErr))
 	}
 	if ended {

@@ -10,7 +10,7 @@ import (
 func newFacts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "facts [--output table|yaml] [--SETTING VALUE]...", Short: "Print the facts about the cluster", Args: cli.NoArguments,
-		Long: `Print what a run finds out about the cluster before its specs: versions, nodes, driver and
+		Long: `Print what a run reads about the cluster before its specs: versions, nodes, driver and
 persistent memory, each with where it was read. The cluster is an existing one or a lab that is up.
 "e2e help settings" lists the settings.`,
 	}

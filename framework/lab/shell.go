@@ -8,9 +8,8 @@ import (
 	"net"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"pmem-memcached-e2e/framework/lab/nodeshell"
+	"pmem-memcached-e2e/framework/lockfile"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -74,14 +73,14 @@ func (l *Lab) shellPort(n node) (path string, unlock func(), err error) {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return "", nil, errors.New("its virtual machine has no port for shells: an earlier revision started it")
 		}
-		f, err := os.OpenFile(l.nodePath(n, port+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := lockfile.Try(l.nodePath(n, port+".lock"), 0o600)
+		if _, held := errors.AsType[*lockfile.HeldError](err); held {
+			continue
+		}
 		if err != nil {
 			return "", nil, err
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			return path, func() { f.Close() }, nil
-		}
-		f.Close()
+		return path, func() { f.Close() }, nil
 	}
 	return "", nil, fmt.Errorf("all %d ports for shells are in use: end one of the others", len(shellPorts))
 }

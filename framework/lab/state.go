@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"pmem-memcached-e2e/framework/lockfile"
 	"sort"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // readyMark is the file that says that Up came to its end.
@@ -173,39 +172,15 @@ func (l *Lab) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory of the lab: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	release, err := lockfile.Hold(path, 0o600, fmt.Sprint(os.Getpid()))
+	if held, ok := errors.AsType[*lockfile.HeldError](err); ok {
+		return nil, fmt.Errorf("lab %s is being changed by another command (process %s): wait for it, or name another lab with LAB_NAME", l.opts.Name, held.Holder)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
 	}
-	// The file is removed while it is locked, so who gets the lock of one that
-	// is no longer there came too late as well.
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || !sameFile(f, path) {
-		holder, _ := os.ReadFile(path)
-		f.Close()
-		return nil, fmt.Errorf("lab %s is being changed by another command (process %s): wait for it, or name another lab with LAB_NAME", l.opts.Name, strings.TrimSpace(string(holder)))
-	}
-	unlock = func() {
-		os.Remove(path)
-		f.Close()
+	return func() {
+		release()
 		os.Remove(parent)
-	}
-	if err := errors.Join(f.Truncate(0), writeString(f, fmt.Sprintln(os.Getpid()))); err != nil {
-		unlock()
-		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
-	}
-	return unlock, nil
-}
-
-func sameFile(f *os.File, path string) bool {
-	open, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	named, err := os.Stat(path)
-	return err == nil && os.SameFile(open, named)
-}
-
-func writeString(f *os.File, s string) error {
-	_, err := f.WriteString(s)
-	return err
+	}, nil
 }

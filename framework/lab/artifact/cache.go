@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"pmem-memcached-e2e/framework/lockfile"
 	"regexp"
 	"slices"
 	"syscall"
@@ -101,7 +102,7 @@ func (s *Store) Remove(e Entry, allowed func() error) error {
 		return fmt.Errorf("remove %s: %w", e.Name, err)
 	}
 	defer dir.Close()
-	if err := flock(dir, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+	if err := lockfile.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("%s is %w: another command builds or starts a lab with it", e.Name, ErrHeld)
 	} else if err != nil {
 		return fmt.Errorf("remove %s: %w", e.Name, err)

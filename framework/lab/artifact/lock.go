@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"pmem-memcached-e2e/framework/lockfile"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,7 @@ func (s *Store) hold(lock *os.File, path string) (bool, error) {
 		return false, err
 	}
 	now := time.Now()
-	if err := errors.Join(flock(dir, unix.LOCK_SH|unix.LOCK_NB), os.Chtimes(lock.Name(), now, now)); err != nil {
+	if err := errors.Join(lockfile.Flock(dir, unix.LOCK_SH|unix.LOCK_NB), os.Chtimes(lock.Name(), now, now)); err != nil {
 		return false, errors.Join(fmt.Errorf("note the use of %s: %w", path, err), dir.Close())
 	}
 	s.mu.Lock()
@@ -50,7 +51,7 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 			return nil, err
 		}
 		locked := make(chan error, 1)
-		go func() { locked <- flock(f, unix.LOCK_EX) }()
+		go func() { locked <- lockfile.Flock(f, unix.LOCK_EX) }()
 		select {
 		case err = <-locked:
 		case <-ctx.Done():
@@ -59,7 +60,7 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		if current(f, path) {
+		if lockfile.Current(f, path) {
 			return f, nil
 		}
 		f.Close()
@@ -69,18 +70,11 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 // tryLock locks the file at path and returns nil if somebody else
 // has locked it.
 func tryLock(path string) (*os.File, error) {
-	f, err := openLock(path)
-	if err != nil {
-		return nil, err
+	f, err := lockfile.Try(path, 0o644)
+	if _, held := errors.AsType[*lockfile.HeldError](err); held {
+		return nil, nil
 	}
-	err = flock(f, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) || err == nil && !current(f, path) {
-		return nil, f.Close()
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return f, err
 }
 
 func openLock(path string) (*os.File, error) {
@@ -89,28 +83,4 @@ func openLock(path string) (*os.File, error) {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	return f, nil
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		err := unix.Flock(int(f.Fd()), how)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("lock %s: %w", f.Name(), err)
-		}
-		return nil
-	}
-}
-
-// current reports whether f is still the file at path: whoever removes an
-// artifact removes its lock, too.
-func current(f *os.File, path string) bool {
-	open, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	named, err := os.Stat(path)
-	return err == nil && os.SameFile(open, named)
 }

@@ -179,11 +179,12 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 		return errors.Join(fmt.Errorf("lab phase %q: %w", p.name, err), l.remove())
 	}
 	err = fmt.Errorf("lab phase %q: %w\nhint: %s", p.name, err, p.hint)
-	switch logs, keepErr := l.keepLogs(); {
-	case keepErr != nil:
-		err = errors.Join(err, fmt.Errorf("keep the logs of the failed lab: %w", keepErr))
-	case logs != "":
+	logs, keepErr := l.keepLogs()
+	if logs != "" {
 		err = fmt.Errorf("%w\nlogs of the failed lab are kept in %s", err, logs)
+	}
+	if keepErr != nil {
+		err = errors.Join(err, fmt.Errorf("keep all logs of the failed lab: %w", keepErr))
 	}
 	return errors.Join(err, l.remove())
 }

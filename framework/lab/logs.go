@@ -100,7 +100,7 @@ func copyInto(root *os.Root, name, path string) (err error) {
 
 // keepLogs copies the logs of a lab that is about to be removed into a
 // directory with a name that nobody can know beforehand, and returns it; empty:
-// there are no logs.
+// nothing is kept. With an error it may hold a part of them.
 func (l *Lab) keepLogs() (dir string, err error) {
 	if _, err := os.Stat(l.path("logs")); err != nil {
 		return "", nil
@@ -108,7 +108,10 @@ func (l *Lab) keepLogs() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", l.ownName()+"-failed-"); err != nil {
 		return "", err
 	}
-	return dir, l.SaveLogs(dir)
+	if err = l.SaveLogs(dir); err != nil && os.Remove(dir) == nil { // it is empty
+		dir = ""
+	}
+	return dir, err
 }
 
 func logTail(path string, lines int) string {

@@ -64,6 +64,37 @@ func TestSaveLogs(t *testing.T) {
 	}
 }
 
+func TestKeepLogsThatCannotBeCopied(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	l := testLab(t)
+	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lost := func(name string) {
+		if err := os.Symlink("/nowhere", l.path("logs", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost("b.log")
+	if dir, err := l.keepLogs(); err == nil || dir != "" {
+		t.Errorf("nothing was copied: %q, %v, want an error and no directory", dir, err)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if err := appendFile(l.path("logs", "a.log"), []byte("why")); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := l.keepLogs()
+	if err == nil {
+		t.Error("a part was copied: no error")
+	}
+	if text, readErr := os.ReadFile(filepath.Join(dir, "a.log")); readErr != nil || string(text) != "why" {
+		t.Errorf("the part that was copied: %q, %v", text, readErr)
+	}
+}
+
 func TestStatusShowsTheEndOfALostProgram(t *testing.T) {
 	l, m := poweredLab(t)
 	if err := appendFile(l.path("logs/node1.log"), []byte("qemu: out of smoke\n")); err != nil {

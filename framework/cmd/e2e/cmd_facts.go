@@ -17,11 +17,7 @@ persistent memory, each with where it was read. The cluster is an existing one o
 	form := outputFlag(cmd, asTable, asYAML)
 	settingFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r, err := inspector(cmd)
-		if err != nil {
-			return err
-		}
-		found, err := inspect(cmd.Context(), r, false)
+		found, err := inspected(cmd, false)
 		if err != nil {
 			return err
 		}

@@ -23,11 +23,7 @@ cluster is an existing one or a lab that is up. The exit code is 1 when a check 
 	form := outputFlag(cmd, asTable, asYAML)
 	settingFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r, err := inspector(cmd)
-		if err != nil {
-			return err
-		}
-		found, err := inspect(cmd.Context(), r, true)
+		found, err := inspected(cmd, true)
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,15 @@ func existing(c config.Config) run.Existing {
 	return run.Existing{Kubeconfig: c.Cluster.Kubeconfig, MemcachedImage: c.Deploy.MemcachedImage, OtherImage: c.Deploy.OtherImage}
 }
 
+// inspected is what a command finds out about the cluster of its settings.
+func inspected(cmd *cobra.Command, withChecks bool) (run.Inspection, error) {
+	r, err := inspector(cmd)
+	if err != nil {
+		return run.Inspection{}, err
+	}
+	return inspect(cmd.Context(), r, withChecks)
+}
+
 // inspect asks the cluster, which may be a lab that is up, until a signal.
 func inspect(ctx context.Context, r *run.Runner, withChecks bool) (run.Inspection, error) {
 	if r.Config.Cluster.Provider == config.Lab {

@@ -77,10 +77,12 @@ bench: e2e-packages program
 
 # The program, and the load clients that it streams into pods. The lab has nodes of this machine's architecture only.
 load_architectures = $(if $(kubeconfig)$(filter existing,$(PROVIDER)),amd64 arm64,$(shell go env GOHOSTARCH))
-.PHONY: program
-program:
-	@go build -buildvcs=auto -o .bin/e2e ./framework/cmd/e2e
+.PHONY: program cli
+program: cli
 	@for arch in $(load_architectures); do CGO_ENABLED=0 GOARCH=$$arch go build -trimpath -ldflags='-s -w' -o .bin/e2e-load-$$arch ./framework/cmd/load || exit; done
+
+cli:
+	@go build -buildvcs=auto -o .bin/e2e ./framework/cmd/e2e
 
 # PMEM-CSI's own example of both modes, as the release has it that the lab runs.
 .PHONY: e2e-example
@@ -96,10 +98,10 @@ matrix: packages program
 
 .PHONY: lab-up lab-down lab-status lab-power lab-shell lab-kubectl lab-cache lab-versions lab-prune
 lab-up: packages
-lab-up lab-down lab-status lab-cache lab-versions: lab-%: program
+lab-up lab-down lab-status lab-cache lab-versions: lab-%: cli
 	@exec .bin/e2e lab $*
 
-lab-power lab-shell lab-kubectl: lab-%: program
+lab-power lab-shell lab-kubectl: lab-%: cli
 	@exec .bin/e2e lab $* $(ARGS)
 
 # The lab itself: nodes, network, power. It takes minutes and a lab of its own.
@@ -114,7 +116,7 @@ ROUNDS ?= 3
 lab-bench: packages
 	go test -tags vm -run '^$$' -bench Up -benchtime 1x -count '$(ROUNDS)' -timeout 0 ./framework/lab/vmtest
 
-lab-prune: program
+lab-prune: cli
 	@exec .bin/e2e lab cache prune $(ARGS)
 
 .PHONY: packages test-packages bench-packages e2e-packages
@@ -150,14 +152,14 @@ release:
 A ?=
 B ?=
 REPORT ?= report/report.yaml
-report-diff: program
+report-diff: cli
 	@$(if $(and $(A),$(B)),,$(error report-diff needs two reports: A=old/report.yaml B=new/report.yaml))
 	@.bin/e2e report diff '$(A)' '$(B)'
 
-validate: program
+validate: cli
 	@.bin/e2e report validate '$(REPORT)'
 
-bench-baseline: program
+bench-baseline: cli
 	@.bin/e2e baseline '$(REPORT)'
 
 catalogue:

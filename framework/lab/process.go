@@ -31,7 +31,7 @@ const (
 )
 
 // process is a process of a lab. Its start time, in clock ticks since the host
-// booted, tells it from a later one with the same id.
+// booted, distinguishes it from a later one with the same id.
 type process struct {
 	name    string
 	pid     int

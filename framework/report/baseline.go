@@ -186,7 +186,7 @@ func (d Document) offBaseline() []finding {
 const defaultTolerance = 0.1
 
 // NewBaseline is a file for ReadBaseline with what d has measured. A benchmark
-// that is invalid is told in a comment. Without a comparison with a control it is
+// that is invalid is reported in a comment. Without a comparison with a control it is
 // an error.
 func NewBaseline(d Document) ([]byte, error) {
 	var b strings.Builder

@@ -39,8 +39,8 @@ func focusOn(ids []string) []string {
 }
 
 // selected returns the ids of the specs that c selects, by the kind of the run,
-// LABELS and FOCUS. The errors are FieldErrors. FOCUS is about "ID title" in
-// any case.
+// LABELS and FOCUS. The errors are FieldErrors. FOCUS is about "ID title" or the
+// id alone, in any case, so that ^RST-01$ is one spec.
 func selected(c config.Config, specs []spec.Spec) ([]string, error) {
 	labels, labelErr := parseLabels(c.Select.Labels, specs)
 	focus, focusErr := parseFocus(c.Select.Focus, specs)
@@ -49,7 +49,7 @@ func selected(c config.Config, specs []spec.Spec) ([]string, error) {
 	}
 	var ids []string
 	for _, s := range specs {
-		if c.Admits(s.Measures()) && labels(s.Labels()) && focus.MatchString(s.ID+" "+s.Title) {
+		if c.Admits(s.Measures()) && labels(s.Labels()) && (focus.MatchString(s.ID+" "+s.Title) || focus.MatchString(s.ID)) {
 			ids = append(ids, s.ID)
 		}
 	}

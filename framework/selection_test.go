@@ -35,6 +35,7 @@ func TestSelected(t *testing.T) {
 		{"focus", func(c *config.Config) { c.Select.Focus = "RST-01" }, "RST-01"},
 		{"focus in another case", func(c *config.Config) { c.Select.Focus = "rst-01|Eph-01" }, "EPH-01 RST-01"},
 		{"focus with an anchor", func(c *config.Config) { c.Select.Focus = "^RST-01" }, "RST-01"},
+		{"focus on a whole id", func(c *config.Config) { c.Select.Focus = "^rst-01$|^OPS-09$" }, "RST-01"},
 		{"focus up to the end", func(c *config.Config) { c.Select.Focus = "ready$" }, "EPH-01"},
 		{"focus on a part of an id", func(c *config.Config) { c.Select.Focus = "OPS-09" }, "OPS-09E"},
 		{"focus on an expression", func(c *config.Config) { c.Select.Focus = "^RST-[01]0" }, "RST-10"},

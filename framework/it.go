@@ -26,7 +26,7 @@ func It(s spec.Spec, body func(context.Context, *Env)) bool {
 		var env *Env
 		suite := registered.suite
 		ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) {
-			if why, ok := suite.config.NotApplicable[s.ID]; ok {
+			if why, ok := suite.config.LeftOut[s.ID]; ok {
 				ginkgo.Skip(why) // the runner has decided so, and reports it
 			}
 			env = newEnv(suite, s)

@@ -18,7 +18,7 @@ func (s *suite) specEnded(sr ginkgo.SpecReport) {
 	e := s.env
 	s.env = nil
 	if e == nil || sr.LeafNodeType != types.NodeTypeIt {
-		return // not selected, or not applicable
+		return // not selected, or left out by the runner
 	}
 	e.conclude(sr)
 	result := e.result(sr)

@@ -47,10 +47,10 @@ type Rules struct {
 
 // Task is what the runner passes to the suite's process; users do not set it.
 type Task struct {
-	NotApplicable map[string]string // specs that do not run, with the reason
-	Events        string            // path that events are written to
-	ReportID      string            // of the run, as in its report
-	LoadClient    string            // path of the program that load clients in pods run, framework/cmd/load, but for a hyphen and the architecture
+	LeftOut    map[string]string // specs that do not run, with the reason
+	Events     string            // path that events are written to
+	ReportID   string            // of the run, as in its report
+	LoadClient string            // path of the program that load clients in pods run, framework/cmd/load, but for a hyphen and the architecture
 }
 
 // Sample is the measured time of one sample of a load: what the user has

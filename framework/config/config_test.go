@@ -225,7 +225,7 @@ func TestFileRoundTrip(t *testing.T) {
 	want.Select.Seed = 3
 	want.WaitScale = wait.Scale{All: 2, ByName: map[wait.Name]float64{wait.PodRuns: 4}}
 	want.Rules = Rules{Bench: true, Baseline: "/base", Qualification: true, Retries: 1, KnownFailures: "/known", SkipPreflight: []string{"api"}, Exclusive: new(bool)}
-	want.Task = Task{NotApplicable: map[string]string{"DAX-01": "no dax"}, Events: "/dev/fd/3", ReportID: "20260102T030405Z-x7k2p"}
+	want.Task = Task{LeftOut: map[string]string{"DAX-01": "no dax"}, Events: "/dev/fd/3", ReportID: "20260102T030405Z-x7k2p"}
 	if err := want.WriteFile(path); err != nil {
 		t.Fatal(err)
 	}

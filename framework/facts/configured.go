@@ -5,23 +5,23 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// Given decides about what nothing on the cluster shows: whether specs may put
-// nodes and the driver out of use for a while, and whether they can switch
-// nodes off, and have another release of memcached.
+// Given decides about what nothing on the cluster shows: whether specs may
+// disrupt nodes and the driver for a while, whether they can switch nodes off,
+// and whether they have another release of memcached.
 func (f *Found) Given(c config.Config) {
-	disruption := spec.Support{Supported: c.MayDisrupt(), Evidence: "DISRUPTIVE, or its default for the provider " + c.Cluster.Provider + ", forbids it"}
-	if disruption.Supported {
-		disruption.Evidence = "DISRUPTIVE, or its default for the provider " + c.Cluster.Provider + ", allows it"
+	decide := func(feature spec.Feature, supported bool, evidence string, otherwise spec.Support) {
+		if supported {
+			otherwise = spec.Support{Presence: spec.Supported, Evidence: evidence}
+		}
+		f.Features[feature] = otherwise
 	}
-	f.Features[spec.Disruption] = disruption
-	power := spec.Support{Supported: c.Cluster.Provider == config.Lab, Evidence: "the provider " + c.Cluster.Provider + " cannot switch nodes"}
-	if power.Supported {
-		power.Evidence = "the provider " + c.Cluster.Provider + " switches its nodes"
-	}
-	f.Features[spec.NodePower] = power
-	other := spec.Support{Supported: c.Deploy.OtherImage != "", Evidence: "no image of another release of memcached is given; OTHER_MEMCACHED_IMAGE, or on the lab a second version in LAB_MEMCACHED, does that"}
-	if other.Supported {
-		other.Evidence = "image " + c.Deploy.OtherImage
-	}
-	f.Features[spec.OtherMemcached] = other
+	provider := c.Cluster.Provider
+	decide(spec.Disruption, c.MayDisrupt(), "DISRUPTIVE, or its default for the provider "+provider+", allows it", spec.Support{
+		Presence: spec.Unseen, Evidence: "DISRUPTIVE, or its default for the provider " + provider + ", does not allow it",
+		Remedy: "set DISRUPTIVE=1 if nodes and the driver may be disrupted for a while"})
+	decide(spec.NodePower, provider == config.Lab, "the provider "+provider+" switches its nodes", spec.Support{
+		Presence: spec.Absent, Evidence: "the provider " + provider + " cannot switch nodes"})
+	decide(spec.OtherMemcached, c.Deploy.OtherImage != "", "image "+c.Deploy.OtherImage, spec.Support{
+		Presence: spec.Unseen, Evidence: "no image of another release of memcached is given",
+		Remedy: "set OTHER_MEMCACHED_IMAGE, or on the lab give LAB_MEMCACHED a second version"})
 }

@@ -187,9 +187,9 @@ func (p *prober) inlineVolume(offered map[string]bool) {
 	}
 	switch {
 	case len(without) > 0:
-		p.features[spec.InlineVolume] = spec.Support{Evidence: "Ephemeral is not among the volumeLifecycleModes of CSIDriver " + strings.Join(without, ", ")}
+		p.features[spec.InlineVolume] = spec.Support{Presence: spec.Absent, Evidence: "Ephemeral is not among the volumeLifecycleModes of CSIDriver " + strings.Join(without, ", ")}
 	case len(with) > 0:
-		p.features[spec.InlineVolume] = spec.Support{Supported: true, Evidence: "Ephemeral is among the volumeLifecycleModes of CSIDriver " + strings.Join(with, ", ")}
+		p.features[spec.InlineVolume] = spec.Support{Presence: spec.Supported, Evidence: "Ephemeral is among the volumeLifecycleModes of CSIDriver " + strings.Join(with, ", ")}
 	}
 }
 
@@ -216,7 +216,7 @@ func (p *prober) dax(classes []storagev1.StorageClass) {
 	}
 	if len(evidence) > 0 {
 		slices.Sort(evidence)
-		p.features[spec.DAX] = spec.Support{Evidence: strings.Join(slices.Compact(evidence), ", ")}
+		p.features[spec.DAX] = spec.Support{Presence: spec.Absent, Evidence: strings.Join(slices.Compact(evidence), ", ")}
 	}
 }
 

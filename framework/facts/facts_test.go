@@ -10,9 +10,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	ktesting "k8s.io/client-go/testing"
 
@@ -142,9 +144,9 @@ func TestProbe(t *testing.T) {
 		t.Errorf("got\n%s", diff(wanted, got))
 	}
 	want := map[spec.Feature]spec.Support{
-		spec.InlineVolume: {Supported: true, Evidence: "Ephemeral is among the volumeLifecycleModes of CSIDriver driver.example"},
-		spec.NodeAccess:   {Supported: true, Evidence: "commands run in pod pmem-csi/on-worker on node worker"},
-		spec.SecondNode:   {Evidence: "nodes with the driver that accept pods: 1 (worker)"},
+		spec.InlineVolume: {Presence: spec.Supported, Evidence: "Ephemeral is among the volumeLifecycleModes of CSIDriver driver.example"},
+		spec.NodeAccess:   {Presence: spec.Supported, Evidence: "commands run in pod pmem-csi/on-worker on node worker"},
+		spec.SecondNode:   {Presence: spec.Absent, Evidence: "nodes with the driver that accept pods: 1 (worker)"},
 	}
 	if fmt.Sprint(features) != fmt.Sprint(want) {
 		t.Errorf("features %+v, want %+v", features, want)
@@ -194,7 +196,7 @@ func TestUnread(t *testing.T) {
 			if !strings.Contains(got, "deployment ephemeral: image: memcached:1") {
 				t.Errorf("other facts are missing:\n%s", got)
 			}
-			if support, ok := features[test.absent]; ok {
+			if support, ok := features[test.absent]; ok && support.Presence != spec.Unseen {
 				t.Errorf("%s is decided: %+v", test.absent, support)
 			}
 		})
@@ -237,11 +239,13 @@ func TestNodeAccess(t *testing.T) {
 		want    spec.Support
 	}{
 		{"reached", t.Context(), []runtime.Object{ready}, map[string]pmem.Platform{"worker": lab}, true,
-			spec.Support{Supported: true, Evidence: "commands run in pod pmem-csi/on-worker on node worker"}},
+			spec.Support{Presence: spec.Supported, Evidence: "commands run in pod pmem-csi/on-worker on node worker"}},
 		{"one of two is enough", t.Context(), []runtime.Object{driverPod("a", "d:1", corev1.ConditionTrue), ready}, map[string]pmem.Platform{"worker": lab}, true,
-			spec.Support{Supported: true, Evidence: "commands run in pod pmem-csi/on-worker on node worker"}},
-		{"refused", t.Context(), []runtime.Object{ready}, nil, true, spec.Support{Evidence: "node worker: unable to upgrade connection: Forbidden"}},
-		{"no pod", t.Context(), nil, nil, true, spec.Support{Evidence: "no pod is labelled app.kubernetes.io/name=pmem-csi-node"}},
+			spec.Support{Presence: spec.Supported, Evidence: "commands run in pod pmem-csi/on-worker on node worker"}},
+		{"refused", t.Context(), []runtime.Object{ready}, nil, true, spec.Support{Presence: spec.Unseen, Evidence: "node worker: unable to upgrade connection: Forbidden",
+			Remedy: "allow the user of the kubeconfig to run commands in the driver's pods (create on pods/exec, and what admission policies decide about it)"}},
+		{"no pod", t.Context(), nil, nil, true, spec.Support{Presence: spec.Unseen, Evidence: "no pod is labelled app.kubernetes.io/name=pmem-csi-node",
+			Remedy: "label the pods of PMEM-CSI on the nodes as its own deployment does"}},
 		{"not ready now", t.Context(), []runtime.Object{unready}, nil, false, spec.Support{}},
 		{"interrupted", ended, []runtime.Object{ready}, nil, false, spec.Support{}},
 	} {
@@ -265,15 +269,15 @@ func TestFeaturesOfVolumes(t *testing.T) {
 		want      map[spec.Feature]spec.Support
 	}{
 		{"inline volumes lacking", []*deploy.Manifest{inline}, []runtime.Object{driver("driver.example", storagev1.VolumeLifecyclePersistent)},
-			map[spec.Feature]spec.Support{spec.InlineVolume: {Evidence: "Ephemeral is not among the volumeLifecycleModes of CSIDriver driver.example"}}},
+			map[spec.Feature]spec.Support{spec.InlineVolume: {Presence: spec.Absent, Evidence: "Ephemeral is not among the volumeLifecycleModes of CSIDriver driver.example"}}},
 		{"claims tell of the driver, too", []*deploy.Manifest{claim}, []runtime.Object{both, class("AppDirect")},
-			map[spec.Feature]spec.Support{spec.InlineVolume: {Supported: true, Evidence: "Ephemeral is among the volumeLifecycleModes of CSIDriver driver.example"}}},
+			map[spec.Feature]spec.Support{spec.InlineVolume: {Presence: spec.Supported, Evidence: "Ephemeral is among the volumeLifecycleModes of CSIDriver driver.example"}}},
 		{"driver absent", []*deploy.Manifest{inline}, nil, map[spec.Feature]spec.Support{}},
 		{"no class has dax", []*deploy.Manifest{claim}, []runtime.Object{class("FileIO")},
-			map[spec.Feature]spec.Support{spec.DAX: {Evidence: "StorageClass pmem has usage=FileIO"}}},
+			map[spec.Feature]spec.Support{spec.DAX: {Presence: spec.Absent, Evidence: "StorageClass pmem has usage=FileIO"}}},
 		{"one volume may have dax", []*deploy.Manifest{claim, inline}, []runtime.Object{class("FileIO")}, map[spec.Feature]spec.Support{}},
 		{"class of the manifest", []*deploy.Manifest{own}, []runtime.Object{class("AppDirect")},
-			map[spec.Feature]spec.Support{spec.DAX: {Evidence: "StorageClass pmem has usage=FileIO"}}},
+			map[spec.Feature]spec.Support{spec.DAX: {Presence: spec.Absent, Evidence: "StorageClass pmem has usage=FileIO"}}},
 		{"class absent", []*deploy.Manifest{claim}, nil, map[spec.Feature]spec.Support{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -306,8 +310,40 @@ func TestSeveralNodesAndDrivers(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	want := spec.Support{Supported: true, Evidence: "nodes with the driver that accept pods: 2 (a, b)"}
+	want := spec.Support{Presence: spec.Supported, Evidence: "nodes with the driver that accept pods: 2 (a, b)"}
 	if second := features[spec.SecondNode]; second != want {
 		t.Errorf("second node %+v, want %+v", second, want)
+	}
+}
+
+func TestSecondNode(t *testing.T) {
+	cordoned := node("b")
+	cordoned.Spec.Unschedulable = true
+	listRefused := func(client *fake.Clientset, resource string) *fake.Clientset {
+		client.PrependReactor("list", resource, func(ktesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", errors.New("no"))
+		})
+		return client
+	}
+	onA, onB := driverPod("a", "d:1", corev1.ConditionTrue), driverPod("b", "d:1", corev1.ConditionTrue)
+	for _, test := range []struct {
+		name   string
+		client *fake.Clientset
+		want   spec.Presence
+		why    string
+	}{
+		{"two", fake.NewClientset(node("a"), node("b"), onA, onB), spec.Supported, "2 (a, b)"},
+		{"one", fake.NewClientset(node("a"), node("b"), onA), spec.Absent, "1 (a)"},
+		{"the other is cordoned", fake.NewClientset(node("a"), cordoned, onA, onB), spec.Unseen, "1 (a); others: b"},
+		{"the other is not ready", fake.NewClientset(node("a"), node("b"), onA, driverPod("b", "d:1", corev1.ConditionFalse)), spec.Unseen, "1 (a); others: b"},
+		{"no list of nodes", listRefused(fake.NewClientset(node("a"), node("b"), onA, onB), "nodes"), spec.Unseen, "the nodes could not be listed"},
+		{"no list of pods", listRefused(fake.NewClientset(node("a"), onA), "pods"), spec.Unseen, "forbidden"},
+		{"no driver found", fake.NewClientset(node("a")), spec.Unseen, "no pod is labelled"},
+	} {
+		_, features := probe(t, t.Context(), test.client, map[string]pmem.Platform{"a": lab, "b": lab})
+		got := features[spec.SecondNode]
+		if got.Presence != test.want || !strings.Contains(got.Evidence, test.why) || (got.Remedy != "") != (test.want == spec.Unseen) {
+			t.Errorf("%s: got %+v, want %s because of %s", test.name, got, test.want, test.why)
+		}
 	}
 }

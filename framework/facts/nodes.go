@@ -37,23 +37,23 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	pods, err := p.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: pmem.NodeDriverSelector})
 	if err != nil {
 		p.unread("cluster", "nodes with the driver", err)
+		p.unseen(oneLine(err.Error()), "let the user of the kubeconfig list pods in all namespaces", spec.NodeAccess, spec.SecondNode)
 		return nil, nil
 	}
 	if len(pods.Items) == 0 {
 		why := "no pod is labelled " + pmem.NodeDriverSelector
 		p.add("cluster", "nodes with the driver", "0", why)
-		p.features[spec.NodeAccess] = spec.Support{Evidence: why}
+		p.unseen(why, "label the pods of PMEM-CSI on the nodes as its own deployment does", spec.NodeAccess, spec.SecondNode)
 		return nil, nil
 	}
 	drivers, unready, err := pmem.FindNodeDrivers(ctx, p.cluster)
 	if err != nil {
 		p.unread("cluster", "nodes with the driver", err)
+		p.unseen(oneLine(err.Error()), "see why the driver's pods cannot be found", spec.NodeAccess, spec.SecondNode)
 		return nil, nil
 	}
 	p.add("cluster", "nodes with the driver", fmt.Sprint(len(drivers)+len(unready)), "pods labelled "+pmem.NodeDriverSelector)
-	if len(list.Items) > 0 {
-		p.secondNode(list.Items, drivers)
-	}
+	p.secondNode(list.Items, drivers, unready)
 	for _, node := range sorted(unready) {
 		told.unread("node "+node, "driver", unready[node])
 	}
@@ -89,17 +89,35 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	return slices.Concat(append(asked, told)...), found
 }
 
-// secondNode is decided by where pods with a volume can go now.
-func (p *prober) secondNode(nodes []corev1.Node, drivers []*pmem.NodeDriver) {
-	var accepting []string
+func (p *prober) unseen(why, remedy string, features ...spec.Feature) {
+	for _, f := range features {
+		p.features[f] = spec.Support{Presence: spec.Unseen, Evidence: why, Remedy: remedy}
+	}
+}
+
+// secondNode is decided by where pods with a volume can go now. A second node
+// that takes none at the moment is not one that is absent.
+func (p *prober) secondNode(nodes []corev1.Node, drivers []*pmem.NodeDriver, unready map[string]error) {
+	var accepting, closed []string
 	for _, driver := range drivers {
 		if slices.ContainsFunc(nodes, func(n corev1.Node) bool { return n.Name == driver.Node && !n.Spec.Unschedulable }) {
 			accepting = append(accepting, driver.Node)
+		} else {
+			closed = append(closed, driver.Node)
 		}
 	}
-	p.features[spec.SecondNode] = spec.Support{
-		Supported: len(accepting) > 1,
-		Evidence:  fmt.Sprintf("nodes with the driver that accept pods: %d (%s)", len(accepting), words(strings.Join(accepting, ", "), 100)),
+	closed = append(closed, sorted(unready)...)
+	evidence := fmt.Sprintf("nodes with the driver that accept pods: %d (%s)", len(accepting), words(strings.Join(accepting, ", "), 100))
+	switch {
+	case len(nodes) == 0:
+		p.unseen("the nodes could not be listed", "let the user of the kubeconfig list nodes", spec.SecondNode)
+	case len(accepting) > 1:
+		p.features[spec.SecondNode] = spec.Support{Presence: spec.Supported, Evidence: evidence}
+	case len(accepting)+len(closed) > 1:
+		others := words(strings.Join(closed, ", "), 100)
+		p.unseen(evidence+"; others: "+others, "see that these nodes are listed and not cordoned, and that the driver is Ready on them: "+others, spec.SecondNode)
+	default:
+		p.features[spec.SecondNode] = spec.Support{Presence: spec.Absent, Evidence: evidence}
 	}
 }
 
@@ -126,7 +144,7 @@ func podOf(pods []corev1.Pod, driver *pmem.NodeDriver) *corev1.Pod {
 func (p *prober) nodeAccess(ctx context.Context, drivers []*pmem.NodeDriver, errs []error) {
 	for i, driver := range drivers {
 		if errs[i] == nil {
-			p.features[spec.NodeAccess] = spec.Support{Supported: true,
+			p.features[spec.NodeAccess] = spec.Support{Presence: spec.Supported,
 				Evidence: fmt.Sprintf("commands run in pod %s/%s on node %s", driver.Namespace, driver.Pod, driver.Node)}
 			return
 		}
@@ -135,7 +153,7 @@ func (p *prober) nodeAccess(ctx context.Context, drivers []*pmem.NodeDriver, err
 	if err == nil || ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
-	p.features[spec.NodeAccess] = spec.Support{Evidence: oneLine(err.Error())}
+	p.unseen(oneLine(err.Error()), "allow the user of the kubeconfig to run commands in the driver's pods (create on pods/exec, and what admission policies decide about it)", spec.NodeAccess)
 }
 
 func (f *facts) status(nodes []corev1.Node, name string) {

@@ -40,7 +40,7 @@ func (p *Printer) Plan(plan []spec.Planned) {
 			noun = "spec"
 		}
 		text := fmt.Sprintf("%s: %d %s · %d to run", profile, total, noun, counts[""])
-		for _, o := range []spec.Outcome{spec.NotApplicable, spec.Skipped} {
+		for _, o := range []spec.Outcome{spec.NotApplicable, spec.Undetermined, spec.Skipped} {
 			if counts[o] > 0 {
 				text += fmt.Sprintf(" · %d %s", counts[o], o)
 			}
@@ -49,9 +49,10 @@ func (p *Printer) Plan(plan []spec.Planned) {
 	}
 	p.topic("plan", strings.Join(parts, " — "))
 	for _, s := range plan {
-		if s.Outcome == spec.NotApplicable {
+		if s.Outcome == spec.NotApplicable || s.Outcome == spec.Undetermined {
 			p.line(p.headline(report.SpecResult{ID: s.ID, Title: s.Title, Level: s.Level, Outcome: s.Outcome}))
 			p.line(indent + oneLine(s.Why))
+			p.leftOut[s.ID] = true
 		}
 	}
 }

@@ -38,6 +38,7 @@ type Printer struct {
 	titles  map[string]string     // of the specs
 	toRun   int                   // specs
 	ended   map[string]bool       // specs that were shown
+	leftOut map[string]bool       // specs that the plan has shown as not to run
 	now     activity
 	writers []*lines
 
@@ -68,9 +69,9 @@ func start(out io.Writer, getenv func(string) string, terminal bool, width func(
 			width: width, spoken: time.Now(),
 		},
 		ci:    ciOf(getenv),
-		ended: map[string]bool{},
-		now:   activity{waits: &wait.Open{}},
-		stop:  make(chan struct{}), done: make(chan struct{}),
+		ended: map[string]bool{}, leftOut: map[string]bool{},
+		now:  activity{waits: &wait.Open{}},
+		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go p.tick()
 	return p

@@ -45,7 +45,7 @@ func (p *Printer) unfinished(specs []report.SpecResult) {
 	var notRun []string
 	for _, s := range specs {
 		switch {
-		case p.ended[s.ID] || s.Outcome == spec.Skipped || s.Outcome == spec.NotApplicable:
+		case p.ended[s.ID] || p.leftOut[s.ID] || s.Outcome == spec.Skipped || s.Outcome == spec.NotApplicable:
 		case s.Outcome == spec.NotRun:
 			notRun = append(notRun, oneLine(s.ID))
 		default:

@@ -132,8 +132,8 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 		levels, best = nil, AllMeasured // what does not pass was not measured, whatever its level
 	}
 	var findings []finding
-	var skipped []string  // of level MUST
-	var idle []SpecResult // not run
+	var skipped []string           // of level MUST
+	var idle, foreign []SpecResult // not begun; not applicable
 	total := 0
 	for _, s := range d.Specs {
 		if s.Profile != profile {
@@ -144,15 +144,25 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 		}
 		total++
 		v.Counts[s.Outcome]++
-		findings = append(findings, s.findings(levels)...)
-		if s.Outcome == spec.NotRun {
+		switch {
+		case s.Outcome == spec.NotRun || s.unseen():
 			idle = append(idle, s)
+		case s.Outcome == spec.NotApplicable && s.Level != spec.Should:
+			foreign = append(foreign, s)
+		default:
+			findings = append(findings, s.findings(levels)...)
 		}
 		if s.Outcome == spec.Skipped && s.Level != spec.Should && !measuring && !d.apart(s) {
 			skipped = append(skipped, s.ID)
 		}
 	}
-	findings = append(findings, notRun(idle)...)
+	findings = append(findings, joined(idle, func(s SpecResult) Result {
+		if s.Level == spec.Should {
+			return Conformant
+		}
+		return Undetermined
+	})...)
+	findings = append(findings, joined(foreign, func(SpecResult) Result { return Conformant })...)
 	switch ran := total - v.Counts[spec.Skipped] - v.Counts[spec.NotApplicable]; {
 	case v.Counts[spec.Skipped] == total:
 		v.Result, v.Reasons = NotExamined, []string{"none of its specs was selected"}
@@ -173,26 +183,30 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 	return v, findings
 }
 
-// notRun joins specs that were not run for the same reason.
-func notRun(specs []SpecResult) []finding {
+// unseen reports whether s was not begun because the suite could not see what
+// it needs, or was not allowed to.
+func (s SpecResult) unseen() bool {
+	return s.Outcome == spec.Undetermined && s.Attempts == 0 && s.Started.IsZero() && len(s.Failures) == 0
+}
+
+// joined are the findings about specs that were not begun. Those with the same
+// outcome, reason and result have one.
+func joined(specs []SpecResult, result func(SpecResult) Result) []finding {
 	var findings []finding
 	for len(specs) > 0 {
 		first, rest, ids := specs[0], []SpecResult{}, []string{}
 		for _, s := range specs {
-			if s.Reason == first.Reason && (s.Level == spec.Should) == (first.Level == spec.Should) {
+			if s.Outcome == first.Outcome && s.Reason == first.Reason && result(s) == result(first) {
 				ids = append(ids, s.ID)
 			} else {
 				rest = append(rest, s)
 			}
 		}
-		result, verb := Undetermined, "is"
-		if first.Level == spec.Should {
-			result = Conformant
-		}
+		verb := "is"
 		if len(ids) > 1 {
 			verb = "are"
 		}
-		findings = append(findings, find(result, "%s %s not run: %s", words(ids), verb, first.Reason))
+		findings = append(findings, find(result(first), "%s %s %s: %s", words(ids), verb, first.Outcome, first.Reason))
 		specs = rest
 	}
 	return findings

@@ -3,6 +3,7 @@ package report
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -12,6 +13,11 @@ func TestVerdict(t *testing.T) {
 	outcome := func(id string, o spec.Outcome) SpecResult {
 		s := passing(id)
 		s.Outcome, s.Reason, s.Complete, s.Attempts, s.Examined = o, "why "+id, false, 0, nil
+		return s
+	}
+	unseen := func(id string) SpecResult {
+		s := outcome(id, spec.Undetermined)
+		s.Reason, s.Started = "exec is refused", time.Time{}
 		return s
 	}
 	flaky := passing("RST-01")
@@ -59,14 +65,21 @@ func TestVerdict(t *testing.T) {
 		{name: "a SHOULD was skipped", specs: []SpecResult{passing("RST-01"), outcome("RST-02", spec.Skipped)},
 			result: Conformant, profile: Conformant},
 		{name: "a MUST is not applicable", specs: []SpecResult{passing("RST-03"), outcome("RST-01", spec.NotApplicable)},
-			result: Conformant, profile: Conformant},
+			result: Conformant, profile: Conformant, reasons: []string{"RST-01 is not applicable: why RST-01"}},
+		{name: "MUSTs could not be looked at", specs: []SpecResult{passing("EPH-01"), passing("RST-02"), unseen("RST-01"), unseen("RST-03")},
+			result: Undetermined, code: 2, profile: Undetermined, reasons: []string{"RST-01, RST-03 are undetermined: exec is refused"}},
+		{name: "a SHOULD could not be looked at", specs: []SpecResult{passing("RST-01"), unseen("RST-02")},
+			result: Conformant, profile: Conformant, reasons: []string{"RST-02 is undetermined: exec is refused"}},
+		{name: "nothing could be looked at", specs: []SpecResult{unseen("RST-01")},
+			result: Undetermined, code: 2, profile: Undetermined,
+			reasons: []string{"RST-01 is undetermined: exec is refused", "no spec of the profile persistent came to a result"}},
 		{name: "a profile was not selected", specs: []SpecResult{passing("EPH-01"), outcome("RST-01", spec.Skipped), outcome("RST-02", spec.Skipped)},
 			result: Conformant, profile: NotExamined},
 		{name: "a profile does not apply", specs: []SpecResult{passing("EPH-01"), outcome("RST-01", spec.NotApplicable)},
 			result: Conformant, profile: NotExamined},
 		{name: "a profile does not apply and its MUST was skipped", specs: []SpecResult{passing("EPH-01"), outcome("RST-01", spec.NotApplicable), outcome("RST-03", spec.Skipped)},
 			result: Undetermined, code: 2, profile: Undetermined,
-			reasons: []string{"no spec of the profile persistent came to a result", "1 MUST specs were skipped on request: RST-03"}},
+			reasons: []string{"no spec of the profile persistent came to a result", "1 MUST specs were skipped on request: RST-03", "RST-01 is not applicable: why RST-01"}},
 		{name: "empty run", result: Undetermined, code: 2, reasons: []string{"no spec was run"}},
 		{name: "all skipped", specs: []SpecResult{outcome("RST-01", spec.Skipped)}, result: Undetermined, code: 2, profile: NotExamined, reasons: []string{"no spec was run"}},
 		{name: "nothing applies", specs: []SpecResult{outcome("RST-01", spec.NotApplicable)}, result: Undetermined, code: 2, profile: NotExamined, reasons: []string{"no spec was run"}},
@@ -100,7 +113,8 @@ func TestVerdict(t *testing.T) {
 			result: NotConformant, code: 1, profile: NotConformant,
 			reasons: []string{"RST-01 failed: RST-01 is not met", "the known failure of RST-02 in RST-01 was not seen: remove its entry"}},
 		{name: "not stale: the spec did not come to its end", specs: []SpecResult{passing("EPH-01"), passing("RST-03"), outcome("RST-01", spec.NotApplicable)},
-			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} }, result: Conformant, profile: Conformant},
+			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} }, result: Conformant, profile: Conformant,
+			reasons: []string{"RST-01 is not applicable: why RST-01"}},
 		{name: "flaky", specs: []SpecResult{flaky}, result: Conformant, profile: Conformant, reasons: []string{"RST-01 is flaky: passed at attempt 3"}},
 		{name: "trouble", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Trouble = []string{"the suite died"} },
 			result: Undetermined, code: 2, profile: Conformant, reasons: []string{"the suite died"}},

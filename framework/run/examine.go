@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pmem-memcached-e2e/framework/cluster"
@@ -40,17 +41,20 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []repo
 	}
 	r.recorder.Run(func(run *report.Run) { run.Host = p.subject.Cluster.Config.Host })
 	r.recorder.Plan(p.plan)
-	r.Config.NotApplicable = map[string]string{}
+	r.Config.LeftOut = map[string]string{}
 	for _, s := range p.plan {
-		if s.Outcome == spec.NotApplicable {
-			r.Config.NotApplicable[s.ID] = s.Why
+		if s.Outcome == spec.NotApplicable || s.Outcome == spec.Undetermined {
+			r.Config.LeftOut[s.ID] = s.Why
 		}
 	}
-	if len(r.Config.NotApplicable) > 0 {
+	if len(r.Config.LeftOut) > 0 {
 		r.live.Plan(p.plan)
 	}
+	if err := r.qualifies(p.plan); err != nil {
+		return nil, err
+	}
 	if !runnable(p.plan) {
-		return nil, fmt.Errorf("no spec is left to run: the %d that are selected are not applicable", len(r.Config.NotApplicable))
+		return nil, fmt.Errorf("no spec is left to run: each of the %d that are selected is not applicable, or needs what the suite cannot see or must not do", len(r.Config.LeftOut))
 	}
 	checks, more, took := r.check(limited, p)
 	all := slices.Concat(p.facts, known, more)
@@ -62,6 +66,34 @@ func (r *Runner) examine(ctx context.Context, listing spec.Listing, known []repo
 		return nil, context.Cause(ctx)
 	}
 	return p.plan, preflight.Failed(checks)
+}
+
+// qualifies refuses a qualification that would leave specs undetermined for
+// lack of what the user can set or grant.
+func (r *Runner) qualifies(plan []spec.Planned) error {
+	if !r.Config.Qualification {
+		return nil
+	}
+	var remedies []string
+	ids := map[string][]string{} // by remedy
+	for _, s := range plan {
+		if s.Outcome != spec.Undetermined {
+			continue
+		}
+		if ids[s.Remedy] == nil {
+			remedies = append(remedies, s.Remedy)
+		}
+		ids[s.Remedy] = append(ids[s.Remedy], s.ID)
+	}
+	var errs []error
+	for _, remedy := range remedies {
+		errs = append(errs, &config.FieldError{Field: "QUALIFICATION", Value: "1",
+			Remedy: fmt.Sprintf("it leaves nothing out, and %s could not be examined; %s", strings.Join(ids[remedy], ", "), remedy)})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &UsageError{err}
+	}
+	return nil
 }
 
 // cause is why ctx has ended, or err.

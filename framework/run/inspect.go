@@ -55,12 +55,17 @@ func (r *Runner) Planned() ([]spec.Planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.planned(listing), nil
+}
+
+// planned is the plan by what the settings decide.
+func (r *Runner) planned(listing spec.Listing) []spec.Planned {
 	given := facts.Found{Features: map[spec.Feature]spec.Support{}}
 	given.Given(r.Config)
 	if r.Config.Cluster.Provider == config.Lab {
 		delete(given.Features, spec.OtherMemcached) // which the lab knows once it is up
 	}
-	return r.plan(listing, given.Features), nil
+	return r.plan(listing, given.Features)
 }
 
 // use takes over what the provider knows of its cluster.

@@ -152,6 +152,9 @@ func (r *Runner) run(parent context.Context, temp string) error {
 	if err != nil {
 		return err
 	}
+	if err := r.qualifies(r.planned(listing)); err != nil {
+		return err
+	}
 	catalogue, err := spec.NewCatalogue(listing.Specs)
 	if err != nil {
 		return err

@@ -201,8 +201,17 @@ func TestOutcomes(t *testing.T) {
 			want: map[string]spec.Outcome{"AAA-08": spec.Leaked}, reason: "claim default/data",
 		},
 		{
-			name: "not applicable", change: focus("AAA-0[19]"), code: 2, result: report.Undetermined,
-			want: map[string]spec.Outcome{"AAA-01": spec.Passed, "AAA-09": spec.NotApplicable},
+			name: "not applicable", change: func(c *config.Config, p *recorder) {
+				c.Select.Focus, c.Cluster = "AAA-01|AAA-21", config.Cluster{Provider: config.Existing, Kubeconfig: p.kubeconfig}
+			},
+			code: 2, result: report.Undetermined, want: map[string]spec.Outcome{"AAA-01": spec.Passed, "AAA-21": spec.NotApplicable},
+			reason: "the cluster lacks node-power: the provider existing cannot switch nodes",
+		},
+		{
+			name: "not seen", change: focus("AAA-0[19]"), code: 2, result: report.Undetermined,
+			want: map[string]spec.Outcome{"AAA-01": spec.Passed, "AAA-09": spec.Undetermined},
+			reason: "because  AAA-09 is undetermined: it was not examined for lack of node-access: no pod is labelled app.kubernetes.io/name=pmem-csi-node; " +
+				"label the pods of PMEM-CSI",
 		},
 		{
 			name: "the suite dies: what ran is known, the rest is not run", change: func(c *config.Config, _ *recorder) {

@@ -42,12 +42,22 @@ func TestTrouble(t *testing.T) {
 			code: 2, provider: "up down", says: "other.example",
 		},
 		{
+			name: "a qualification cannot examine all of it", change: func(c *config.Config, _ *recorder) { c.Qualification, c.SkipPreflight = true, nil },
+			code: 3, provider: "up down", says: `QUALIFICATION="1": it leaves nothing out, and AAA-09 could not be examined; label the pods of PMEM-CSI`,
+		},
+		{
+			name: "a qualification without consent", change: func(c *config.Config, _ *recorder) {
+				c.Qualification, c.SkipPreflight, c.Disruptive = true, nil, new(false)
+			},
+			code: 3, says: `QUALIFICATION="1": it leaves nothing out, and AAA-22 could not be examined; set DISRUPTIVE=1`,
+		},
+		{
 			name: "no spec is applicable", change: func(c *config.Config, _ *recorder) { c.Select.Focus = "AAA-09" },
 			code: 2, provider: "up down", says: "no spec is left to run",
 		},
 		{
 			name: "nothing selected", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "ephemeral && !MUST && !SHOULD" },
-			code: 3, says: `LABELS="ephemeral && !MUST && !SHOULD" selects none of the 19 specs; benchmarks run with make bench; e2e list shows`,
+			code: 3, says: `LABELS="ephemeral && !MUST && !SHOULD" selects none of the 21 specs; benchmarks run with make bench; e2e list shows`,
 		},
 		{
 			name: "malformed filter", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "(MUST" },

@@ -77,7 +77,7 @@ var (
 		e.Ledger.Add("claim default/data", func(context.Context) error { return errors.New("held by a finalizer") })
 		examine(e, 1)
 	})
-	_ = it("AAA-09", "needs what the cluster lacks", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 1) }, spec.NodeAccess)
+	_ = it("AAA-09", "needs what the suite cannot see", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 1) }, spec.NodeAccess)
 	_ = it("AAA-10", "dies", spec.Must, func(context.Context, *framework.Env) { os.Exit(0) })
 	_ = it("AAA-11", "waits for an interrupt", spec.Must, func(ctx context.Context, e *framework.Env) {
 		e.Step("waiting")
@@ -121,6 +121,8 @@ var (
 	_ = it("AAA-19", "passes in parts", spec.Must, func(_ context.Context, e *framework.Env) {
 		e.Parallel(func() { examine(e, 1) }, func() { e.Step("look elsewhere") })
 	})
+	_ = it("AAA-22", "needs consent", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 1) }, spec.Disruption)
+	_ = it("AAA-21", "needs what the cluster lacks", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 1) }, spec.NodePower)
 	_ = framework.It(spec.Spec{
 		ID: "AAA-20", Title: "ignores an interrupt", Covers: []spec.ReqID{"EPH-01"}, Level: spec.Must, Profile: spec.Ephemeral,
 		Tags: []string{"outcome"}, Budget: time.Minute,

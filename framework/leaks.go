@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -51,7 +52,7 @@ func (w *watcher) made(namespace string) {
 func (w *watcher) begin(ctx context.Context) {
 	snapshot, err := leak.Take(ctx, w.suite.cluster, w.scope())
 	if err != nil {
-		w.uncompared(err.Error())
+		w.uncompared(err)
 		return
 	}
 	w.first, w.last, w.begun = snapshot, snapshot, true
@@ -59,14 +60,12 @@ func (w *watcher) begin(ctx context.Context) {
 
 // uncompared reports what is not watched, so that nobody takes silence for
 // cleanliness.
-func (w *watcher) uncompared(why ...string) {
-	for _, text := range why {
-		w.suite.events.emit(report.Event{Kind: report.FactFound, Fact: &report.Fact{
-			Group: "leaks", Name: "not compared", Value: text, Evidence: "snapshots before and after"}})
-	}
+func (w *watcher) uncompared(err error) {
+	w.suite.events.emit(report.Event{Kind: report.Uncompared, Text: firstLine(err.Error())})
 }
 
-// since returns what was left behind since the spec began.
+// since returns what was left behind since the spec began. What it cannot
+// compare is compared after the next spec, and by finish.
 func (w *watcher) since(ctx context.Context, waiter wait.Waiter) []report.Leak {
 	if !w.begun {
 		return nil
@@ -74,7 +73,6 @@ func (w *watcher) since(ctx context.Context, waiter wait.Waiter) []report.Leak {
 	scope := w.scope()
 	after, leaks, err := leak.Settle(ctx, waiter, w.take(scope), w.last, scope)
 	if err != nil {
-		w.uncompared(firstLine(err.Error()))
 		return nil
 	}
 	w.last = after
@@ -101,10 +99,12 @@ func (w *watcher) finish(ctx context.Context) {
 	waiter := wait.Waiter{Scale: w.suite.config.WaitScale, Begin: w.suite.waitBegan, Observe: w.suite.waitEnded}
 	after, leaks, err := leak.Settle(ctx, waiter, w.take(scope), w.first, scope)
 	if err != nil {
-		w.uncompared(firstLine(err.Error()))
+		w.uncompared(err)
 		return
 	}
-	w.uncompared(leak.Uncompared(w.first, after)...)
+	for _, text := range leak.Uncompared(w.first, after) {
+		w.uncompared(errors.New(text))
+	}
 	for _, l := range leaks {
 		reported := func(o report.Leak) bool { return o.View == l.View && o.Where == l.Where && o.What == l.What }
 		if !slices.ContainsFunc(w.reported, reported) {

@@ -20,11 +20,12 @@ type Document struct {
 	Verdict      Verdict             `yaml:"verdict"`
 	Facts        []Fact              `yaml:"facts"`
 	Preflight    []Check             `yaml:"preflight"`
-	Requirements []RequirementResult `yaml:"requirements"` // all of the catalogue, in its order
-	Specs        []SpecResult        `yaml:"specs"`        // all that were planned, by id
-	Leaks        []Leak              `yaml:"leaks"`        // those that belong to no single spec
-	Trouble      []string            `yaml:"trouble"`      // what went wrong outside of the specs, one line each
-	Waits        []wait.Record       `yaml:"waits"`        // outside of the specs
+	Requirements []RequirementResult `yaml:"requirements"`         // all of the catalogue, in its order
+	Specs        []SpecResult        `yaml:"specs"`                // all that were planned, by id
+	Leaks        []Leak              `yaml:"leaks"`                // those that belong to no single spec
+	Uncompared   []string            `yaml:"uncompared,omitempty"` // where leaks could not be looked for, and why, one line each
+	Trouble      []string            `yaml:"trouble"`              // what went wrong outside of the specs, one line each
+	Waits        []wait.Record       `yaml:"waits"`                // outside of the specs
 	Known        []KnownFailure      `yaml:"knownFailures"`
 	Benchmarks   []Benchmark         `yaml:"benchmarks"`
 	Baseline     []BaselineEntry     `yaml:"baseline,omitempty"` // in the order of its file

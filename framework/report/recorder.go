@@ -133,6 +133,8 @@ func (r *Recorder) record(e Event) {
 		r.doc.Benchmarks = append(r.doc.Benchmarks, *e.Benchmark)
 	case LeakFound:
 		r.doc.Leaks = append(r.doc.Leaks, *e.Leak)
+	case Uncompared:
+		r.doc.Uncompared = trouble(r.doc.Uncompared, e.Text)
 	case TroubleMet:
 		r.doc.Trouble = trouble(r.doc.Trouble, e.Text)
 	}
@@ -149,7 +151,7 @@ func (r *Recorder) Finish(ended time.Time, evidence []File) Document {
 	d.Facts, d.Preflight, d.Leaks = solid(d.Facts), solid(d.Preflight), solid(d.Leaks)
 	d.Waits, d.Known = solid(d.Waits), solid(d.Known)
 	d.Benchmarks, d.Evidence = solid(d.Benchmarks), solid(evidence)
-	d.Trouble = r.troubles()
+	d.Uncompared, d.Trouble = slices.Clone(r.doc.Uncompared), r.troubles()
 	d.Specs = make([]SpecResult, 0, len(r.plan))
 	for _, p := range r.plan {
 		d.Specs = append(d.Specs, r.result(p))

@@ -102,6 +102,9 @@ func (d Document) around() []finding {
 			findings = append(findings, find(Undetermined, "the known failure of %s in %s was not seen: remove its entry", k.Requirement, k.Spec))
 		}
 	}
+	if n := len(d.Uncompared); n > 0 && d.Run.Purpose != Measuring {
+		findings = append(findings, find(Undetermined, "whether something was left behind is not known: %d parts could not be compared, first %s", n, d.Uncompared[0]))
+	}
 	findings = append(findings, d.offBaseline()...)
 	for _, l := range d.Leaks {
 		findings = append(findings, find(LeakedOnly, "left behind: %s", l))

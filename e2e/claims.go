@@ -52,7 +52,7 @@ var requests = []request{
 
 var _ = framework.It(spec.Spec{
 	ID: "DRV-04", Title: "a claim gets a volume on one node that is no smaller than requested, or an event that reports why not",
-	Covers: []spec.ReqID{"DRV-04", "DRV-08", "DRV-09", "DRV-10", "DRV-15", "DRV-16"},
+	Covers: []spec.ReqID{"DRV-04", "DRV-08", "DRV-09", "DRV-10", "DRV-15", "DRV-16", "EPH-20", "EPH-23"},
 	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.NodeAccess},
 	Tags: []string{"driver"}, Budget: 6 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
@@ -140,6 +140,8 @@ var inlineRequests = []inlineRequest{
 	{req: "DRV-09", check: "an unknown parameter", attributes: map[string]string{"size": "4Mi", "eraseAfter": "true"}, refusal: invalid},
 	{req: "DRV-10", check: "an unknown usage", attributes: map[string]string{"size": "4Mi", "usage": "Memory"}, refusal: "unknown value"},
 	{req: "DRV-10", check: "a size that is not a quantity", attributes: map[string]string{"size": "4 megabytes"}, refusal: `parameter "size"`},
+	{req: "EPH-23", check: "no size", attributes: map[string]string{"usage": "AppDirect"}, refusal: `parameter "size"`},
+	{req: "EPH-20", check: "a size above the persistent memory of the node", attributes: map[string]string{"size": "1Pi"}, refusal: noRoom},
 	{req: "DRV-08", check: "Kata Containers with FileIO", attributes: map[string]string{"size": "4Mi", "kataContainers": "true", "usage": "FileIO"}, refusal: "mutually exclusive"},
 }
 

@@ -2,14 +2,19 @@ package e2e
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/disrupt"
+	"pmem-memcached-e2e/e2e/internal/idle"
 	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/e2e/internal/traffic"
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
@@ -20,19 +25,21 @@ import (
 )
 
 var _ = framework.It(spec.Spec{
-	ID: "DRV-19", Title: "memcached continues to serve while the driver restarts, on the same mount and with the same memory file",
-	Covers: []spec.ReqID{"DRV-19"}, Level: spec.Must, Profile: spec.Driver,
+	ID: "DRV-19", Title: "a restart of the driver harms no volume: memcached continues to serve from one, and another that nobody uses keeps its content",
+	Covers: []spec.ReqID{"DRV-19", "RST-63"}, Level: spec.Must, Profile: spec.Driver,
 	Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess, spec.Disruption}, Tags: []string{"driver", disrupt.Tag}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "DRV-19", e.Manifest(spec.Ephemeral))
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "DRV-19", p)
+	expectKept := storeOnClaim(ctx, e, p)
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	for _, r := range loadDuring(ctx, e, d, clients, func() { disrupt.RestartDriver(ctx, e, p.Spec.NodeName) }) {
 		e.Note("load", r.String())
 		traffic.ExpectRight(e, "DRV-19", c.Name+" while the driver restarts", r)
 	}
 	end()
+	expectKept()
 
 	now, err := e.Cluster.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
 	e.NoError(err, "read %s", c.Name)
@@ -45,6 +52,28 @@ var _ = framework.It(spec.Spec{
 	_, dev := placement.ExpectPMEM(ctx, e, "DRV-19", after, workload.RequestedSize(d))
 	e.Note("device", dev.Name)
 })
+
+// storeOnClaim stores a file on the volume of a claim, which no pod uses after
+// that. The function it returns expects another pod on the claim to find it.
+func storeOnClaim(ctx context.Context, e *framework.Env, near *corev1.Pod) func() {
+	class := storage.MakeClass(ctx, e, storage.DriverName(ctx, e), "idle", storagev1.VolumeBindingWaitForFirstConsumer, nil)
+	claim := storage.MakeClaim(ctx, e, class.Name, "16Mi", corev1.PersistentVolumeFilesystem)
+	user := func() *corev1.Pod {
+		p := idle.Pod(e.Namespace, "idle-", cache.Image(near), idle.ClaimVolume("kept", claim))
+		p.Spec.Affinity = idle.OnNode(near.Spec.NodeName)
+		return e.RunPod(ctx, p)
+	}
+	content := cache.Marker()
+	p := user()
+	idle.Run(ctx, e, p, deploy.Container, "store a file", "sh", "-c", `echo "$1" >/kept/file && sync`, "sh", content)
+	e.RemovePod(ctx, p)
+	return func() {
+		p := user()
+		read := idle.Run(ctx, e, p, deploy.Container, "read the file", "sh", "-c", "cat /kept/file || true")
+		e.Expect("RST-63", "a volume that nobody used while the driver restarted keeps its content", framework.Name("claim", claim), strings.TrimSpace(read), gomega.Equal(content))
+		e.RemovePod(ctx, p)
+	}
+}
 
 // loadDuring puts a deployment under load while meanwhile runs, in one sample
 // after the other.

@@ -36,10 +36,7 @@ var _ = framework.It(spec.Spec{
 	p := workload.Pod(ctx, e, d)
 
 	expectInlineVolume(ctx, e, d, p)
-	expectUnprivileged(ctx, e, p)
-	expectEndpoint(ctx, e, d, p)
-	expectDemo(ctx, e, d)
-	expectServiceInCluster(ctx, e, d, p)
+	expectReached(ctx, e, d, p)
 
 	nd, dev, mount := volumeOnNode(ctx, e, "EPH-14", d, p)
 	e.Step("delete %s", d.Dir)
@@ -47,14 +44,16 @@ var _ = framework.It(spec.Spec{
 	placement.AwaitFreed(ctx, e, "EPH-14", nd, dev, mount)
 })
 
-var _ = framework.It(spec.Spec{
-	ID: "EPH-03", Title: "the cache is in a memory file on persistent memory and uses the space of its volume",
+var _ = framework.ItEach(spec.Spec{
+	Title:  "the cache is in a memory file on persistent memory and uses the space of its volume",
 	Covers: []spec.ReqID{"EPH-03", "EPH-04", "EPH-05", "EPH-06", "EPH-07", "EPH-08", "EPH-10", "EPH-11", "MC-01"},
-	Level:  spec.Must, Profile: spec.Ephemeral,
-	Needs:  []spec.Feature{spec.InlineVolume, spec.DAX, spec.NodeAccess},
-	Budget: 8 * time.Minute,
-}, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "EPH-03", e.Manifest(spec.Ephemeral))
+	Level:  spec.Must, Needs: []spec.Feature{spec.DAX, spec.NodeAccess}, Budget: 8 * time.Minute,
+}.In(
+	spec.Mode{ID: "EPH-03", Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume}},
+	// EPH-01 examines the rest of an ephemeral deployment, which it also removes.
+	spec.Mode{ID: "EPH-03P", Profile: spec.Persistent, Covers: []spec.ReqID{"EPH-09", "EPH-12", "MC-05", "OBJ-01"}},
+), func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "EPH-03", e.Manifest(e.Spec.Profile))
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "EPH-08", p)
 	placement.ExpectPMEM(ctx, e, "EPH-03", c, workload.RequestedSize(d))
@@ -68,6 +67,9 @@ var _ = framework.It(spec.Spec{
 	e.NoError(err, "store a value")
 	e.Expect("EPH-10", "a stored value is found in the memory file", c.Name, cache.Search(ctx, e, p, c.File.Path, stored), gomega.Equal(cache.Found))
 	e.Expect("EPH-11", "a value that was never stored is not found in the memory file", c.Name, cache.Search(ctx, e, p, c.File.Path, absent), gomega.Equal(cache.NotFound))
+	if e.Spec.Profile == spec.Persistent {
+		expectReached(ctx, e, d, p)
+	}
 
 	expectLimitRefused(ctx, e, c, client)
 })
@@ -114,6 +116,15 @@ func expectInlineVolume(ctx context.Context, e *framework.Env, d *deploy.Deploym
 		names = append(names, c.Name)
 	}
 	e.Expect("EPH-02", "the namespace has no claim", "namespace "+d.Namespace, names, gomega.BeEmpty())
+}
+
+// expectReached expects an unprivileged memcached that clients reach through its
+// Service, from outside of the cluster and from another pod.
+func expectReached(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
+	expectUnprivileged(ctx, e, p)
+	expectEndpoint(ctx, e, d, p)
+	expectDemo(ctx, e, d)
+	expectServiceInCluster(ctx, e, d, p)
 }
 
 func expectUnprivileged(ctx context.Context, e *framework.Env, p *corev1.Pod) {

@@ -7,6 +7,7 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/events"
@@ -33,8 +34,8 @@ var filesystems = []struct {
 }
 
 var _ = framework.It(spec.Spec{
-	ID: "DRV-06", Title: "volumes have the filesystem and the dax option that their class requests, and memcached works without dax, too",
-	Covers: []spec.ReqID{"DRV-06", "DRV-07"},
+	ID: "DRV-06", Title: "volumes have a device of their own, with the filesystem and the dax option that their class requests, and memcached works without dax, too",
+	Covers: []spec.ReqID{"DRV-05", "DRV-06", "DRV-07", "DRV-20"},
 	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.InlineVolume},
 	Tags: []string{"driver"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
@@ -53,9 +54,11 @@ var _ = framework.It(spec.Spec{
 	claim := storage.MakeClaim(ctx, e, btrfs.Name, "16Mi", corev1.PersistentVolumeFilesystem)
 	refused := e.StartPod(ctx, idle.Pod(e.Namespace, "btrfs-", without.Image(), idle.ClaimVolume("btrfs", claim)))
 	user := e.RunPod(ctx, idle.Pod(e.Namespace, "mounts-", without.Image(), volumes...))
+	devices := map[string][]string{} // names of volumes by device
 	for _, f := range filesystems {
-		mount, err := probe.MountOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)
+		at, err := probe.PlacementOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)
 		e.NoError(err, "find the mount of %s", f.name)
+		mount := at.Mount
 		object := framework.Name("pod", user) + " with a volume " + f.name
 		e.Expect("DRV-06", "the filesystem is that of the class, ext4 if it names none", object, mount.FSType, gomega.Equal(f.fsType))
 		check, want := "a volume that is not for file I/O is mounted with dax", placement.HaveDAX()
@@ -63,9 +66,20 @@ var _ = framework.It(spec.Spec{
 			check, want = "a volume for file I/O is mounted without dax", gomega.Not(want)
 		}
 		e.Expect("DRV-07", check, object, placement.DAXOption(mount), want)
+		size := resource.MustParse(f.size)
+		e.Expect("DRV-05", "the filesystem offers less than the volume has, which is sized for more (bytes)", object, at.Filesystem.Available, gomega.BeNumerically("<", size.Value()))
+		devices[mount.Number] = append(devices[mount.Number], f.name)
 	}
+	neighbour := idle.Pod(e.Namespace, "neighbour-", without.Image(), idle.InlineVolume(driver, "", map[string]string{"size": "16Mi"}))
+	neighbour.Spec.NodeName = user.Spec.NodeName
+	neighbour = e.RunPod(ctx, neighbour)
+	mount, err := probe.MountOf(ctx, e.Cluster, neighbour.Namespace, neighbour.Name, deploy.Container, "/volume")
+	e.NoError(err, "find the mount of an inline volume")
+	devices[mount.Number] = append(devices[mount.Number], "inline, of another pod")
+	e.Expect("DRV-20", "two pods on one node have a device for each of their volumes (volumes by device)", framework.Name("pod", user)+" and "+framework.Name("pod", neighbour),
+		devices, gomega.HaveEach(gomega.HaveLen(1)))
 
-	_, err := events.AwaitWarning(ctx, e, "pod", refused, "FailedMount", "btrfs")
+	_, err = events.AwaitWarning(ctx, e, "pod", refused, "FailedMount", "btrfs")
 	e.Expect("DRV-06", "a filesystem that the driver does not support is refused by an event", framework.Name("pod", refused), err, framework.Succeed)
 
 	e.Require("DRV-07", "memcached becomes ready on a volume for file I/O", without.Dir, without.Ready(ctx), framework.Succeed)

@@ -20,15 +20,17 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-var _ = framework.It(spec.Spec{
-	ID: "KUS-07", Title: "two deployments run in parallel in two namespaces, and nothing is left of one that is deleted",
+var _ = framework.ItEach(spec.Spec{
+	Title:  "two deployments run in parallel in two namespaces, and nothing is left of one that is deleted",
 	Covers: []spec.ReqID{"KUS-07", "KUS-09", "OPS-08"},
-	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess},
-	Tags: []string{"customised"}, Budget: 8 * time.Minute,
-}, func(ctx context.Context, e *framework.Env) {
+	Level:  spec.Must, Needs: []spec.Feature{spec.NodeAccess}, Tags: []string{"customised"}, Budget: 8 * time.Minute,
+}.In(
+	spec.Mode{ID: "KUS-07", Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume}},
+	spec.Mode{ID: "KUS-07P", Profile: spec.Persistent},
+), func(ctx context.Context, e *framework.Env) {
 	second := e.Namespace + "-second"
 	e.MakeNamespace(ctx, second)
-	both := e.DeployAll(ctx, "KUS-07", e.Manifest(spec.Ephemeral), e.Variant(spec.Ephemeral, deploy.Changes{Namespace: second}))
+	both := e.DeployAll(ctx, "KUS-07", e.Manifest(e.Spec.Profile), e.Variant(e.Spec.Profile, deploy.Changes{Namespace: second}))
 	mine, theirs := workload.Pod(ctx, e, both[0]), workload.Pod(ctx, e, both[1])
 	client := cache.Connect(ctx, e, mine)
 	e.NoError(client.Set(ctx, &memcached.Item{Key: "mine", Value: []byte("1")}), "store a value")
@@ -43,6 +45,7 @@ var _ = framework.It(spec.Spec{
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)
 	e.Step("delete one of them")
 	e.Expect("KUS-09", "everything that was applied can be deleted", both[1].Dir, both[1].Delete(ctx), framework.Succeed)
+	e.Expect("OPS-08", "the claims of a deployment that was deleted can be deleted", both[1].Dir, both[1].DeleteClaims(ctx), framework.Succeed)
 	err = e.Waiter.Until(ctx, wait.ObjectsGone, "namespace "+second+" to be empty", func(ctx context.Context) (bool, string, error) {
 		left, err := objectsIn(ctx, e, second)
 		return len(left) == 0, strings.Join(left, ", "), err

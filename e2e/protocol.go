@@ -12,13 +12,15 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-var _ = framework.It(spec.Spec{
-	ID: "PRO-01", Title: "memcached answers every command and every malformed request as its protocol specifies, and the connection continues",
+var _ = framework.ItEach(spec.Spec{
+	Title:  "memcached answers every command and every malformed request as its protocol specifies, and the connection continues",
 	Covers: []spec.ReqID{"PRO-01", "PRO-02", "PRO-03", "PRO-04", "PRO-05", "PRO-06", "PRO-07", "MC-04", "MC-06"},
-	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
-	Tags: []string{"protocol"}, Budget: 5 * time.Minute,
-}, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "PRO-01", e.Manifest(spec.Ephemeral))
+	Level:  spec.Must, Tags: []string{"protocol"}, Budget: 5 * time.Minute,
+}.In(
+	spec.Mode{ID: "PRO-01", Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume}},
+	spec.Mode{ID: "PRO-01P", Profile: spec.Persistent},
+), func(ctx context.Context, e *framework.Env) {
+	d := e.Deploy(ctx, "PRO-01", e.Manifest(e.Spec.Profile))
 	service := "Service " + d.Namespace + "/" + d.Service
 	c, err := e.ConnectService(ctx, d)
 	e.Require("PRO-01", "memcached answers through a port-forward to the Service", service, err, framework.Succeed)

@@ -19,7 +19,7 @@ import (
 
 var _ = framework.It(spec.Spec{
 	ID: "EPH-18", Title: "two replicas have two volumes and two caches, and one that is stopped in place ends fast and starts empty",
-	Covers: []spec.ReqID{"EPH-18", "EPH-16", "EPH-17", "DRV-20"},
+	Covers: []spec.ReqID{"EPH-18", "EPH-16", "EPH-17", "DRV-20", "OPS-06"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
 	Tags: []string{"replicas", "restart"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
@@ -36,12 +36,7 @@ var _ = framework.It(spec.Spec{
 	}
 	e.Require("EPH-18", "two pods are Ready", d.Dir, len(caches), gomega.Equal(2))
 	first, second := caches[0], caches[1]
-	both := first.Name + " and " + second.Name
-	if first.Pod.Spec.NodeName == second.Pod.Spec.NodeName {
-		e.Expect("DRV-20", "two pods on one node have two devices", both, second.Mount.Number, gomega.Not(gomega.Equal(first.Mount.Number)))
-	} else {
-		e.Expect("DRV-20", "two pods are on two nodes", both, second.Pod.Spec.NodeName, gomega.Not(gomega.Equal(first.Pod.Spec.NodeName)))
-	}
+	expectTwoDevices(e, first, second)
 	expectSeparate(ctx, e, first, second)
 	expectFastStop(ctx, e, first)
 	expectSavedNothing(ctx, e, first)
@@ -50,6 +45,11 @@ var _ = framework.It(spec.Spec{
 	e.Expect("EPH-18", "the other replica did not restart", second.Name, cache.Restarts(now), gomega.Equal(cache.Restarts(second.Pod)))
 	cache.ExpectKey(ctx, e, "EPH-18", "the other replica still has its key", now, ownKey, second.Name)
 })
+
+func expectTwoDevices(e *framework.Env, first, second cache.Cache) {
+	on := func(c cache.Cache) string { return "device " + c.Mount.Number + " on node " + c.Pod.Spec.NodeName }
+	e.Expect("DRV-20", "two pods have two devices", first.Name+" and "+second.Name, on(second), gomega.Not(gomega.Equal(on(first))))
+}
 
 // ownKey is stored in both replicas, with the name of each as its value.
 const ownKey = "whose"
@@ -88,8 +88,9 @@ func expectFastStop(ctx context.Context, e *framework.Env, c cache.Cache) {
 	if err != nil {
 		e.Note("stop", err.Error()) // the connection may go with the container
 	}
-	e.Require("EPH-16", "SIGTERM ends the container within half of its grace period", fmt.Sprintf("%s, grace period %d s", c.Name, grace),
-		result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
+	name := fmt.Sprintf("%s, grace period %d s", c.Name, grace)
+	e.Expect("OPS-06", "the grace period is twice the time that the stop takes, or more", name, result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
+	e.Require("EPH-16", "SIGTERM ends the container within half of its grace period", name, result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
 }
 
 // expectSavedNothing expects the container to restart with an empty cache, without

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/stock"
 	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/e2e/internal/workload"
@@ -28,7 +29,7 @@ const resized = "testdata/resized"
 
 var _ = framework.It(spec.Spec{
 	ID: "RST-62", Title: "replicas keep their own claims, which are deleted when they should be and not before",
-	Covers: []spec.ReqID{"RST-03", "RST-62", "OBJ-06", "OBJ-07", "KUS-08"},
+	Covers: []spec.ReqID{"RST-03", "RST-62", "OBJ-06", "OBJ-07", "KUS-08", "DRV-20"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "customised"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	other := e.Namespace + "-resized"
@@ -47,6 +48,7 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 	own := [][]string{{"of-0"}, {"of-1"}}
 	pods := byName(ctx, e, d)
 	claims := expectNames(ctx, e, d, pods)
+	expectTwoDevices(e, cache.Inspect(ctx, e, "DRV-20", &pods[0]), cache.Inspect(ctx, e, "DRV-20", &pods[1]))
 	for n := range pods {
 		stock.StoreIn(ctx, e, &pods[n], stock.Of(own[n][0]))
 	}

@@ -19,8 +19,21 @@ import (
 // that a body that uses up its budget is still cleaned up after. Whether the
 // spec passes is decided by [report.Ending].
 func It(s spec.Spec, body func(context.Context, *Env)) bool {
-	registered.specs = append(registered.specs, s)
+	return register(s, body, types.NewCodeLocation(1))
+}
+
+// ItEach registers a spec for each mode of a table, see [spec.Spec.In]; the body
+// finds its mode in e.Spec.Profile.
+func ItEach(modes []spec.Spec, body func(context.Context, *Env)) bool {
 	location := types.NewCodeLocation(1)
+	for _, s := range modes {
+		register(s, body, location)
+	}
+	return true
+}
+
+func register(s spec.Spec, body func(context.Context, *Env), location types.CodeLocation) bool {
+	registered.specs = append(registered.specs, s)
 	// The closure runs when the tree is built, after flags were read.
 	return ginkgo.Describe("", func() {
 		var env *Env

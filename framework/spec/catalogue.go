@@ -70,9 +70,9 @@ func (c Catalogue) CoveredBy(id ReqID) []string {
 }
 
 // Validate reports where specs and requirements do not fit together: each
-// requirement is either covered or says why not, a spec is as binding as the
-// most binding requirement that it covers, and is of a profile in which each
-// of them holds. It is meant for all specs that there are, not for some.
+// requirement is in each of its modes either covered or says why not, a spec is
+// as binding as the most binding requirement that it covers, and is of a profile
+// in which each of them holds. It is meant for all specs, not for some.
 func (c Catalogue) Validate() error {
 	var errs []error
 	for _, r := range c.Requirements {
@@ -84,10 +84,27 @@ func (c Catalogue) Validate() error {
 			errs = append(errs, c.places[r.ID].errorf(r.ID, "uncovered", r.Uncovered, "nothing, because spec "+covered[0]+" covers it"))
 		}
 	}
+	for _, p := range c.Pairs() {
+		errs = append(errs, c.pairFits(p))
+	}
 	for _, s := range c.Specs {
 		errs = append(errs, c.fits(s))
 	}
 	return errors.Join(errs...)
+}
+
+// pairFits leaves requirements that no spec covers in any mode to Validate.
+func (c Catalogue) pairFits(p Pair) error {
+	r, _ := c.Requirement(p.Requirement)
+	switch place := c.places[r.ID]; {
+	case r.Uncovered != "" || len(c.CoveredBy(r.ID)) == 0:
+		return nil
+	case len(p.Specs) == 0 && p.Unexamined == "":
+		return place.errorf(r.ID, "unexamined", "", fmt.Sprintf("a reason for %s, because no spec covers it in that mode", p.Profile))
+	case len(p.Specs) > 0 && p.Unexamined != "":
+		return place.errorf(r.ID, "unexamined", p.Unexamined, fmt.Sprintf("nothing for %s, because spec %s covers it", p.Profile, p.Specs[0]))
+	}
+	return nil
 }
 
 func (c Catalogue) fits(s Spec) error {

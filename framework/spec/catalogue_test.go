@@ -169,7 +169,9 @@ func TestCatalogueValidate(t *testing.T) {
 			`requirements.yaml:8: requirement RST-01: uncovered is "no spec yet", want nothing, because spec RST-01 covers it`},
 		{"too low", list, func(s []Spec) { s[1].Level = Should }, `spec "RST-01": Level is "SHOULD", want "MUST", which RST-01 is`},
 		{"too high", list, func(s []Spec) { s[0].Level = Must }, `spec "RST-02": Level is "MUST", want "SHOULD", because nothing that it covers is a MUST`},
-		{"other profile", list, func(s []Spec) { s[1].Profile = Ephemeral }, `spec "RST-01": Profile is "ephemeral", want one of [persistent], where RST-01 holds`},
+		{"other profile", list, func(s []Spec) { s[1].Profile = Ephemeral },
+			`requirements.yaml:3: requirement RST-01: unexamined is "", want a reason for persistent, because no spec covers it in that mode` + "\n" +
+				`requirements.yaml:8: requirement RST-02: unexamined is "", want a reason for persistent, because no spec covers it in that mode` + "\n" + `spec "RST-01": Profile is "ephemeral", want one of [persistent], where RST-01 holds`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

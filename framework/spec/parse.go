@@ -3,7 +3,9 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -11,7 +13,7 @@ import (
 )
 
 const fileForm = "want a list of chapters with the keys chapter and requirements, and in each requirement " +
-	"the keys id, level, profiles, text, source and, if need be, versions and uncovered"
+	"the keys id, level, profiles, text, source and, if need be, versions, uncovered and unexamined"
 
 var (
 	sentenceForm = regexp.MustCompile(`^[A-Z].*\.$`)
@@ -123,6 +125,12 @@ func (e entry) validate() error {
 	want(e.Source != "" && oneLine(e.Source), "source", e.Source, "the name of a document, on one line")
 	want(e.Versions == "" || versionsForm.MatchString(e.Versions), "versions", e.Versions, "a comparison with a version of memcached, such as >= 1.6.9")
 	want(oneLine(e.Uncovered), "uncovered", e.Uncovered, "one line")
+	for _, p := range slices.Sorted(maps.Keys(e.Unexamined)) {
+		why := e.Unexamined[p]
+		want(seen[p], "unexamined", p, "one of the profiles of the requirement")
+		want(why != "" && oneLine(why), "unexamined", why, "a reason for "+string(p)+", on one line")
+		want(e.Uncovered == "", "unexamined", why, "nothing, because uncovered is about all modes")
+	}
 	return errors.Join(errs...)
 }
 

@@ -63,9 +63,11 @@ func (c Catalogue) Markdown() []byte {
 	b.WriteString("# Catalogue of requirements and specs\n\n" +
 		"Written by `make catalogue` from `framework/spec/requirements.yaml` and the specs; changes here are lost. The same,\n" +
 		"with the source of each requirement, is in `catalogue.yaml`.\n\n" +
-		"A MUST decides about conformance. A SHOULD that is not met is told and prevents nothing. A FACT describes the\n" +
-		"surroundings: nobody can violate it.\n")
+		"A MUST decides about conformance. A SHOULD that is not met is reported and prevents nothing. A FACT describes the\n" +
+		"environment: nobody can violate it.\n")
 	c.writeTotals(&b)
+	pairs := c.MustPairs()
+	fmt.Fprintf(&b, "\nA MUST is examined in each mode for which it is stated: specs examine %d of %d pairs of a MUST and a mode.\n", pairs.Examined, pairs.Stated)
 	for _, chapter := range c.chapters() {
 		fmt.Fprintf(&b, "\n## %s\n\n", chapter)
 		row(&b, "id", "level", "profiles", "requirement", "specs, or why there is none")
@@ -74,14 +76,11 @@ func (c Catalogue) Markdown() []byte {
 			if r.Chapter != chapter {
 				continue
 			}
-			text, by := r.Text, strings.Join(c.CoveredBy(r.ID), ", ")
+			text := r.Text
 			if r.Versions != "" {
 				text += " (memcached " + r.Versions + ")"
 			}
-			if by == "" {
-				by = r.Uncovered
-			}
-			row(&b, string(r.ID), string(r.Level), join(r.Profiles), text, by)
+			row(&b, string(r.ID), string(r.Level), join(r.Profiles), text, c.examinedBy(r))
 		}
 	}
 	b.WriteString("\n## Specs\n\nThe budget is the longest time for a spec's body at wait scale 1.\n\n")
@@ -91,6 +90,25 @@ func (c Catalogue) Markdown() []byte {
 		row(&b, s.ID, s.Title, string(s.Profile), string(s.Level), join(s.Needs), duration(s.Budget), join(s.Covers))
 	}
 	return []byte(b.String())
+}
+
+// examinedBy is a cell with the specs of each mode, or the reasons.
+func (c Catalogue) examinedBy(r Requirement) string {
+	if r.Uncovered != "" {
+		return r.Uncovered
+	}
+	var cells []string
+	for _, p := range r.Profiles {
+		by := strings.Join(c.CoveredIn(r.ID, p), ", ")
+		if by == "" {
+			by = "none, " + r.Unexamined[p]
+		}
+		if len(r.Profiles) > 1 {
+			by = string(p) + ": " + by
+		}
+		cells = append(cells, by)
+	}
+	return strings.Join(cells, "; ")
 }
 
 func (c Catalogue) writeTotals(b *strings.Builder) {
@@ -168,10 +186,11 @@ func (c Catalogue) YAML() ([]byte, error) {
 	}
 	document := struct {
 		Schema       string        `yaml:"schema"`
+		Pairs        PairCount     `yaml:"pairs"` // of level MUST
 		Totals       []Total       `yaml:"totals"`
 		Requirements []requirement `yaml:"requirements"`
 		Specs        []check       `yaml:"specs"`
-	}{Schema: CatalogueSchema, Totals: c.Totals()}
+	}{Schema: CatalogueSchema, Pairs: c.MustPairs(), Totals: c.Totals()}
 	for _, r := range c.Requirements {
 		document.Requirements = append(document.Requirements, requirement{r, c.CoveredBy(r.ID)})
 	}

@@ -67,6 +67,27 @@ type Spec struct {
 	Budget  time.Duration // longest time for the body at wait scale 1
 }
 
+// Mode is what a spec is like in one mode of deployment, where it runs in several.
+type Mode struct {
+	ID      string
+	Profile Profile
+	Covers  []ReqID   // in addition to those of all modes
+	Needs   []Feature // in addition to those of all modes
+}
+
+// In returns s in each of several modes.
+func (s Spec) In(modes ...Mode) []Spec {
+	specs := make([]Spec, len(modes))
+	for i, m := range modes {
+		v := s
+		v.ID, v.Profile = m.ID, m.Profile
+		v.Covers = slices.Concat(s.Covers, m.Covers)
+		v.Needs = slices.Concat(s.Needs, m.Needs)
+		specs[i] = v
+	}
+	return specs
+}
+
 var (
 	reqForm = regexp.MustCompile(`^[A-Z]{2,4}-[0-9]{2}$`)
 	idForm  = regexp.MustCompile(`^[A-Z]{2,4}-[0-9A-Z]{2,}$`)

@@ -13,6 +13,7 @@ import (
 	"github.com/onsi/gomega/format"
 	gomegatypes "github.com/onsi/gomega/types"
 
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -41,8 +42,7 @@ func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gom
 		return true
 	}
 	f.Requirement, f.Says, f.Object = req, says, object
-	e.failed(f)
-	fmt.Fprintln(ginkgo.GinkgoWriter, f.String())
+	fmt.Fprintln(ginkgo.GinkgoWriter, e.failed(f))
 	return false
 }
 
@@ -76,10 +76,13 @@ func (e *Env) stop(f report.Failure) {
 	ginkgo.Fail(e.message())
 }
 
-func (e *Env) failed(f report.Failure) {
+// failed records a failure and returns what it has recorded.
+func (e *Env) failed(f report.Failure) report.Failure {
+	f = redact.In(e.suite.secrets, f)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.failures = append(e.failures, f)
+	return f
 }
 
 func (e *Env) failuresSoFar() []report.Failure {

@@ -92,7 +92,7 @@ func (e *Env) background() wait.Waiter { return wait.Waiter{Scale: e.Config.Wait
 
 // Step names what comes next.
 func (e *Env) Step(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := e.suite.secrets.Text(fmt.Sprintf(format, args...))
 	e.mu.Lock()
 	e.steps = append(e.steps, text)
 	e.mu.Unlock()
@@ -126,7 +126,8 @@ func (e *Env) Keep(name string, write func(io.Writer) error) string {
 	e.NoError(os.MkdirAll(e.evidenceDir(), 0o755), "make the directory for %s", name)
 	f, err := os.Create(filepath.Join(e.evidenceDir(), name))
 	e.NoError(err, "make the file for %s", name)
-	e.NoError(errors.Join(write(f), f.Close()), "write %s", name)
+	w := e.suite.secrets.Writer(f)
+	e.NoError(errors.Join(write(w), w.Close(), f.Close()), "write %s", name)
 	return path.Join(evidenceOf(e.Spec.ID), name)
 }
 
@@ -159,6 +160,7 @@ func (e *Env) render(dir string, ch deploy.Changes) *deploy.Manifest {
 	ch.MemcachedImage, ch.LoadAnyFile = e.Config.Deploy.MemcachedImage, e.Config.Deploy.LoadsAnyFile()
 	m, err := deploy.Load(dir, ch)
 	e.NoError(err, "render %s", dir)
+	m.LearnSecrets(e.suite.secrets)
 	return m
 }
 

@@ -11,11 +11,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 )
 
 // events is the way to whoever watches the run.
 type events struct {
+	secrets *redact.Redactor
+
 	mu  sync.Mutex
 	to  io.WriteCloser // nil: nobody watches
 	err error          // the first one
@@ -23,9 +26,9 @@ type events struct {
 
 // openEvents opens the file at path for appending; an empty path means that
 // nobody watches.
-func openEvents(path string) (*events, error) {
+func openEvents(path string, secrets *redact.Redactor) (*events, error) {
 	if path == "" {
-		return &events{}, nil
+		return &events{secrets: secrets}, nil
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -37,7 +40,7 @@ func openEvents(path string) (*events, error) {
 	if n, _ := fmt.Sscanf(path, "/dev/fd/%d", &inherited); n == 1 {
 		unix.CloseOnExec(inherited)
 	}
-	return &events{to: f}, nil
+	return &events{secrets: secrets, to: f}, nil
 }
 
 func (s *events) emit(e report.Event) {
@@ -49,7 +52,7 @@ func (s *events) emit(e report.Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	if err := report.WriteEvent(s.to, e); err != nil && s.err == nil {
+	if err := report.WriteEvent(s.to, redact.In(s.secrets, e)); err != nil && s.err == nil {
 		s.err = fmt.Errorf("write an event: %w", err)
 	}
 }

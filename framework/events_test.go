@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pmem-memcached-e2e/framework/redact"
 )
 
 func TestEventsAreNotHandedOn(t *testing.T) {
@@ -21,7 +23,7 @@ func TestEventsAreNotHandedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(inherited)
-	stream, err := openEvents(fmt.Sprintf("/dev/fd/%d", inherited))
+	stream, err := openEvents(fmt.Sprintf("/dev/fd/%d", inherited), &redact.Redactor{})
 	if err != nil {
 		t.Fatal(err)
 	}

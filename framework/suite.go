@@ -18,6 +18,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/ledger"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -48,6 +49,7 @@ type suite struct {
 	power   cluster.NodePower // nil: nothing switches the nodes
 	cluster *cluster.Cluster
 	events  *events
+	secrets *redact.Redactor // removes secrets from what is recorded
 	leaks   *watcher
 
 	env *Env // of the spec that runs
@@ -95,11 +97,12 @@ func RunAs(c config.Config, power cluster.NodePower, suiteConfig types.SuiteConf
 	if err := spec.ValidateAll(registered.specs); err != nil {
 		return err
 	}
-	stream, err := openEvents(c.Events)
+	secrets := &redact.Redactor{}
+	stream, err := openEvents(c.Events, secrets)
 	if err != nil {
 		return err
 	}
-	s := &suite{config: c, power: power, events: stream}
+	s := &suite{config: c, power: power, events: stream, secrets: secrets}
 	registered.suite = s
 	ginkgo.BeforeSuite(s.setUp, ginkgo.NodeTimeout(s.scaled(setUpLimit)))
 	ginkgo.ReportAfterEach(s.specEnded)
@@ -128,6 +131,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 		ginkgo.Fail(fmt.Sprintf("connect to the cluster: %v", err))
 	}
 	c.Power = s.power
+	s.secrets.Learn(c.Credentials()...)
 	s.cluster = c
 	s.leaks = newWatcher(s)
 	s.leaks.begin(ctx)

@@ -75,6 +75,17 @@ func connect(ctx context.Context, kubeconfig, contextName string, limit time.Dur
 	return c, nil
 }
 
+// Credentials are the secrets by which c logs in.
+func (c *Cluster) Credentials() []string {
+	all := []string{c.Config.BearerToken, c.Config.Password, string(c.Config.KeyData)}
+	if file := c.Config.BearerTokenFile; file != "" {
+		if token, err := os.ReadFile(file); err == nil {
+			all = append(all, string(token))
+		}
+	}
+	return all
+}
+
 // rules are those of kubectl: one file has to exist, of several those count
 // that do, the first ones winning.
 func rules(kubeconfig string) (*clientcmd.ClientConfigLoadingRules, error) {

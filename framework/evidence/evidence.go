@@ -17,6 +17,7 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/pmem"
+	"pmem-memcached-e2e/framework/redact"
 )
 
 const (
@@ -34,24 +35,25 @@ const (
 // Collect writes into dir, which is made if need be: the objects of the namespaces and of the cluster as
 // YAML and described, events, logs of all containers and of their previous instances, statistics of
 // running memcached servers, the logs of PMEM-CSI, and of every node with PMEM-CSI the kernel's messages,
-// logical volumes, namespaces and mounts. Whatever gives access to something is replaced: the
-// values of Secrets, keys, tokens, passwords. A file holds at most 1 MiB, of longer ones the end is kept; all
+// logical volumes, namespaces and mounts. Secrets are removed; secrets learns those that the
+// namespaces have. A file holds at most 1 MiB, of longer ones the end is kept; all
 // files together hold at most 32 MiB, and those that do not fit are left out.
 //
 // What was left out or could not be collected is listed in index.txt and is no error, unless nothing was
 // collected at all or dir cannot be written.
-func Collect(ctx context.Context, c *cluster.Cluster, dir string, namespaces []string) error {
+func Collect(ctx context.Context, c *cluster.Cluster, secrets *redact.Redactor, dir string, namespaces []string) error {
 	client, err := dynamic.NewForConfig(c.Config)
 	if err != nil {
 		return fmt.Errorf("collecting evidence: %w", err)
 	}
-	col := &collector{cluster: c, dynamic: client, dir: dir, limit: folderBytes}
+	col := &collector{cluster: c, dynamic: client, secrets: secrets, dir: dir, limit: folderBytes}
 	return col.collect(ctx, namespaces)
 }
 
 type collector struct {
 	cluster *cluster.Cluster
 	dynamic dynamic.Interface
+	secrets *redact.Redactor
 	dir     string
 	limit   int // bytes of all files; folderBytes but in tests
 
@@ -66,6 +68,9 @@ func (c *collector) collect(ctx context.Context, namespaces []string) error {
 	start := time.Now()
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return fmt.Errorf("collecting evidence: %w", err)
+	}
+	for _, ns := range namespaces {
+		c.learn(ctx, ns)
 	}
 	for _, ns := range namespaces {
 		c.events(ctx, ns)
@@ -97,7 +102,7 @@ func (c *collector) index(start time.Time, namespaces []string) error {
 		start.UTC().Format(time.RFC3339), time.Since(start).Round(time.Millisecond))
 	fmt.Fprintf(&b, "A file holds at most %d bytes; of longer ones the end was kept. All files hold at most %d bytes; %d did not fit.\n",
 		fileBytes, c.limit, c.left)
-	fmt.Fprintf(&b, "Keys, tokens, passwords and the values of Secrets are replaced by %s.\n", redacted)
+	fmt.Fprintf(&b, "Keys, tokens, passwords and the values of Secrets are replaced by %s; an empty one stays empty.\n", redact.Mark)
 	fmt.Fprintf(&b, "\nCollected, %d files of %d bytes:\n", len(c.written), c.bytes)
 	slices.Sort(c.written)
 	for _, line := range c.written {
@@ -107,7 +112,7 @@ func (c *collector) index(start time.Time, namespaces []string) error {
 	for _, line := range c.missing {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
-	return os.WriteFile(filepath.Join(c.dir, indexFile), []byte(redactText(b.String())), 0o644)
+	return os.WriteFile(filepath.Join(c.dir, indexFile), []byte(c.secrets.Text(b.String())), 0o644)
 }
 
 // step runs one collection with a limit of its own and files its outcome under path. An empty text
@@ -130,7 +135,7 @@ func (c *collector) miss(path string, err error) {
 
 func (c *collector) write(path, text string) {
 	// What is cut off anyway is not worth the time to redact it.
-	kept := tail(redactText(string(tail(text, 4*fileBytes))), fileBytes)
+	kept := tail(c.secrets.Text(string(tail(text, 4*fileBytes))), fileBytes)
 	if c.bytes+len(kept) > c.limit {
 		c.left++
 		c.miss(path, fmt.Errorf("left out: its %d bytes do not fit into the %d that all files may have, of which %d are taken", len(kept), c.limit, c.bytes))

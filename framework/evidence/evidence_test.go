@@ -21,6 +21,7 @@ import (
 	ktesting "k8s.io/client-go/testing"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/redact"
 )
 
 func newCollector(t *testing.T, dir string, objects ...runtime.Object) *collector {
@@ -33,7 +34,7 @@ func newCollector(t *testing.T, dir string, objects ...runtime.Object) *collecto
 	}
 	// Describers have no fake: nothing listens here, so they fail at once.
 	c := &cluster.Cluster{Client: fake.NewClientset(objects...), Config: &rest.Config{Host: "http://127.0.0.1:1"}}
-	return &collector{cluster: c, dynamic: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme.Scheme, kinds, objects...), dir: dir, limit: folderBytes}
+	return &collector{cluster: c, dynamic: dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme.Scheme, kinds, objects...), secrets: &redact.Redactor{}, dir: dir, limit: folderBytes}
 }
 
 func read(t *testing.T, dir, path string) string {
@@ -137,7 +138,7 @@ func TestCollectIntoAFile(t *testing.T) {
 }
 
 func TestFolderIsBounded(t *testing.T) {
-	c := &collector{dir: t.TempDir(), limit: 100}
+	c := &collector{secrets: &redact.Redactor{}, dir: t.TempDir(), limit: 100}
 	for _, size := range []int{60, 50, 40, 1} {
 		c.write(fmt.Sprintf("n/%d", size), strings.Repeat("x", size))
 	}
@@ -161,14 +162,14 @@ func TestFolderIsBounded(t *testing.T) {
 }
 
 func TestEveryFileIsRedacted(t *testing.T) {
-	c := &collector{dir: t.TempDir(), limit: folderBytes}
+	c := &collector{secrets: &redact.Redactor{}, dir: t.TempDir(), limit: folderBytes}
 	c.step(t.Context(), "a.log", func(context.Context) (string, error) {
 		return "Authorization: Bearer hunter2hunter2\n", errors.New("GET /?token=hunter2: refused")
 	})
 	if err := c.index(time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if text := read(t, c.dir, "a.log"); text != "Authorization: Bearer REDACTED\n" {
+	if text := read(t, c.dir, "a.log"); text != "Authorization: REDACTED\n" {
 		t.Errorf("file %q", text)
 	}
 	if index := read(t, c.dir, "index.txt"); !strings.Contains(index, "a.log: GET /?token=REDACTED") || strings.Contains(index, "hunter2") {

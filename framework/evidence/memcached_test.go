@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -52,7 +53,7 @@ func TestServerStatistics(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
 	}
-	if got := redactText(text); got != text {
+	if got := new(redact.Redactor).Text(text); got != text {
 		t.Errorf("redacted to\n%s", got)
 	}
 }

@@ -40,6 +40,9 @@ var (
 		grouped("policy", "poddisruptionbudgets"), grouped("networking.k8s.io", "networkpolicies"),
 		grouped("rbac.authorization.k8s.io", "roles"), grouped("rbac.authorization.k8s.io", "rolebindings"),
 	}
+	withSecrets = []schema.GroupVersionResource{
+		core("secrets"), core("configmaps"), core("pods"), grouped("apps", "deployments"), grouped("apps", "statefulsets"),
+	}
 	ofDriver = []schema.GroupVersionResource{
 		core("pods"), grouped("apps", "daemonsets"), grouped("apps", "deployments"),
 		grouped("storage.k8s.io", "csistoragecapacities"),
@@ -87,8 +90,8 @@ func (c *collector) objects(ctx context.Context, ns string, resources []schema.G
 			}
 			var b strings.Builder
 			for i := range items {
-				redact(&items[i])
-				text, err := yaml.Marshal(items[i].Object)
+				withoutNoise(&items[i])
+				text, err := yaml.Marshal(c.secrets.Object(items[i].Object))
 				if err != nil {
 					return b.String(), fmt.Errorf("%s: %w", items[i].GetName(), err)
 				}
@@ -99,27 +102,31 @@ func (c *collector) objects(ctx context.Context, ns string, resources []schema.G
 	}
 }
 
-// redact removes the values of Secrets, and what nobody reads.
-func redact(o *unstructured.Unstructured) {
+// withoutNoise removes what nobody reads.
+func withoutNoise(o *unstructured.Unstructured) {
 	o.SetManagedFields(nil)
 	annotations := o.GetAnnotations()
 	if _, ok := annotations[lastApplied]; ok {
 		delete(annotations, lastApplied)
 		o.SetAnnotations(annotations)
 	}
-	if o.GetKind() != "Secret" {
-		return
-	}
-	for _, field := range []string{"data", "stringData"} {
-		values, ok := o.Object[field].(map[string]any)
-		if !ok {
-			delete(o.Object, field)
-			continue
+}
+
+// learn reads the objects of a namespace that have secrets, before anything is written.
+func (c *collector) learn(ctx context.Context, ns string) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	var objects []map[string]any
+	for _, resource := range withSecrets {
+		items, err := c.list(ctx, ns, resource)
+		if err != nil {
+			c.miss(under(ns, "secrets of "+resource.Resource), err)
 		}
-		for key := range values {
-			values[key] = redacted
+		for _, item := range items {
+			objects = append(objects, item.Object)
 		}
 	}
+	c.secrets.LearnObjects(objects...)
 }
 
 func (c *collector) describe(ctx context.Context, ns string, kinds []describable) {

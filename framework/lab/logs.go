@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"pmem-memcached-e2e/framework/redact"
 )
 
 const logSuffix = ".log"
@@ -53,9 +55,9 @@ func (l *Lab) WriteLog(w io.Writer, name string) error {
 }
 
 // SaveLogs copies the output of the lab's programs, the consoles of its nodes
-// included, to dir. It makes dir if need be. Files keep their modes; one that
-// is there already, or a link out of dir, is an error.
-func (l *Lab) SaveLogs(dir string) error {
+// included, to dir, without secrets. It makes dir if need be. Files keep their
+// modes; one that is there already, or a link out of dir, is an error.
+func (l *Lab) SaveLogs(dir string, secrets *redact.Redactor) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -76,11 +78,11 @@ func (l *Lab) SaveLogs(dir string) error {
 		if d.IsDir() {
 			return root.MkdirAll(name, 0o700)
 		}
-		return copyInto(root, name, path)
+		return copyInto(root, name, path, secrets)
 	})
 }
 
-func copyInto(root *os.Root, name, path string) (err error) {
+func copyInto(root *os.Root, name, path string, secrets *redact.Redactor) (err error) {
 	from, err := os.Open(path)
 	if err != nil {
 		return err
@@ -94,8 +96,9 @@ func copyInto(root *os.Root, name, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(to, from)
-	return errors.Join(err, to.Close())
+	redacted := secrets.Writer(to)
+	_, err = io.Copy(redacted, from)
+	return errors.Join(err, redacted.Close(), to.Close())
 }
 
 // keepLogs copies the logs of a lab that is about to be removed into a
@@ -108,7 +111,7 @@ func (l *Lab) keepLogs() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", l.ownName()+"-failed-"); err != nil {
 		return "", err
 	}
-	if err = l.SaveLogs(dir); err != nil && os.Remove(dir) == nil { // it is empty
+	if err = l.SaveLogs(dir, &redact.Redactor{}); err != nil && os.Remove(dir) == nil { // it is empty
 		dir = ""
 	}
 	return dir, err

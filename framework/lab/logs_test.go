@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pmem-memcached-e2e/framework/redact"
 )
 
 func TestLogs(t *testing.T) {
@@ -43,7 +45,7 @@ func TestSaveLogs(t *testing.T) {
 		}
 	}
 	dir := filepath.Join(t.TempDir(), "kept")
-	if err := l.SaveLogs(dir); err != nil {
+	if err := l.SaveLogs(dir, &redact.Redactor{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, mode := range map[string]os.FileMode{"etcd.log": 0o600, "node1/console.log": 0o640} {
@@ -56,7 +58,7 @@ func TestSaveLogs(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(planted, "etcd.log")); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.SaveLogs(planted); err == nil {
+	if err := l.SaveLogs(planted, &redact.Redactor{}); err == nil {
 		t.Error("a link is in the way: no error")
 	}
 	if _, err := os.Stat(outside); err == nil {

@@ -45,12 +45,12 @@ func (c ci) harmless(text string) string {
 func (p *Printer) fold(name, title string, inside func()) {
 	switch p.ci {
 	case github:
-		p.screen.print("::group::" + escapeData(p.ci.harmless(title)))
-		defer p.screen.print("::endgroup::")
+		p.print("::group::" + escapeData(p.ci.harmless(title)))
+		defer p.print("::endgroup::")
 	case gitlab:
 		name = strings.Map(sectionName, name)
-		p.screen.print(fmt.Sprintf("\x1b[0Ksection_start:%d:%s\r\x1b[0K%s", time.Now().Unix(), name, title))
-		defer func() { p.screen.print(fmt.Sprintf("\x1b[0Ksection_end:%d:%s\r\x1b[0K", time.Now().Unix(), name)) }()
+		p.print(fmt.Sprintf("\x1b[0Ksection_start:%d:%s\r\x1b[0K%s", time.Now().Unix(), name, title))
+		defer func() { p.print(fmt.Sprintf("\x1b[0Ksection_end:%d:%s\r\x1b[0K", time.Now().Unix(), name)) }()
 	}
 	inside()
 }
@@ -68,7 +68,7 @@ func sectionName(r rune) rune {
 // annotate shows an error next to the job, on GitHub.
 func (p *Printer) annotate(title, text string) {
 	if p.ci == github {
-		p.screen.print(fmt.Sprintf("::error title=%s::%s", escapeProperty(oneLine(p.ci.harmless(title))), escapeData(p.ci.harmless(clean(text)))))
+		p.print(fmt.Sprintf("::error title=%s::%s", escapeProperty(oneLine(p.ci.harmless(title))), escapeData(p.ci.harmless(clean(text)))))
 	}
 }
 

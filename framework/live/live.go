@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"pmem-memcached-e2e/framework/progress"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -30,6 +31,8 @@ const (
 type Printer struct {
 	Verbose   bool   // show every step and every fact; set before use
 	ReportDir string // absolute; where the report and evidence/ go; set before use
+	// Secrets removes secrets from what is printed; set before use.
+	Secrets *redact.Redactor
 
 	mu      sync.Mutex
 	screen  screen
@@ -68,7 +71,7 @@ func start(out io.Writer, getenv func(string) string, terminal bool, width func(
 			out: out, terminal: terminal, colour: terminal && getenv("NO_COLOR") == "",
 			width: width, spoken: time.Now(),
 		},
-		ci:    ciOf(getenv),
+		ci: ciOf(getenv), Secrets: &redact.Redactor{},
 		ended: map[string]bool{}, leftOut: map[string]bool{},
 		now:  activity{waits: &wait.Open{}},
 		stop: make(chan struct{}), done: make(chan struct{}),
@@ -113,7 +116,7 @@ func (p *Printer) beat() {
 	switch {
 	case p.now.what == "":
 	case p.screen.terminal:
-		p.screen.draw(p.doing())
+		p.screen.draw(p.Secrets.Text(p.doing()))
 	case p.now.part != nil && !p.now.announced && time.Since(p.now.since) >= patience, time.Since(p.screen.spoken) >= silence:
 		p.now.announced = true
 		p.line(p.doing())
@@ -141,7 +144,10 @@ func (p *Printer) idle(what string) {
 }
 
 // line prints one or more whole lines.
-func (p *Printer) line(text string) { p.screen.print(p.ci.harmless(text)) }
+func (p *Printer) line(text string) { p.print(p.ci.harmless(text)) }
+
+// print prints whole lines without secrets.
+func (p *Printer) print(text string) { p.screen.print(p.Secrets.Text(text)) }
 
 // topic prints a line that begins with what it is about.
 func (p *Printer) topic(name, text string) { p.line(fmt.Sprintf("%-8s %s", name, text)) }

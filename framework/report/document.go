@@ -42,8 +42,8 @@ const (
 
 // Run says what was run, and how.
 type Run struct {
-	ID            string            `yaml:"id"`      // of this run, such as 20260102T030405Z-x7k2p
-	Version       string            `yaml:"version"` // of this project: revision of the source, and whether it was changed
+	ID            string            `yaml:"id" redact:"-"` // of this run, such as 20260102T030405Z-x7k2p
+	Version       string            `yaml:"version"`       // of this project: revision of the source, and whether it was changed
 	Started       time.Time         `yaml:"started"`
 	Ended         time.Time         `yaml:"ended"`
 	Purpose       Purpose           `yaml:"purpose,omitempty"`
@@ -126,8 +126,8 @@ type RequirementResult struct {
 
 // SpecResult is a spec with its outcome.
 type SpecResult struct {
-	ID      string       `yaml:"id"`
-	Title   string       `yaml:"title"`
+	ID      string       `yaml:"id" redact:"-"`
+	Title   string       `yaml:"title" redact:"-"`
 	Level   spec.Level   `yaml:"level"`
 	Profile spec.Profile `yaml:"profile"`
 	Covers  []spec.ReqID `yaml:"covers"`
@@ -147,8 +147,8 @@ type SpecResult struct {
 	Steps     []string      `yaml:"steps,omitempty"`
 	Waits     []wait.Record `yaml:"waits,omitempty"`
 	Notes     []Note        `yaml:"notes,omitempty"`
-	Evidence  string        `yaml:"evidence,omitempty"` // directory, relative to the report
-	Again     string        `yaml:"again,omitempty"`    // the command that repeats it
+	Evidence  string        `yaml:"evidence,omitempty" redact:"-"` // directory, relative to the report
+	Again     string        `yaml:"again,omitempty"`               // the command that repeats it
 }
 
 // Note is something worth telling that a spec has seen.
@@ -182,8 +182,8 @@ type KnownFailure struct {
 // Benchmark is what loads of one setting have measured on the deployment under
 // test and, when there is one, on its control.
 type Benchmark struct {
-	Name       string             `yaml:"name"` // such as get-heavy
-	Spec       string             `yaml:"spec"`
+	Name       string             `yaml:"name" redact:"-"` // such as get-heavy
+	Spec       string             `yaml:"spec" redact:"-"`
 	Profile    spec.Profile       `yaml:"profile"`
 	Setting    string             `yaml:"setting"`         // what was measured and how, one line
 	Found      []string           `yaml:"found,omitempty"` // what it shows beside rates and comparisons, one line each
@@ -196,8 +196,8 @@ type Benchmark struct {
 	Twin        *Twin        `yaml:"twin,omitempty"`
 	Comparisons []Comparison `yaml:"comparisons,omitempty"` // with the control
 	Curves      []Curve      `yaml:"curves,omitempty"`
-	Invalid     []string     `yaml:"invalid,omitempty"` // why the figures say little, one line each
-	Raw         string       `yaml:"raw,omitempty"`     // file of the evidence with every histogram, relative to the report
+	Invalid     []string     `yaml:"invalid,omitempty"`        // why the figures say little, one line each
+	Raw         string       `yaml:"raw,omitempty" redact:"-"` // file of the evidence with every histogram, relative to the report
 }
 
 // Twin is what was measured beside the deployment under test.

@@ -35,7 +35,7 @@ const (
 type Event struct {
 	Time      time.Time
 	Kind      EventKind
-	Spec      string       `json:",omitempty"` // id; empty outside of specs
+	Spec      string       `json:",omitempty" redact:"-"` // id; empty outside of specs
 	Text      string       `json:",omitempty"`
 	Wait      *wait.Record `json:",omitempty"`
 	Fact      *Fact        `json:",omitempty"`

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -15,6 +16,9 @@ import (
 // Recorder makes a Document out of what a run tells while it goes. It is safe
 // for concurrent use.
 type Recorder struct {
+	// Secrets removes secrets from what is recorded; set before use.
+	Secrets *redact.Redactor
+
 	mu        sync.Mutex
 	doc       Document // what is told as it is
 	catalogue spec.Catalogue
@@ -28,7 +32,7 @@ type Recorder struct {
 
 // NewRecorder begins a report.
 func NewRecorder(run Run, c spec.Catalogue) *Recorder {
-	return &Recorder{doc: Document{Schema: Schema, Run: run}, catalogue: c,
+	return &Recorder{Secrets: &redact.Redactor{}, doc: Document{Schema: Schema, Run: run}, catalogue: c,
 		ended: map[string]SpecResult{}, running: map[string]*progress{}, attempts: map[string]int{}}
 }
 
@@ -39,7 +43,12 @@ func (r *Recorder) locked(change func()) {
 }
 
 // Run changes what is said about the run.
-func (r *Recorder) Run(change func(*Run)) { r.locked(func() { change(&r.doc.Run) }) }
+func (r *Recorder) Run(change func(*Run)) {
+	r.locked(func() {
+		change(&r.doc.Run)
+		r.doc.Run = redact.In(r.Secrets, r.doc.Run)
+	})
+}
 
 // Plan sets what is to become of every spec; a later plan takes its place.
 func (r *Recorder) Plan(plan []spec.Planned) { r.locked(func() { r.plan = slices.Clone(plan) }) }
@@ -47,7 +56,7 @@ func (r *Recorder) Plan(plan []spec.Planned) { r.locked(func() { r.plan = slices
 // Facts adds facts.
 func (r *Recorder) Facts(facts []Fact) {
 	r.locked(func() {
-		for _, f := range facts {
+		for _, f := range redact.In(r.Secrets, facts) {
 			r.fact(f)
 		}
 	})
@@ -55,23 +64,23 @@ func (r *Recorder) Facts(facts []Fact) {
 
 // Preflight adds checks.
 func (r *Recorder) Preflight(checks []Check) {
-	r.locked(func() { r.doc.Preflight = append(r.doc.Preflight, checks...) })
+	r.locked(func() { r.doc.Preflight = append(r.doc.Preflight, redact.In(r.Secrets, checks)...) })
 }
 
 // Known sets the failures that are accepted.
 func (r *Recorder) Known(known []KnownFailure) {
-	r.locked(func() { r.doc.Known = slices.Clone(known) })
+	r.locked(func() { r.doc.Known = redact.In(r.Secrets, known) })
 }
 
 // Baseline sets what benchmarks are compared with.
 func (r *Recorder) Baseline(baseline []BaselineEntry) {
-	r.locked(func() { r.doc.Baseline = slices.Clone(baseline) })
+	r.locked(func() { r.doc.Baseline = redact.In(r.Secrets, baseline) })
 }
 
 // Trouble adds something that went wrong outside of the specs. Of several
 // lines one is made; what is told twice is kept once.
 func (r *Recorder) Trouble(text string) {
-	r.locked(func() { r.doc.Trouble = trouble(r.doc.Trouble, text) })
+	r.locked(func() { r.doc.Trouble = trouble(r.doc.Trouble, r.Secrets.Text(text)) })
 }
 
 func trouble(list []string, text string) []string {
@@ -93,7 +102,10 @@ func (r *Recorder) fact(f Fact) {
 }
 
 // Record takes in an event.
-func (r *Recorder) Record(e Event) { r.locked(func() { r.record(e) }) }
+func (r *Recorder) Record(e Event) {
+	e = redact.In(r.Secrets, e)
+	r.locked(func() { r.record(e) })
+}
 
 func (r *Recorder) record(e Event) {
 	if why := e.defect(); why != "" {

@@ -159,6 +159,7 @@ func (r *Runner) connect(ctx context.Context) (*cluster.Cluster, error) {
 		return nil, err
 	}
 	r.cluster = c
+	r.Secrets.Learn(c.Credentials()...)
 	part.Done(c.Config.Host)
 	return c, nil
 }

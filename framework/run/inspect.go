@@ -7,6 +7,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/facts"
 	"pmem-memcached-e2e/framework/live"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -22,8 +23,18 @@ type Inspection struct {
 // checks if withChecks is set, and writes no report. Progress goes to Stderr.
 // The error is a UsageError as in a run.
 func (r *Runner) Inspect(ctx context.Context, withChecks bool) (Inspection, error) {
+	if r.Secrets == nil {
+		r.Secrets = &redact.Redactor{}
+	}
+	found, err := r.inspect(ctx, withChecks)
+	return redact.In(r.Secrets, found), r.Secrets.Error(err)
+}
+
+func (r *Runner) inspect(ctx context.Context, withChecks bool) (Inspection, error) {
 	r.recorder = report.NewRecorder(report.Run{}, spec.Catalogue{})
+	r.recorder.Secrets = r.Secrets
 	r.live = live.New(r.Stderr, r.Getenv)
+	r.live.Secrets = r.Secrets
 	defer r.live.Close()
 	r.live.Topic("cluster", r.Config.Where())
 	listing, err := r.validate(ctx)

@@ -19,6 +19,7 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/live"
 	"pmem-memcached-e2e/framework/progress"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -66,6 +67,7 @@ type Runner struct {
 	Signals        <-chan os.Signal
 	Getenv         func(string) string
 	Stdout, Stderr *os.File
+	Secrets        *redact.Redactor // removes secrets from what is recorded and printed; learns those of the run
 
 	manifests   map[spec.Profile]*deploy.Manifest
 	recorder    *report.Recorder // nil until the plan is known
@@ -93,8 +95,11 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // Run returns the exit code. The verdict is the last line on Stdout, except
 // after a usage error, which is printed on Stderr and leaves no report.
 func (r *Runner) Run(ctx context.Context) int {
+	if r.Secrets == nil {
+		r.Secrets = &redact.Redactor{}
+	}
 	r.live = live.New(r.Stdout, r.Getenv)
-	r.live.Verbose, r.live.ReportDir = r.Config.Verbose, r.Config.ReportDir
+	r.live.Verbose, r.live.ReportDir, r.live.Secrets = r.Config.Verbose, r.Config.ReportDir, r.Secrets
 	r.live.Topic("cluster", r.Config.Where())
 	defer r.live.Close()
 	temp, err := os.MkdirTemp("", "pmem-memcached-e2e-")
@@ -140,7 +145,7 @@ func (r *Runner) Run(ctx context.Context) int {
 }
 
 func (r *Runner) refuse(err error, code int) int {
-	fmt.Fprintf(r.Stderr, "e2e: %v\n", err)
+	fmt.Fprint(r.Stderr, r.Secrets.Text(fmt.Sprintf("e2e: %v\n", err)))
 	return code
 }
 
@@ -203,11 +208,13 @@ func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expecte
 	for profile, m := range r.manifests {
 		about.Deployments[string(profile)] = r.relative(m.Dir)
 	}
+	about = redact.In(r.Secrets, about)
 	unfinished := report.NewRecorder(about, catalogue)
 	unfinished.Plan(r.plan(listing, nil))
 	unfinished.Baseline(e.baseline)
 	unfinished.Trouble("the run has not ended: it is still running, or was killed")
 	r.recorder = report.NewRecorder(about, catalogue)
+	r.recorder.Secrets, unfinished.Secrets = r.Secrets, r.Secrets
 	r.recorder.Known(e.known)
 	r.recorder.Baseline(e.baseline)
 	r.live.Requirements(catalogue.Requirements)
@@ -317,6 +324,9 @@ func (r *Runner) validate(ctx context.Context) (spec.Listing, error) {
 		m, err := deploy.Load(d.dir, deploy.Changes{LoadAnyFile: r.Config.Deploy.LoadsAnyFile()})
 		if err != nil {
 			errs = append(errs, &config.FieldError{Field: d.field, Value: d.dir, Remedy: err.Error()})
+		}
+		if m != nil {
+			m.LearnSecrets(r.Secrets)
 		}
 		r.manifests[d.profile] = m
 	}

@@ -45,11 +45,11 @@ const eventsLimit = 10 * time.Second
 
 // runSuite runs the suite to its end and records what it reports.
 func (r *Runner) runSuite(configFile string, plan []spec.Planned) error {
-	log, err := os.Create(r.path(suiteLog))
+	log, err := r.startLog()
 	if err != nil {
-		return fmt.Errorf("make the suite's log: %w", err)
+		return err
 	}
-	defer log.Close()
+	defer log.in.Close()
 	read, write, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make a pipe for the suite's events: %w", err)
@@ -72,9 +72,10 @@ func (r *Runner) runSuite(configFile string, plan []spec.Planned) error {
 	}()
 
 	limit := r.scaled(suiteLimit + measuring(plan))
-	cmd := r.Suite.command(configFile, limit, log, write, lifeline)
+	cmd := r.Suite.command(configFile, limit, log.in, write, lifeline)
 	code, err := supervise(cmd, r.Signals, patience{run: limit + suiteGrace, grace: r.scaled(suiteGrace)}, r.live.Writer())
 	_ = write.Close() // the child has its own
+	err = errors.Join(err, log.end(r.scaled(eventsLimit)))
 	// Whatever else has the pipe, nobody writes to it any more.
 	_ = read.SetReadDeadline(time.Now().Add(r.scaled(eventsLimit)))
 	if readErr := <-reported; readErr != nil && !(ended && errors.Is(readErr, os.ErrDeadlineExceeded)) {

@@ -11,6 +11,7 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/run"
 )
 
@@ -66,10 +67,10 @@ func runSuite(cmd *cobra.Command) error {
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	lock := ""
+	lock, secrets := "", &redact.Redactor{}
 	var provider run.Provider = existing(c)
 	if c.Cluster.Provider == config.Lab {
-		l, err := newLab(c, h.checkout)
+		l, err := newLab(c, h.checkout, secrets)
 		if err != nil {
 			return err
 		}
@@ -78,7 +79,7 @@ func runSuite(cmd *cobra.Command) error {
 	r := run.Runner{
 		Config: c, Provider: provider, Root: h.dir, Version: version(),
 		Suite: run.Suite{List: framework.List, Args: []string{specsCommand}, LoadClient: h.loadClient()}, Lock: lock,
-		Signals: signals, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr,
+		Signals: signals, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Secrets: secrets,
 	}
 	return cli.Exit(r.Run(context.WithoutCancel(cmd.Context())))
 }

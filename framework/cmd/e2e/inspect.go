@@ -13,6 +13,7 @@ import (
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/progress"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 	"pmem-memcached-e2e/framework/wait"
@@ -30,7 +31,7 @@ func inspector(cmd *cobra.Command) (*run.Runner, error) {
 	}
 	return &run.Runner{
 		Config: c, Provider: existing(c), Root: h.dir, Version: version(), Suite: run.Suite{List: framework.List},
-		Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Secrets: &redact.Redactor{},
 	}, nil
 }
 
@@ -50,7 +51,7 @@ func inspected(cmd *cobra.Command, withChecks bool) (run.Inspection, error) {
 // inspect asks the cluster, which may be a lab that is up, until a signal.
 func inspect(ctx context.Context, r *run.Runner, withChecks bool) (run.Inspection, error) {
 	if r.Config.Cluster.Provider == config.Lab {
-		l, err := newLab(r.Config, "")
+		l, err := newLab(r.Config, "", r.Secrets)
 		if err != nil {
 			return run.Inspection{}, err
 		}

@@ -13,6 +13,7 @@ import (
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/lifecycle"
 	"pmem-memcached-e2e/framework/progress"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run"
 	"pmem-memcached-e2e/framework/wait"
@@ -23,18 +24,19 @@ type labProvider struct {
 	lab     *lab.Lab
 	keep    bool
 	logs    string // directory for the lab's own logs
+	secrets *redact.Redactor
 	out     progress.Writer
 	observe func(wait.Record)
 }
 
 // newLab returns the lab that is built from a checkout; empty: no part can be
 // built.
-func newLab(c config.Config, checkout string) (*labProvider, error) {
+func newLab(c config.Config, checkout string, secrets *redact.Redactor) (*labProvider, error) {
 	opts, err := lab.Configured(c.Lab)
 	if err != nil {
 		return nil, err
 	}
-	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), out: progress.Lines(io.Discard), observe: func(wait.Record) {}}
+	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), secrets: secrets, out: progress.Lines(io.Discard), observe: func(wait.Record) {}}
 	opts.SourceDir, opts.Progress = checkout, p
 	opts.Waiter = wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observe(r) }}
 	if p.lab, err = lab.New(opts); err != nil {
@@ -112,7 +114,7 @@ func (p *labProvider) Down(ctx context.Context, w progress.Writer) error {
 	up := statErr == nil
 	var logs error
 	if up {
-		if err := p.lab.SaveLogs(p.logs); err != nil {
+		if err := p.lab.SaveLogs(p.logs, p.secrets); err != nil {
 			logs = fmt.Errorf("save the logs of the lab: %w", err)
 		}
 	}

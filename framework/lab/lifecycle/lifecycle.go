@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/e2e-framework/support"
 
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/redact"
 )
 
 // Provider is a lab. Its life cycle knows the actions of package lab: StopNode
@@ -98,7 +99,7 @@ func (p *Provider) ExportLogs(_ context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	return l.SaveLogs(dir)
+	return l.SaveLogs(dir, &redact.Redactor{})
 }
 
 // Destroy implements support.E2EClusterProvider.

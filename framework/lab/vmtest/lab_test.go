@@ -21,6 +21,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/progress"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -128,7 +129,7 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			if err := l.SaveLogs(*logs); err != nil && !os.IsNotExist(err) {
+			if err := l.SaveLogs(*logs, &redact.Redactor{}); err != nil && !os.IsNotExist(err) {
 				t.Error(err)
 			} else {
 				t.Logf("logs of the lab are in %s", *logs)

@@ -22,6 +22,7 @@ const grace = 7 * time.Second
 // when the grace period is over, clean-up or not.
 func Follow() {
 	interrupt := sync.OnceFunc(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) })
+	signal.Ignore(syscall.SIGPIPE) // what is printed goes to the parent, which may have ended
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go func() {

@@ -6,9 +6,12 @@ import (
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/customise"
 	"pmem-memcached-e2e/e2e/internal/events"
+	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -16,44 +19,86 @@ import (
 )
 
 const (
-	deprecated   = "testdata/deprecated"
-	renamed      = "testdata/renamed"
 	absentDriver = "absent.pmem-memcached-e2e.example"
+	otherImage   = "registry.example/team/memcached:overlay" // which is never pulled
 )
 
-var _ = framework.It(spec.Spec{
-	ID: "KUS-04", Title: "overlays in either form, with other names, labels, image and quoted arguments, take effect",
+var _ = framework.ItEach(spec.Spec{
+	Title:  "overlays of the deployment in either form, with other names, labels, image, driver and quoted arguments, take effect",
 	Covers: []spec.ReqID{"KUS-01", "KUS-04", "KUS-06", "MC-07"},
-	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
-	Tags: []string{"customised"}, Budget: 8 * time.Minute,
-}, func(ctx context.Context, e *framework.Env) {
-	e.Expect("KUS-04", "the deprecated form renders the same objects as the current one", "kustomizations "+deprecated+" and "+overlay,
-		e.Render(deprecated, "").Objects, gomega.Equal(e.Render(overlay, "").Objects))
+	Level:  spec.Must, Tags: []string{"customised"}, Budget: 8 * time.Minute,
+}.In(
+	spec.Mode{ID: "KUS-04", Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume}},
+	spec.Mode{ID: "KUS-04P", Profile: spec.Persistent},
+), func(ctx context.Context, e *framework.Env) {
+	plain := customise.Base(e)
+	v, err := plain.Volume()
+	e.Require("KUS-06", "the deployment has a volume for the memory file", plain.Dir, err, framework.Succeed)
+	both := customise.Overlay{Namespace: e.Namespace, Size: otherSize(v.Size), Args: []string{"--conn-limit=500"}}
+	e.Expect("KUS-04", "the deprecated form renders the same objects as the current one", plain.Dir,
+		customise.Render(e, both, customise.Deprecated, "").Objects, gomega.Equal(customise.Render(e, both, customise.Current, "").Objects))
+	e.Expect("KUS-01", "the image of an overlay replaces memcached's", plain.Dir, customise.Image(e, customise.Overlay{Image: otherImage}), gomega.Equal(otherImage))
 
-	absent := e.Namespace + "-absent"
-	e.MakeNamespace(ctx, absent)
-	driverless := workload.Apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: absent, Inline: deploy.InlineChange{Driver: absentDriver}})
+	expectRefusal := withoutDriver(ctx, e, v)
 
-	m := e.Render(renamed, e.Namespace)
-	object := "kustomization " + renamed
-	e.Expect("KUS-01", "the names of the workload and the Service have the prefix", object, []string{m.Name, m.Service},
-		gomega.Equal([]string{"team-pmem-memcached", "team-pmem-memcached"}))
+	overlay := customise.Overlay{Prefix: "team-", Labels: map[string]string{"team": "blue"},
+		// A user's name means nothing to a memcached that is not started by root.
+		Args: []string{"-u", "no body", "--conn-limit=321", "-t", "2"}}
+	m := customise.Render(e, overlay, customise.Current, e.Namespace)
+	e.Expect("KUS-01", "the names of the workload and the Service have the prefix", m.Dir, []string{m.Name, m.Service},
+		gomega.Equal([]string{"team-" + plain.Name, "team-" + plain.Service}))
 	p := workload.Pod(ctx, e, e.Deploy(ctx, "KUS-01", m))
 	name := framework.Name("pod", p)
 	e.Expect("KUS-01", "the pod has the label", name, p.Labels, gomega.HaveKeyWithValue("team", "blue"))
-	args := cache.Process(ctx, e, p).Args
-	e.Expect("MC-07", "an argument in quotes may contain a blank", name, args, gomega.ContainElement("no body"))
+	e.Expect("MC-07", "an argument in quotes may contain a blank", name, cache.Process(ctx, e, p).Args, gomega.ContainElement("no body"))
 	settings := cache.Stats(ctx, e, cache.Connect(ctx, e, p), "settings")
-	e.Expect("MC-07", "an argument in single quotes takes effect (maxconns)", name, settings["maxconns"], gomega.Equal("321"))
-	e.Expect("MC-07", "an argument on the next line takes effect (num_threads)", name, settings["num_threads"], gomega.Equal("2"))
+	e.Expect("MC-07", "an argument after one in quotes takes effect (maxconns)", name, settings["maxconns"], gomega.Equal("321"))
+	e.Expect("MC-07", "the last argument takes effect (num_threads)", name, settings["num_threads"], gomega.Equal("2"))
 
-	waiting := workload.FirstPod(ctx, e, driverless)
-	name = framework.Name("pod", waiting)
-	e.Expect("KUS-06", "the name of the driver can be patched", name, inlineDrivers(waiting), gomega.ConsistOf(absentDriver))
-	_, err := events.AwaitWarning(ctx, e, "pod", waiting, "FailedMount", absentDriver)
-	e.Expect("KUS-06", "an event names the driver that is absent", name, err, framework.Succeed)
-	e.Expect("KUS-06", "a pod without a driver does not start", name, workload.FirstPod(ctx, e, driverless).Status.Phase, gomega.Equal(corev1.PodPending))
+	expectRefusal()
 })
+
+// withoutDriver deploys an overlay whose volume is from a driver that the cluster
+// does not have. The function it returns expects an event about that.
+func withoutDriver(ctx context.Context, e *framework.Env, v deploy.Volume) func() {
+	namespace := e.Namespace + "-absent"
+	e.MakeNamespace(ctx, namespace)
+	overlay := customise.Overlay{Driver: absentDriver}
+	if v.Source != deploy.Inline {
+		class := storage.MakeClass(ctx, e, absentDriver, "absent", storagev1.VolumeBindingImmediate, nil)
+		overlay = customise.Overlay{Class: class.Name}
+	}
+	m := customise.Render(e, overlay, customise.Current, namespace)
+	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
+	e.NoError(err, "apply %s", m.Dir)
+	return func() {
+		p := workload.FirstPod(ctx, e, d)
+		name := framework.Name("pod", p)
+		var err error
+		if v.Source == deploy.Inline {
+			e.Expect("KUS-06", "the name of the driver can be patched", name, inlineDrivers(p), gomega.ConsistOf(absentDriver))
+			_, err = events.AwaitWarning(ctx, e, "pod", p, "FailedMount", absentDriver)
+		} else {
+			claims, listed := d.Claims(ctx)
+			e.NoError(listed, "list the claims of %s", workload.Name(d))
+			e.Require("KUS-06", "the class of the driver can be patched (claims)", name, classes(claims), gomega.ConsistOf(overlay.Class))
+			name = framework.Name("claim", &claims[0])
+			_, err = events.Await(ctx, e, "claim", &claims[0], "ExternalProvisioning", absentDriver)
+		}
+		e.Expect("KUS-06", "an event names the driver that is absent", name, err, framework.Succeed)
+		e.Expect("KUS-06", "a pod without a driver does not start", framework.Name("pod", p), workload.FirstPod(ctx, e, d).Status.Phase, gomega.Equal(corev1.PodPending))
+	}
+}
+
+func classes(claims []corev1.PersistentVolumeClaim) []string {
+	names := []string{}
+	for _, c := range claims {
+		if c.Spec.StorageClassName != nil {
+			names = append(names, *c.Spec.StorageClassName)
+		}
+	}
+	return names
+}
 
 func inlineDrivers(p *corev1.Pod) []string {
 	var names []string

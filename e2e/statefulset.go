@@ -9,11 +9,14 @@ import (
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
+	"pmem-memcached-e2e/e2e/internal/customise"
 	"pmem-memcached-e2e/e2e/internal/stock"
 	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/e2e/internal/workload"
@@ -24,9 +27,6 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// resized is an overlay that changes size and class of the persistent base.
-const resized = "testdata/resized"
-
 var _ = framework.It(spec.Spec{
 	ID: "RST-62", Title: "replicas keep their own claims, which are deleted when they should be and not before",
 	Covers: []spec.ReqID{"RST-03", "RST-62", "OBJ-06", "OBJ-07", "KUS-08", "DRV-20"},
@@ -36,9 +36,12 @@ var _ = framework.It(spec.Spec{
 	e.MakeNamespace(ctx, other)
 	m := e.Manifest(spec.Persistent)
 	e.Require("RST-62", "the workload makes a claim for each of its replicas (kind)", m.Dir, m.Kind, gomega.Equal("StatefulSet"))
-	overlay := e.Render(resized, other)
+	was, err := m.Volume()
+	e.NoError(err, "find the volume in %s", m.Dir)
+	late := storage.MakeClass(ctx, e, storage.DriverName(ctx, e), "resized", storagev1.VolumeBindingWaitForFirstConsumer, nil)
+	overlay := customise.Render(e, customise.Overlay{Size: resizedTo(was.Size), Class: late.Name}, customise.Current, other)
 	both := e.DeployAll(ctx, "KUS-08", m, overlay)
-	e.Parallel(func() { expectResized(ctx, e, both[1]) }, func() { expectReplicas(ctx, e, both[0]) })
+	e.Parallel(func() { expectResized(ctx, e, both[1], resizedTo(was.Size), late.Name) }, func() { expectReplicas(ctx, e, both[0]) })
 })
 
 // expectReplicas examines the claims of replicas that come and go.
@@ -101,10 +104,17 @@ func expectNames(ctx context.Context, e *framework.Env, d *deploy.Deployment, po
 	return claims
 }
 
-// expectResized examines the claim of an overlay that changes its size.
-func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
-	v, err := d.Volume()
-	e.NoError(err, "find the volume in %s", d.Dir)
+// resizedTo is a size that is not was.
+func resizedTo(was resource.Quantity) resource.Quantity {
+	size := resource.MustParse("320Mi")
+	if was.Cmp(size) == 0 {
+		size = resource.MustParse("400Mi")
+	}
+	return size
+}
+
+// expectResized examines the claim of an overlay that changes its size and class.
+func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment, size resource.Quantity, wantClass string) {
 	claims, err := d.Claims(ctx)
 	e.NoError(err, "list the claims of %s", d.Dir)
 	e.Require("KUS-08", "the workload of an overlay that changes size and class has one claim", d.Dir, len(claims), gomega.Equal(1))
@@ -112,13 +122,13 @@ func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment) 
 	name := framework.Name("claim", &claim)
 	e.Expect("KUS-08", "the claim of the overlay is bound", name, claim.Status.Phase, gomega.Equal(corev1.ClaimBound))
 	request, capacity := claim.Spec.Resources.Requests[corev1.ResourceStorage], claim.Status.Capacity[corev1.ResourceStorage]
-	e.Expect("KUS-08", "the claim requests the size of the overlay", name, request.String(), gomega.Equal("320Mi"))
+	e.Expect("KUS-08", "the claim requests the size of the overlay", name, request.String(), gomega.Equal(size.String()))
 	e.Expect("KUS-08", "the volume has the size of the overlay or more (bytes)", name, capacity.Value(), gomega.BeNumerically(">=", request.Value()))
 	class := ""
 	if claim.Spec.StorageClassName != nil {
 		class = *claim.Spec.StorageClassName
 	}
-	e.Expect("KUS-08", "the claim has the class of the overlay", name, class, gomega.Equal(v.Class))
+	e.Expect("KUS-08", "the claim has the class of the overlay", name, class, gomega.Equal(wantClass))
 	e.Expect("KUS-08", "the claim has kept its access modes", name, claim.Spec.AccessModes, gomega.ConsistOf(corev1.ReadWriteOnce))
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
 	e.NoError(d.DeleteClaims(ctx), "delete the claims of %s", d.Dir)

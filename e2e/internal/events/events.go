@@ -31,6 +31,15 @@ func Of(ctx context.Context, e *framework.Env, namespace string, uid types.UID) 
 // AwaitWarning waits for a warning about an object whose line has all of words,
 // and returns it. The error lists the events that were seen instead.
 func AwaitWarning(ctx context.Context, e *framework.Env, kind string, o metav1.Object, words ...string) (string, error) {
+	return await(ctx, e, kind, o, corev1.EventTypeWarning, words)
+}
+
+// Await is [AwaitWarning] for an event of any type.
+func Await(ctx context.Context, e *framework.Env, kind string, o metav1.Object, words ...string) (string, error) {
+	return await(ctx, e, kind, o, "", words)
+}
+
+func await(ctx context.Context, e *framework.Env, kind string, o metav1.Object, eventType string, words []string) (string, error) {
 	var found string
 	what := fmt.Sprintf("an event of %s with %q", framework.Name(kind, o), words)
 	err := e.Waiter.Until(ctx, wait.EventSeen, what, func(ctx context.Context) (bool, string, error) {
@@ -39,7 +48,7 @@ func AwaitWarning(ctx context.Context, e *framework.Env, kind string, o metav1.O
 			return false, "", err
 		}
 		i := slices.IndexFunc(lines, func(line string) bool {
-			return strings.HasPrefix(line, corev1.EventTypeWarning) && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
+			return strings.HasPrefix(line, eventType) && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
 		})
 		if i >= 0 {
 			found = lines[i]

@@ -18,7 +18,6 @@ import (
 // renders and still has its one change.
 func TestRestartOverlays(t *testing.T) {
 	for dir, change := range map[string]string{
-		"resized":                          `"storage":"320Mi"`,
 		"broken/arguments-dropped":         "unset MEMCACHED_ARGS",
 		"broken/cas-begins-anew":           "Kcurrent_cas 1/",
 		"broken/claims-deleted-with-scale": `"whenScaled":"Delete"`,
@@ -73,10 +72,6 @@ func TestOverlays(t *testing.T) {
 		dir, kind string
 		changed   func(*deploy.Manifest) bool
 	}{
-		{"customised", "Deployment", func(m *deploy.Manifest) bool {
-			v, err := m.Volume()
-			return err == nil && v.Size.String() == "500Mi" && m.Namespace == "demo" && m.MemcachedArgs() == "--conn-limit=500"
-		}},
 		{"broken/no-memory-file", "Deployment", func(m *deploy.Manifest) bool {
 			return slices.Contains(command(m), any("--memory-limit=100"))
 		}},
@@ -105,10 +100,6 @@ func TestOverlays(t *testing.T) {
 			c := command(m)
 			return len(c) == 3 && strings.Contains(c[2].(string), "tmpfs")
 		}},
-		{"renamed", "Deployment", func(m *deploy.Manifest) bool {
-			return m.Name == "team-pmem-memcached" && m.MemcachedArgs() == "-u \"no body\" '--conn-limit=321'\n-t 2"
-		}},
-		{"deprecated", "Deployment", func(m *deploy.Manifest) bool { return m.Namespace == "demo" }},
 		{"broken/inline-without-dax", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).Volumes[0].CSI.VolumeAttributes["usage"] == "FileIO" }},
 		{"broken/refuses-when-full", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-M" }},
 		{"broken/commands-disabled", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-F -C" }},

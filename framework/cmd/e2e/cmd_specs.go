@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pmem-memcached-e2e/e2e/testdata"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
@@ -46,8 +45,7 @@ func runSpecs(configFile, limit string) error {
 	dir := filepath.Dir(configFile)
 	if err := errors.Join(
 		os.CopyFS(filepath.Join(dir, "manifests"), manifests.FS),
-		os.CopyFS(filepath.Join(dir, "e2e", "testdata"), testdata.FS),
-		os.Chdir(filepath.Join(dir, "e2e")),
+		os.Chdir(dir),
 	); err != nil {
 		return fmt.Errorf("unpack the kustomizations of the specs: %w", err)
 	}

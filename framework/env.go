@@ -39,10 +39,11 @@ type Env struct {
 	namespaces ledger.Ledger
 	used       []string // namespaces that the spec made
 	leftovers  []report.Leak
-	lost       error  // the cluster no longer answers
-	began      bool   // the set-up is done
-	complete   bool   // the body came to its end
-	evidence   string // relative to the report, when there is some
+	earlier    []report.Leak // of earlier attempts
+	lost       error         // the cluster no longer answers
+	began      bool          // the set-up is done
+	complete   bool          // the body came to its end
+	evidence   string        // relative to the report, when there is some
 
 	mu       sync.Mutex
 	examined map[spec.ReqID]bool

@@ -127,6 +127,8 @@ func (e *Env) findLeaks(ctx ginkgo.SpecContext) {
 	if e.lost == nil && !ginkgo.CurrentSpecReport().State.Is(interrupted) {
 		e.leftovers = append(e.leftovers, e.suite.leaks.since(ctx, e.Waiter)...)
 	}
+	e.earlier = e.suite.leaked[e.Spec.ID]
+	e.suite.leaked[e.Spec.ID] = slices.Concat(e.earlier, e.leftovers)
 	if len(e.leftovers) > 0 {
 		ginkgo.Fail(fmt.Sprintf("left behind: %d, first %s", len(e.leftovers), e.leftovers[0]))
 	}

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2"
@@ -43,9 +44,10 @@ func (e *Env) conclude(sr ginkgo.SpecReport) {
 func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	leaks := slices.Concat(e.earlier, e.leftovers)
 	r := report.SpecResult{
 		ID: e.Spec.ID, Title: e.Spec.Title, Level: e.Spec.Level, Profile: e.Spec.Profile, Covers: e.Spec.Covers,
-		Failures: e.failures, Complete: e.complete, Leaks: e.leftovers,
+		Failures: e.failures, Complete: e.complete, Leaks: leaks,
 		Started: sr.StartTime, Took: sr.RunTime, Attempts: sr.NumAttempts,
 		Steps: e.steps, Waits: e.waits, Notes: e.notes, Evidence: e.evidence,
 	}
@@ -61,15 +63,15 @@ func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
 		ClusterLost: e.lost != nil,
 		Failures:    e.failures,
 		Complete:    e.complete,
-		Leaks:       len(e.leftovers),
+		Leaks:       len(leaks),
 	}.Outcome()
 	switch {
 	case e.lost != nil:
 		r.Reason = "the cluster no longer answers: " + firstLine(e.lost.Error())
 	case len(e.failures) > 0:
 		r.Reason = report.Heading(e.failures)
-	case len(e.leftovers) > 0:
-		r.Reason = "left behind: " + e.leftovers[0].String()
+	case len(leaks) > 0:
+		r.Reason = "left behind: " + leaks[0].String()
 	}
 	if r.Outcome != spec.Passed {
 		r.Again = e.again()

@@ -52,7 +52,8 @@ type suite struct {
 	secrets *redact.Redactor // removes secrets from what is recorded
 	leaks   *watcher
 
-	env *Env // of the spec that runs
+	env    *Env                     // of the spec that runs
+	leaked map[string][]report.Leak // by spec: of its earlier attempts
 
 	// Kubernetes takes some seconds to remove an empty namespace. They are
 	// removed during the next specs and awaited at the end.
@@ -102,7 +103,7 @@ func RunAs(c config.Config, power cluster.NodePower, suiteConfig types.SuiteConf
 	if err != nil {
 		return err
 	}
-	s := &suite{config: c, power: power, events: stream, secrets: secrets}
+	s := &suite{config: c, power: power, events: stream, secrets: secrets, leaked: map[string][]report.Leak{}}
 	registered.suite = s
 	ginkgo.BeforeSuite(s.setUp, ginkgo.NodeTimeout(s.scaled(setUpLimit)))
 	ginkgo.ReportAfterEach(s.specEnded)

@@ -134,6 +134,7 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 	if measuring {
 		levels, best = nil, AllMeasured // what does not pass was not measured, whatever its level
 	}
+	shown := d.shown(profile)
 	var findings []finding
 	var skipped []string           // of level MUST
 	var idle, foreign []SpecResult // not begun; not applicable
@@ -153,7 +154,7 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 		case s.Outcome == spec.NotApplicable && s.Level != spec.Should:
 			foreign = append(foreign, s)
 		default:
-			findings = append(findings, s.findings(levels)...)
+			findings = append(findings, s.findings(levels, shown)...)
 		}
 		if s.Outcome == spec.Skipped && s.Level != spec.Should && !measuring && !d.apart(s) {
 			skipped = append(skipped, s.ID)
@@ -216,11 +217,12 @@ func joined(specs []SpecResult, result func(SpecResult) Result) []finding {
 }
 
 // findings are what s contributes to the verdict; none when it is all well.
-func (s SpecResult) findings(levels map[spec.ReqID]spec.Level) []finding {
+// shown are the requirements that other specs have seen met in its mode.
+func (s SpecResult) findings(levels map[spec.ReqID]spec.Level, shown map[spec.ReqID]bool) []finding {
 	var found []finding
 	switch s.Outcome {
 	case spec.Failed:
-		found = append(found, s.failure(levels)...)
+		found = append(found, s.failure(levels, shown)...)
 	case spec.Undetermined:
 		result := Undetermined
 		if s.Level == spec.Should {
@@ -240,22 +242,34 @@ func (s SpecResult) findings(levels map[spec.ReqID]spec.Level) []finding {
 	return found
 }
 
-func (s SpecResult) failure(levels map[spec.ReqID]spec.Level) []finding {
-	broken, unknown := s.failedMusts(levels), s.unknownMusts(levels)
+// shown are the requirements that a spec of a mode has seen met.
+func (d Document) shown(profile spec.Profile) map[spec.ReqID]bool {
+	shown := map[spec.ReqID]bool{}
+	for _, s := range d.Specs {
+		for _, req := range s.Covers {
+			if s.Profile == profile && s.fate(req) == spec.Passed {
+				shown[req] = true
+			}
+		}
+	}
+	return shown
+}
+
+// failure is about a spec that has seen a requirement violated. The violation
+// may be accepted; a MUST that the spec could not examine because of it is not.
+func (s SpecResult) failure(levels map[spec.ReqID]spec.Level, shown map[spec.ReqID]bool) []finding {
 	var found []finding
-	switch {
+	switch broken := s.failedMusts(levels); {
 	case len(broken) > 0 && s.Known == "":
 		return []finding{find(NotConformant, "%s failed: %s", s.ID, s.Reason)}
 	case len(broken) > 0:
 		found = append(found, find(ConformantKnown, "%s fails as known, see %s: %s", s.ID, s.Known, s.Reason))
-		if len(unknown) > 0 {
-			found = append(found, find(ConformantKnown, "%s could not examine %s because of it", s.ID, words(unknown)))
-		}
 	default:
 		found = append(found, find(Conformant, "%s: a SHOULD is not met: %s", s.ID, s.Reason))
-		if len(unknown) > 0 {
-			found = append(found, find(Undetermined, "%s could not examine %s because of it", s.ID, words(unknown)))
-		}
+	}
+	open := slices.DeleteFunc(s.unknownMusts(levels), func(req spec.ReqID) bool { return shown[req] })
+	if len(open) > 0 {
+		found = append(found, find(Undetermined, "%s could not examine %s because of it, and no other spec has", s.ID, words(open)))
 	}
 	return found
 }

@@ -20,6 +20,11 @@ func TestVerdict(t *testing.T) {
 		s.Reason, s.Started = "exec is refused", time.Time{}
 		return s
 	}
+	showing := func(id string, req spec.ReqID) SpecResult {
+		s := passing(id)
+		s.Covers, s.Examined = []spec.ReqID{req}, []spec.ReqID{req}
+		return s
+	}
 	flaky := passing("RST-01")
 	flaky.Attempts = 3
 	failedAndLeaking := violating("RST-02", "RST-03")
@@ -48,7 +53,7 @@ func TestVerdict(t *testing.T) {
 			result: Conformant, profile: Conformant, reasons: []string{"RST-03: a SHOULD is not met: RST-03 is not met"}},
 		{name: "a SHOULD of a MUST spec that ended there", specs: []SpecResult{violatedThenStopped("RST-03", "RST-03")},
 			result: Undetermined, code: 2, profile: Undetermined,
-			reasons: []string{"RST-03 could not examine RST-01 because of it", "RST-03: a SHOULD is not met: RST-03 is not met"}},
+			reasons: []string{"RST-03 could not examine RST-01 because of it, and no other spec has", "RST-03: a SHOULD is not met: RST-03 is not met"}},
 		{name: "a MUST is undetermined", specs: []SpecResult{passing("RST-03"), undetermined("RST-01")},
 			result: Undetermined, code: 2, profile: Undetermined, reasons: []string{"RST-01 is undetermined: could not reach the pod"}},
 		{name: "a SHOULD is undetermined", specs: []SpecResult{passing("RST-01"), undetermined("RST-02")},
@@ -99,8 +104,15 @@ func TestVerdict(t *testing.T) {
 			result: ConformantKnown, profile: ConformantKnown, reasons: []string{"RST-01 fails as known, see https://example.org/issues/17: RST-02 is not met"}},
 		{name: "known, and something else of the spec was not reached", specs: []SpecResult{violatedThenStopped("RST-01", "RST-01")},
 			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-01")} },
-			result: ConformantKnown, profile: ConformantKnown,
-			reasons: []string{"RST-01 fails as known, see https://example.org/issues/17: RST-01 is not met", "RST-01 could not examine RST-02 because of it"}},
+			result: Undetermined, code: 2, profile: Undetermined,
+			reasons: []string{"RST-01 could not examine RST-02 because of it, and no other spec has", "RST-01 fails as known, see https://example.org/issues/17: RST-01 is not met"}},
+		{name: "known, and another spec has shown what was not reached", specs: []SpecResult{violatedThenStopped("RST-01", "RST-01"), showing("RST-03", "RST-02")},
+			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-01")} },
+			result: ConformantKnown, profile: ConformantKnown, reasons: []string{"RST-01 fails as known, see https://example.org/issues/17: RST-01 is not met"}},
+		{name: "known, and a spec of another mode has shown what was not reached", specs: []SpecResult{violatedThenStopped("RST-01", "RST-01"), showing("EPH-01", "RST-02")},
+			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-01")} },
+			result: Undetermined, code: 2, profile: Undetermined,
+			reasons: []string{"RST-01 could not examine RST-02 because of it, and no other spec has", "RST-01 fails as known, see https://example.org/issues/17: RST-01 is not met"}},
 		{name: "known for another spec", specs: []SpecResult{violating("RST-01", "RST-01"), violating("RST-03", "RST-01")},
 			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-03", "RST-01")} },
 			result: NotConformant, code: 1, profile: NotConformant,

@@ -236,6 +236,10 @@ func TestOutcomes(t *testing.T) {
 			name: "flaky", change: func(c *config.Config, _ *recorder) { c.Select.Focus, c.Retries = "AAA-12", 1 },
 			code: 2, result: report.Undetermined, want: map[string]spec.Outcome{"AAA-12": spec.Passed},
 		},
+		{
+			name: "flaky, and the first attempt left something behind", change: func(c *config.Config, _ *recorder) { c.Select.Focus, c.Retries = "AAA-23", 1 },
+			code: 2, result: report.Undetermined, want: map[string]spec.Outcome{"AAA-23": spec.Leaked}, reason: "because  AAA-23 left behind 1: first claim default/data",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

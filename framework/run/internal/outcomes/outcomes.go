@@ -121,6 +121,14 @@ var (
 	_ = it("AAA-19", "passes in parts", spec.Must, func(_ context.Context, e *framework.Env) {
 		e.Parallel(func() { examine(e, 1) }, func() { e.Step("look elsewhere") })
 	})
+	_ = it("AAA-23", "leaves something behind, and passes when it is tried again", spec.Must, func(_ context.Context, e *framework.Env) {
+		seen := filepath.Join(e.Config.ReportDir, "tried")
+		if _, err := os.Stat(seen); err != nil {
+			e.Ledger.Add("claim default/data", func(context.Context) error { return errors.New("held by a finalizer") })
+		}
+		e.NoError(os.WriteFile(seen, nil, 0o600), "remember the attempt")
+		examine(e, 1)
+	})
 	_ = it("AAA-22", "needs consent", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 1) }, spec.Disruption)
 	_ = it("AAA-21", "needs what the cluster lacks", spec.Must, func(_ context.Context, e *framework.Env) { examine(e, 1) }, spec.NodePower)
 	_ = framework.It(spec.Spec{

@@ -147,10 +147,10 @@ var inlineRequests = []inlineRequest{
 
 // refusedInline makes the pods and waits for nothing.
 func refusedInline(ctx context.Context, e *framework.Env, driver string) []inlineRequest {
-	image := e.Manifest(spec.Ephemeral).Image()
+	m := e.Manifest(spec.Ephemeral)
 	var all []inlineRequest
 	for _, r := range inlineRequests {
-		r.pod = e.StartPod(ctx, idle.Pod(e.Namespace, "inline-", image, idle.InlineVolume(driver, "", r.attributes)))
+		r.pod = e.StartPod(ctx, idle.Pod(ctx, e, m, "inline-", idle.InlineVolume(driver, "", r.attributes)))
 		all = append(all, r)
 	}
 	return all

@@ -205,13 +205,10 @@ done`
 func expectServiceInCluster(ctx context.Context, e *framework.Env, d *deploy.Deployment, server *corev1.Pod) {
 	e.Step("reach the Service from another pod")
 	host := d.Service + "." + d.Namespace + ".svc"
-	client := e.RunPod(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "client-", Namespace: d.Namespace},
-		Spec: deploy.RestrictedPod(65534, corev1.Container{
-			Name: "client", Image: cache.Image(server),
-			Command: []string{"bash", "-c", inCluster, "client", host, fmt.Sprint(d.ServicePort)},
-		}),
-	})
+	client := e.RunPod(ctx, d.Companion("client-", corev1.Container{
+		Name: "client", Image: cache.Image(server),
+		Command: []string{"bash", "-c", inCluster, "client", host, fmt.Sprint(d.ServicePort)},
+	}))
 	phase, log := e.PodEnd(ctx, client)
 	service := fmt.Sprintf("Service %s:%d, seen from %s", host, d.ServicePort, framework.Name("pod", client))
 	e.Expect("OBJ-01", "a pod reaches memcached by the Service's name", service, string(phase)+": "+lastLine(log), gomega.HavePrefix(string(corev1.PodSucceeded)))

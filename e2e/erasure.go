@@ -54,7 +54,7 @@ const (
 // writes one, and removes it again. It returns what it has found, and where.
 func useDevice(ctx context.Context, e *framework.Env, node, class, write string, look []string) (found map[string]string, on string) {
 	claim := storage.MakeClaim(ctx, e, class, deviceSize, corev1.PersistentVolumeBlock)
-	p := idle.Pod(e.Namespace, "device-", e.Manifest(spec.Ephemeral).Image())
+	p := idle.Pod(ctx, e, e.Manifest(spec.Ephemeral), "device-")
 	no, root := false, int64(0)
 	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &root, RunAsNonRoot: &no}
 	p.Spec.Volumes = []corev1.Volume{idle.ClaimVolume("device", claim)}

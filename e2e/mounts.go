@@ -52,8 +52,8 @@ var _ = framework.It(spec.Spec{
 	// in this way (seen with release 1.1.0).
 	btrfs := storage.MakeClass(ctx, e, driver, "btrfs", storagev1.VolumeBindingImmediate, map[string]string{"csi.storage.k8s.io/fstype": "btrfs"})
 	claim := storage.MakeClaim(ctx, e, btrfs.Name, "16Mi", corev1.PersistentVolumeFilesystem)
-	refused := e.StartPod(ctx, idle.Pod(e.Namespace, "btrfs-", without.Image(), idle.ClaimVolume("btrfs", claim)))
-	user := e.RunPod(ctx, idle.Pod(e.Namespace, "mounts-", without.Image(), volumes...))
+	refused := e.StartPod(ctx, idle.Pod(ctx, e, without.Manifest, "btrfs-", idle.ClaimVolume("btrfs", claim)))
+	user := e.RunPod(ctx, idle.Pod(ctx, e, without.Manifest, "mounts-", volumes...))
 	devices := map[string][]string{} // names of volumes by device
 	for _, f := range filesystems {
 		at, err := probe.PlacementOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)

@@ -40,7 +40,7 @@ var _ = framework.It(spec.Spec{
 
 	e.Step("make a claim that fits on no node")
 	huge := storage.MakeClaim(ctx, e, late.Name, fmt.Sprintf("%d", free+1<<30), corev1.PersistentVolumeFilesystem)
-	waiting := e.StartPod(ctx, idle.Pod(e.Namespace, "waiting-", e.Manifest(spec.Ephemeral).Image(), idle.ClaimVolume("volume", huge)))
+	waiting := e.StartPod(ctx, idle.Pod(ctx, e, e.Manifest(spec.Ephemeral), "waiting-", idle.ClaimVolume("volume", huge)))
 	_, err = events.AwaitWarning(ctx, e, "pod", waiting, "FailedScheduling", "free storage")
 	e.Expect("DRV-12", "the pod of a claim that fits on no node is not scheduled, and reports why", framework.Name("pod", waiting), err, framework.Succeed)
 	e.Expect("DRV-12", "a claim that fits on no node stays Pending", framework.Name("claim", huge), storage.CurrentClaim(ctx, e, huge).Status.Phase, gomega.Equal(corev1.ClaimPending))

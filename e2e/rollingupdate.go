@@ -82,7 +82,7 @@ func useUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) []*corev
 		volume := idle.InlineVolume(nd.Name, "", map[string]string{
 			"size": resource.NewQuantity(size/cache.MiB*cache.MiB, resource.BinarySI).String(), "eraseafter": "false",
 		})
-		filler := idle.Pod(e.Namespace, "filler-", d.Image(), volume)
+		filler := idle.Pod(ctx, e, d.Manifest, "filler-", volume)
 		filler.Spec.NodeName = nd.Node
 		fillers = append(fillers, e.RunPod(ctx, filler))
 	}

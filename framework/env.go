@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -77,12 +78,11 @@ func (e *Env) waitEnded(r wait.Record) {
 	e.emit(report.Event{Kind: report.WaitEnded, Wait: &r})
 }
 
-// MakeNamespace makes a namespace that is removed with the spec's own. One
-// that exists already is left alone and ends the spec.
+// MakeNamespace makes a namespace that is removed with the spec's own, with the labels and annotations that the
+// kustomization has for its namespace. One that exists already is left alone and ends the spec.
 func (e *Env) MakeNamespace(ctx context.Context, name string) {
 	ginkgo.GinkgoHelper()
-	labels := map[string]string{"app.kubernetes.io/part-of": "pmem-memcached-e2e"}
-	err := deploy.Namespace(ctx, e.Cluster, e.background(), &e.namespaces, name, labels)
+	err := deploy.Namespace(ctx, e.Cluster, e.background(), &e.namespaces, name, e.suite.home(e.dir(e.Spec.Profile)))
 	e.NoError(err, "make the namespace %s", name)
 	e.used = append(e.used, name)
 	e.suite.leaks.made(name)
@@ -106,6 +106,15 @@ func (e *Env) Note(name, text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.notes = append(e.notes, report.Note{Name: name, Text: text})
+}
+
+// noteOnce is Note for what comes up several times.
+func (e *Env) noteOnce(name, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if note := (report.Note{Name: name, Text: text}); !slices.Contains(e.notes, note) {
+		e.notes = append(e.notes, note)
+	}
 }
 
 // Fact puts a fact about the cluster or memcached into the
@@ -139,14 +148,22 @@ func (e *Env) Manifest(profile spec.Profile) *deploy.Manifest {
 	return e.Variant(profile, deploy.Changes{Namespace: e.Namespace})
 }
 
-// Variant renders the kustomization that is examined in a profile, with changes.
+// Variant renders the kustomization that is examined in a profile, with changes. It has one replica,
+// and nothing in it changes that, unless ch says otherwise.
 func (e *Env) Variant(profile spec.Profile, ch deploy.Changes) *deploy.Manifest {
 	ginkgo.GinkgoHelper()
-	dir := e.Config.Deploy.Ephemeral
-	if profile == spec.Persistent {
-		dir = e.Config.Deploy.Persistent
+	if ch.Replicas == 0 {
+		ch.Replicas = 1
 	}
-	return e.render(dir, ch)
+	return e.render(e.dir(profile), ch)
+}
+
+// dir is the kustomization that is examined in a profile.
+func (e *Env) dir(profile spec.Profile) string {
+	if profile == spec.Persistent {
+		return e.Config.Deploy.Persistent
+	}
+	return e.Config.Deploy.Ephemeral
 }
 
 // Render renders a kustomization. An empty namespace leaves its objects where
@@ -162,6 +179,9 @@ func (e *Env) render(dir string, ch deploy.Changes) *deploy.Manifest {
 	m, err := deploy.Load(dir, ch)
 	e.NoError(err, "render %s", dir)
 	m.LearnSecrets(e.suite.secrets)
+	for _, text := range m.Adjusted {
+		e.noteOnce("deployment", text)
+	}
 	return m
 }
 

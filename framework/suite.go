@@ -14,9 +14,11 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
@@ -55,11 +57,26 @@ type suite struct {
 	env    *Env                     // of the spec that runs
 	leaked map[string][]report.Leak // by spec: of its earlier attempts
 
+	homes sync.Map // by kustomization: what it has for its namespace
+
 	// Kubernetes takes some seconds to remove an empty namespace. They are
 	// removed during the next specs and awaited at the end.
 	removals  sync.WaitGroup
 	mu        sync.Mutex
 	leftovers []error
+}
+
+// home is what a kustomization has for its own namespace. One that does not render is for the specs to report.
+func (s *suite) home(dir string) metav1.ObjectMeta {
+	if home, ok := s.homes.Load(dir); ok {
+		return home.(metav1.ObjectMeta)
+	}
+	var home metav1.ObjectMeta
+	if m, err := deploy.Load(dir, deploy.Changes{LoadAnyFile: s.config.Deploy.LoadsAnyFile()}); err == nil {
+		home = m.Home
+	}
+	s.homes.Store(dir, home)
+	return home
 }
 
 // Specs returns what was passed to It so far, in an order of no meaning.

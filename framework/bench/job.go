@@ -31,33 +31,33 @@ const (
 
 // Job describes the clients to be made.
 type Job struct {
-	Namespace string
-	Name      string
-	Image     string // any with a shell, head and chmod; that of memcached needs no further pull
-	Program   string // path of the clients' static program, up to a hyphen and the architecture of the node
-	Count     int
-	Place     Placement
-	Node      string // of the server; for SameNode and AnotherNode
+	// Server is the deployment whose image, with a shell, head and chmod, the clients use, and in whose
+	// namespace and on whose nodes they run.
+	Server  *deploy.Manifest
+	Name    string
+	Program string // path of the clients' static program, up to a hyphen and the architecture of the node
+	Count   int
+	Place   Placement
+	Node    string // of the server; for SameNode and AnotherNode
 }
 
 const (
-	container = "load"
-	workDir   = "/load"
+	container  = "load"
+	workDir    = "/load"
+	clientPath = workDir + "/load"
 	// longest is how long a Job may take when nobody ends it.
 	longest = 2 * time.Hour
-	// user is that of the clients, who need none in the image.
-	user = 65532
 )
 
 // object is an Indexed Job. Each of its pods reads the size of its program
 // and the program from standard input, becomes it, and ends when standard input does. One that fails is not
 // replaced: its index is among the Job's failed ones.
 func (j Job) object() *batchv1.Job {
-	none, id, grace := int32(0), int64(user), int64(5)
+	none, grace := int32(0), int64(5)
 	count, deadline, indexed := int32(j.Count), int64(longest.Seconds()), batchv1.IndexedCompletion
-	pod := deploy.RestrictedPod(id, corev1.Container{
-		Name: container, Image: j.Image, ImagePullPolicy: corev1.PullIfNotPresent,
-		Command: []string{"sh", "-c", `read -r size && head -c "$size" >"$1" && chmod 0700 "$1" && exec "$1"`, "sh", workDir + "/load"},
+	pod := j.Server.Companion("", corev1.Container{
+		Name: container, Image: j.Server.Image(), ImagePullPolicy: corev1.PullIfNotPresent,
+		Command: []string{"sh", "-c", `read -r size && head -c "$size" >"$1" && chmod 0700 "$1" && exec "$1"`, "sh", clientPath},
 		Stdin:   true, StdinOnce: true,
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
@@ -65,43 +65,54 @@ func (j Job) object() *batchv1.Job {
 		},
 		VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: workDir}},
 	})
-	pod.TerminationGracePeriodSeconds = &grace
-	pod.SecurityContext.FSGroup = &id // of the volume
-	pod.Volumes = []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	pod.Spec.TerminationGracePeriodSeconds = &grace
+	pod.Spec.Volumes = []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	if j.Place != Anywhere {
-		pod.Affinity = &corev1.Affinity{NodeAffinity: j.affinity()}
+		pod.Spec.Affinity = j.affinity(pod.Spec.Affinity)
 	}
 	return &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Namespace: j.Namespace, Name: j.Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: j.Server.Namespace, Name: j.Name},
 		Spec: batchv1.JobSpec{
 			CompletionMode: &indexed, Completions: &count, Parallelism: &count,
 			BackoffLimitPerIndex: &none, ActiveDeadlineSeconds: &deadline,
-			Template: corev1.PodTemplateSpec{Spec: pod},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: pod.Labels, Annotations: pod.Annotations}, Spec: pod.Spec},
 		},
 	}
 }
 
-func (j Job) affinity() *corev1.NodeAffinity {
+// affinity adds the node of the place to the nodes on which the deployment may run.
+func (j Job) affinity(deployment *corev1.Affinity) *corev1.Affinity {
 	operator := corev1.NodeSelectorOpIn
 	if j.Place == AnotherNode {
 		operator = corev1.NodeSelectorOpNotIn
 	}
-	return &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
-		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: []corev1.NodeSelectorRequirement{
-			{Key: metav1.ObjectNameField, Operator: operator, Values: []string{j.Node}},
-		}}},
+	here := corev1.NodeSelectorRequirement{Key: metav1.ObjectNameField, Operator: operator, Values: []string{j.Node}}
+	terms := []corev1.NodeSelectorTerm{{}}
+	var preferred []corev1.PreferredSchedulingTerm
+	if deployment != nil {
+		preferred = deployment.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+		if required := deployment.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution; required != nil {
+			terms = required.NodeSelectorTerms
+		}
+	}
+	for i := range terms { // one of which has to match
+		terms[i].MatchFields = append(terms[i].MatchFields, here)
+	}
+	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution:  &corev1.NodeSelector{NodeSelectorTerms: terms},
+		PreferredDuringSchedulingIgnoredDuringExecution: preferred,
 	}}
 }
 
 // Start makes the Job, waits for its pods, streams the program into them and
 // waits until they take orders. The removal of the Job is registered in l.
 func Start(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Ledger, j Job) (*Clients, error) {
-	jobs := c.Client.BatchV1().Jobs(j.Namespace)
+	jobs := c.Client.BatchV1().Jobs(j.Server.Namespace)
 	job, err := jobs.Create(ctx, j.object(), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		return nil, fmt.Errorf("make the Job of load clients: %w", err)
 	}
-	l.Add(fmt.Sprintf("Job %s/%s", j.Namespace, j.Name), func(ctx context.Context) error { return remove(ctx, c, w, job) })
+	l.Add(fmt.Sprintf("Job %s/%s", j.Server.Namespace, j.Name), func(ctx context.Context) error { return remove(ctx, c, w, job) })
 	pods, err := running(ctx, c, w, job)
 	if err != nil {
 		return nil, fmt.Errorf("run the load clients: %w", err)
@@ -201,8 +212,8 @@ func (c *Clients) End(ctx context.Context, cl *cluster.Cluster, j Job) error {
 		l.letGo()
 	}
 	var ended batchv1.JobStatus
-	err := c.waiter.Until(ctx, wait.LoadGone, fmt.Sprintf("Job %s/%s to end", j.Namespace, j.Name), func(ctx context.Context) (bool, string, error) {
-		job, err := cl.Client.BatchV1().Jobs(j.Namespace).Get(ctx, j.Name, metav1.GetOptions{})
+	err := c.waiter.Until(ctx, wait.LoadGone, fmt.Sprintf("Job %s/%s to end", j.Server.Namespace, j.Name), func(ctx context.Context) (bool, string, error) {
+		job, err := cl.Client.BatchV1().Jobs(j.Server.Namespace).Get(ctx, j.Name, metav1.GetOptions{})
 		if err != nil {
 			return false, "", err
 		}
@@ -220,5 +231,5 @@ func (c *Clients) End(ctx context.Context, cl *cluster.Cluster, j Job) error {
 	if ended.FailedIndexes != nil {
 		which = ", index " + *ended.FailedIndexes
 	}
-	return fmt.Errorf("%d load clients of Job %s/%s failed%s", ended.Failed, j.Namespace, j.Name, which)
+	return fmt.Errorf("%d load clients of Job %s/%s failed%s", ended.Failed, j.Server.Namespace, j.Name, which)
 }

@@ -19,9 +19,21 @@ import (
 	"k8s.io/pod-security-admission/policy"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/deploy/deploytest"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/wait"
 )
+
+// deployed is a deployment in namespace n.
+func deployed(t *testing.T) *deploy.Manifest {
+	t.Helper()
+	m, err := deploytest.Load(t, "server", deploytest.Inline).In("n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
 
 // TestLeastPrivilege evaluates the pods of the clients as the API server does
 // in a namespace that enforces the restricted Pod Security Standard.
@@ -31,7 +43,7 @@ func TestLeastPrivilege(t *testing.T) {
 		t.Fatal(err)
 	}
 	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-	pod := Job{Image: "memcached", Count: 1, Place: Anywhere}.object().Spec.Template
+	pod := Job{Server: deployed(t), Count: 1, Place: Anywhere}.object().Spec.Template
 	if result := policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec)); !result.Allowed {
 		t.Errorf("Pod Security Standard restricted forbids the pod: %s", result.ForbiddenDetail())
 	}
@@ -51,7 +63,7 @@ func TestPlacement(t *testing.T) {
 		SameNode:    `{"key":"metadata.name","operator":"In","values":["node7"]}`,
 		AnotherNode: `{"key":"metadata.name","operator":"NotIn","values":["node7"]}`,
 	} {
-		job := Job{Count: 4, Place: place, Node: "node7"}.object()
+		job := Job{Server: deployed(t), Count: 4, Place: place, Node: "node7"}.object()
 		text, err := json.Marshal(job.Spec.Template.Spec.Affinity)
 		if err != nil {
 			t.Fatal(err)
@@ -62,6 +74,27 @@ func TestPlacement(t *testing.T) {
 		if *job.Spec.Completions != 4 || *job.Spec.Parallelism != 4 || *job.Spec.BackoffLimitPerIndex != 0 {
 			t.Errorf("%s: the clients do not run all at once, or are replaced", place)
 		}
+	}
+}
+
+// TestWhereTheDeploymentRuns expects clients on the node of the server only where the deployment may run.
+func TestWhereTheDeploymentRuns(t *testing.T) {
+	required := func(values ...string) *corev1.Affinity {
+		var terms []corev1.NodeSelectorTerm
+		for _, v := range values {
+			terms = append(terms, corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "pool", Operator: corev1.NodeSelectorOpIn, Values: []string{v}}}})
+		}
+		return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: terms}}}
+	}
+	got := Job{Place: SameNode, Node: "node7"}.affinity(required("a", "b"))
+	for _, term := range got.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		if len(term.MatchExpressions) != 1 || len(term.MatchFields) != 1 {
+			t.Errorf("a term matches other nodes: %+v", term)
+		}
+	}
+	pod := Job{Server: deployed(t), Count: 1, Place: Anywhere}.object().Spec.Template.Spec
+	if len(pod.Tolerations) != 1 || pod.Tolerations[0].Key != "pmem" {
+		t.Errorf("tolerations %+v, want those of the deployment", pod.Tolerations)
 	}
 }
 
@@ -77,7 +110,7 @@ func jobObject(j Job, change func(*batchv1.JobStatus)) *batchv1.Job {
 }
 
 func TestEnd(t *testing.T) {
-	j := Job{Namespace: "n", Name: "load", Count: 3, Place: Anywhere}
+	j := Job{Server: deployed(t), Name: "load", Count: 3, Place: Anywhere}
 	failed := "1"
 	for name, test := range map[string]struct {
 		status func(*batchv1.JobStatus)
@@ -106,7 +139,7 @@ func TestEnd(t *testing.T) {
 
 func TestStartThatCannotBegin(t *testing.T) {
 	w := wait.Waiter{Interval: time.Millisecond, Limits: map[wait.Name]time.Duration{wait.PodRuns: 20 * time.Millisecond, wait.LoadGone: time.Second}}
-	j := Job{Namespace: "n", Name: "load", Count: 2, Place: Anywhere}
+	j := Job{Server: deployed(t), Name: "load", Count: 2, Place: Anywhere}
 	var l ledger.Ledger
 	c := clusterOf()
 	if _, err := Start(t.Context(), c, w, &l, j); err == nil || !strings.Contains(err.Error(), "last seen 0 of 2 pods were made") {
@@ -155,7 +188,7 @@ func TestPrograms(t *testing.T) {
 // TestContainerBecomesProgram runs the container's command on this machine.
 func TestContainerBecomesProgram(t *testing.T) {
 	const program = "#!/bin/sh\nread order && echo got $order\n"
-	command := Job{Count: 1}.object().Spec.Template.Spec.Containers[0].Command
+	command := Job{Server: deployed(t), Count: 1}.object().Spec.Template.Spec.Containers[0].Command
 	command[len(command)-1] = filepath.Join(t.TempDir(), "load")
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin = strings.NewReader(fmt.Sprintf("%d\n%sthe order\n", len(program), program))

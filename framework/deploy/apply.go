@@ -58,6 +58,9 @@ func (d *Deployment) create(ctx context.Context, o *unstructured.Unstructured) e
 	err := api.Create(ctx, o, &client.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	switch {
 	case apierrors.IsAlreadyExists(err):
+		if adopted, err := d.adopt(ctx, o); adopted || err != nil {
+			return err
+		}
 		return fmt.Errorf("%w; remove it or rename it in the kustomization, it is not overwritten", err)
 	case apierrors.IsNotFound(err) && o.GetNamespace() != "":
 		return fmt.Errorf("%w; create the namespace %s first", err, o.GetNamespace())

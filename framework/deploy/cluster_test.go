@@ -179,14 +179,14 @@ func TestNamespace(t *testing.T) {
 	client := fake.NewClientset(account)
 	c := &cluster.Cluster{Client: client}
 	var l ledger.Ledger
-	if err := Namespace(t.Context(), c, quick, &l, "n", map[string]string{"a": "b"}); err != nil {
+	if err := Namespace(t.Context(), c, quick, &l, "n", metav1.ObjectMeta{Labels: map[string]string{"a": "b", corev1.LabelMetadataName: "as-written"}, Annotations: map[string]string{"c": "d"}}); err != nil {
 		t.Fatal(err)
 	}
 	ns, err := client.CoreV1().Namespaces().Get(t.Context(), "n", metav1.GetOptions{})
-	if err != nil || ns.Labels["a"] != "b" {
+	if err != nil || ns.Labels["a"] != "b" || ns.Annotations["c"] != "d" || ns.Labels[corev1.LabelMetadataName] != "" {
 		t.Errorf("namespace %+v, %v", ns, err)
 	}
-	err = Namespace(t.Context(), c, quick, new(ledger.Ledger), "n", nil)
+	err = Namespace(t.Context(), c, quick, new(ledger.Ledger), "n", metav1.ObjectMeta{})
 	if want := `creating namespace n: namespaces "n" already exists; remove it or choose another name`; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
@@ -197,7 +197,7 @@ func TestNamespace(t *testing.T) {
 		t.Error("the namespace is still there")
 	}
 
-	err = Namespace(t.Context(), c, quick, &l, "m", nil)
+	err = Namespace(t.Context(), c, quick, &l, "m", metav1.ObjectMeta{})
 	if want := "waited 60ms for the default service account of namespace m: last seen no service account; the controller manager makes it"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -124,8 +124,8 @@ func TestLoadPersistent(t *testing.T) {
 			t.Errorf("%s %s is in namespace %q, want %q", o.GetKind(), o.GetName(), o.GetNamespace(), want)
 		}
 	}
-	for _, kind := range []string{"RoleBinding", "ClusterRoleBinding"} {
-		subjects, _, _ := unstructured.NestedSlice(find(t, m, kind, "cache").Object, "subjects")
+	for kind, name := range map[string]string{"RoleBinding": "cache", "ClusterRoleBinding": "cache-e2e-2"} {
+		subjects, _, _ := unstructured.NestedSlice(find(t, m, kind, name).Object, "subjects")
 		for i, want := range []any{"e2e-2", "monitoring", nil} {
 			if i < len(subjects) && subjects[i].(map[string]any)["namespace"] != want {
 				t.Errorf("%s: subject %v, want namespace %v", kind, subjects[i], want)

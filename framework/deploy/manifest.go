@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -28,8 +27,6 @@ const (
 	Container = "memcached"
 
 	defaultNamespace = "default"
-	defaultPort      = 11211 // memcached's registered port
-	servicePortName  = "db"  // the name in PMEM-CSI's documented example
 
 	// outsideRoot precedes the file in kustomize's error about one that its load
 	// restrictor refuses. The error has no type of its own.
@@ -50,7 +47,11 @@ type Changes struct {
 	VolumeClass    string            // storage class of its claim; an inline volume becomes a generic ephemeral one
 	Inline         InlineChange      // if it is an inline volume
 
-	MemoryLimit resource.Quantity // of every container, which requests as much; 0: as written
+	MemoryLimit resource.Quantity // of the container memcached, which requests as much; 0: as written
+
+	// Replicas replaces the number of replicas, and leaves out what would set another number or keep a
+	// single pod from being evicted; 0: as written.
+	Replicas int32
 }
 
 // An InlineChange is what else an inline volume asks its driver for.
@@ -60,16 +61,24 @@ type InlineChange struct {
 	Attributes map[string]string // added to those that are written, or replacing them; empty values are removed
 }
 
-// A Manifest is a rendered kustomization with exactly one workload and one Service of memcached.
+// A Manifest is a rendered kustomization with exactly one workload of memcached, and a Service for its clients.
 type Manifest struct {
 	Dir         string
 	Namespace   string
 	Objects     []*unstructured.Unstructured // in the order in which they are to be created
 	Kind, Name  string                       // of the workload: a Deployment or a StatefulSet
-	Service     string
+	Service     string                       // for clients
 	ServicePort int
+	// Home has the labels and annotations of the Namespace object that the kustomization has for its
+	// workload, for the namespaces that take its place.
+	Home metav1.ObjectMeta
+	// Adjusted reports how the objects differ from what is written for the sake of the suite.
+	Adjusted []string
 
+	source   string // the directory that was rendered
+	changes  Changes
 	replicas int32
+	ordinal  int32 // of a StatefulSet's first pod
 	selector labels.Selector
 	strategy appsv1.StatefulSetUpdateStrategyType // empty for a Deployment
 	template corev1.PodTemplateSpec
@@ -77,8 +86,9 @@ type Manifest struct {
 }
 
 // Load renders the kustomization in dir and finds memcached in it: the only Deployment or
-// StatefulSet with a container named memcached, and the only Service whose selector matches its
-// pods. Objects without a namespace go to the one in ch, or to the workload's, or to default.
+// StatefulSet with a container named memcached, and among the Services whose selectors match its
+// pods the one for clients. Objects without a namespace go to the one in ch, or to the workload's, or to
+// default. When ch has a namespace, cluster-scoped objects get names of their own, see [rename].
 func Load(dir string, ch Changes) (*Manifest, error) {
 	m, err := load(dir, ch)
 	if err != nil {
@@ -92,7 +102,7 @@ func load(dir string, ch Changes) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manifest{Dir: dir, Objects: objects}
+	m := &Manifest{Dir: dir, Objects: objects, source: dir, changes: ch}
 	if ch.MemcachedImage != "" {
 		for _, o := range m.Objects {
 			replaceImages(o.Object, ch.MemcachedImage)
@@ -107,11 +117,20 @@ func load(dir string, ch Changes) (*Manifest, error) {
 	if err := m.limitMemory(ch.MemoryLimit); err != nil {
 		return nil, err
 	}
+	if err := m.setReplicas(ch.Replicas); err != nil {
+		return nil, err
+	}
+	m.Home = home(m.Objects, m.Namespace)
 	if ch.Namespace != "" {
-		m.Namespace = ch.Namespace
-		m.Objects = moveTo(m.Objects, ch.Namespace)
+		m.Objects = rename(moveTo(m.Objects, ch.Namespace), ch.Namespace)
+		if err := m.setWorkload(m.workload()); err != nil {
+			return nil, err
+		}
 	} else {
 		fillNamespace(m.Objects, m.Namespace)
+	}
+	if err := m.markPort(); err != nil {
+		return nil, err
 	}
 	if err := m.findService(); err != nil {
 		return nil, err
@@ -126,6 +145,18 @@ func (m *Manifest) LearnSecrets(secrets *redact.Redactor) {
 		objects[i] = o.Object
 	}
 	secrets.LearnObjects(objects...)
+}
+
+// In is the same kustomization with the same changes in another namespace.
+func (m *Manifest) In(namespace string) (*Manifest, error) {
+	ch := m.changes
+	ch.Namespace = namespace
+	again, err := Load(m.source, ch)
+	if err != nil {
+		return nil, err
+	}
+	again.Dir = m.Dir
+	return again, nil
 }
 
 func render(dir string, anyFile bool) ([]*unstructured.Unstructured, error) {
@@ -228,6 +259,9 @@ func (m *Manifest) setWorkload(o *unstructured.Unstructured) error {
 		}
 		replicas, selector, m.template = s.Spec.Replicas, s.Spec.Selector, s.Spec.Template
 		m.claims, m.strategy = s.Spec.VolumeClaimTemplates, s.Spec.UpdateStrategy.Type
+		if s.Spec.Ordinals != nil {
+			m.ordinal = s.Spec.Ordinals.Start
+		}
 		if m.strategy == "" {
 			m.strategy = appsv1.RollingUpdateStatefulSetStrategyType
 		}
@@ -251,70 +285,4 @@ func (m *Manifest) setWorkload(o *unstructured.Unstructured) error {
 		m.replicas = *replicas
 	}
 	return nil
-}
-
-func (m *Manifest) findService() error {
-	var found []string
-	for _, o := range m.Objects {
-		if gk := o.GroupVersionKind().GroupKind(); gk.Group != "" || gk.Kind != "Service" || o.GetNamespace() != m.Namespace {
-			continue
-		}
-		var s corev1.Service
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &s); err != nil {
-			return fmt.Errorf("service %s: %w", o.GetName(), err)
-		}
-		if len(s.Spec.Selector) == 0 || !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(m.template.Labels)) {
-			continue
-		}
-		found = append(found, s.Name)
-		port, err := m.choosePort(s.Spec.Ports)
-		if err != nil {
-			return fmt.Errorf("service %s: %w", s.Name, err)
-		}
-		m.Service, m.ServicePort = s.Name, port
-	}
-	switch len(found) {
-	case 1:
-		return nil
-	case 0:
-		return fmt.Errorf("no Service selects the pods of %s/%s, labels %s; add one", m.Kind, m.Name, labels.Set(m.template.Labels))
-	}
-	return fmt.Errorf("more than one Service selects the pods of %s/%s: %s; keep one", m.Kind, m.Name, strings.Join(found, ", "))
-}
-
-// choosePort prefers the port named db, then one that leads to a declared port of the memcached
-// container, then memcached's registered port.
-func (m *Manifest) choosePort(ports []corev1.ServicePort) (int, error) {
-	if len(ports) == 1 {
-		return int(ports[0].Port), nil
-	}
-	for _, prefer := range []func(corev1.ServicePort) bool{
-		func(p corev1.ServicePort) bool { return p.Name == servicePortName },
-		m.leadsToMemcached,
-		func(p corev1.ServicePort) bool { return p.Port == defaultPort },
-	} {
-		for _, p := range ports {
-			if prefer(p) {
-				return int(p.Port), nil
-			}
-		}
-	}
-	var have []string
-	for _, p := range ports {
-		have = append(have, strings.TrimSpace(fmt.Sprintf("%d %s", p.Port, p.Name)))
-	}
-	return 0, fmt.Errorf("cannot tell memcached's port among %q; name it %q or let its targetPort be a port of the container %q", have, servicePortName, Container)
-}
-
-func (m *Manifest) leadsToMemcached(p corev1.ServicePort) bool {
-	target := p.TargetPort
-	if target.Type == intstr.Int && target.IntVal == 0 {
-		target = intstr.FromInt32(p.Port)
-	}
-	for _, c := range MemcachedContainer(m.template.Spec).Ports {
-		if target.Type == intstr.String && c.Name == target.StrVal || target.Type == intstr.Int && c.ContainerPort == target.IntVal {
-			return true
-		}
-	}
-	return false
 }

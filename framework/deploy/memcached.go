@@ -22,14 +22,6 @@ func MemcachedContainer(pod corev1.PodSpec) corev1.Container {
 	return corev1.Container{}
 }
 
-// Port is where memcached listens in its pod.
-func Port(pod *corev1.Pod) int {
-	if ports := MemcachedContainer(pod.Spec).Ports; len(ports) > 0 {
-		return int(ports[0].ContainerPort)
-	}
-	return defaultPort
-}
-
 // AwaitAnswer waits until memcached answers in a Ready pod without a readiness
 // probe, of which Ready says no more than that its processes were started.
 // With a probe there is nothing to wait for.

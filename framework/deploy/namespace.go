@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,11 +15,16 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Namespace creates a namespace, registers its removal in l, and waits until pods can be made in
-// it, which takes its default service account. A namespace that exists already is an error.
-func Namespace(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Ledger, name string, labels map[string]string) error {
+// Namespace creates a namespace with the labels and annotations of home, see [Manifest], registers its
+// removal in l, and waits until pods can be made in it, which takes its default service account. A namespace
+// that exists already is an error.
+func Namespace(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Ledger, name string, home metav1.ObjectMeta) error {
+	meta := metav1.ObjectMeta{Name: name, Labels: map[string]string{}, Annotations: home.Annotations}
+	maps.Copy(meta.Labels, home.Labels)
+	delete(meta.Labels, corev1.LabelMetadataName) // which the API server sets
+	meta.Labels["app.kubernetes.io/part-of"] = owner
 	api := c.Client.CoreV1().Namespaces()
-	ns, err := api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
+	ns, err := api.Create(ctx, &corev1.Namespace{ObjectMeta: meta}, metav1.CreateOptions{})
 	if err != nil {
 		if apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating namespace %s: %w; remove it or choose another name", name, err)

@@ -141,37 +141,28 @@ func changeInline(workload *unstructured.Unstructured, v Volume, ch InlineChange
 	})
 }
 
-// limitMemory limits every container of the workload's pods.
+// limitMemory limits the container memcached. Sidecars and init containers keep what they need.
 func (m *Manifest) limitMemory(limit resource.Quantity) error {
 	if limit.IsZero() {
 		return nil
 	}
 	workload := m.workload()
-	for _, kind := range []string{"initContainers", "containers"} {
-		path := []string{"spec", "template", "spec", kind}
-		list, found, err := unstructured.NestedSlice(workload.Object, path...)
-		if err != nil {
-			return err
-		}
-		if !found {
-			continue
-		}
-		for _, item := range list {
-			container, _ := item.(map[string]any)
-			for _, part := range []string{"limits", "requests"} {
-				if err := unstructured.SetNestedField(container, limit.String(), "resources", part, string(corev1.ResourceMemory)); err != nil {
-					return fmt.Errorf("container %v: limiting its memory: %w", container["name"], err)
-				}
+	err := change(workload.Object, podContainers, Container, func(container map[string]any) error {
+		for _, part := range []string{"limits", "requests"} {
+			if err := unstructured.SetNestedField(container, limit.String(), "resources", part, string(corev1.ResourceMemory)); err != nil {
+				return err
 			}
 		}
-		if err := unstructured.SetNestedSlice(workload.Object, list, path...); err != nil {
-			return err
-		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("container %s: limiting its memory: %w", Container, err)
 	}
 	return m.setWorkload(workload)
 }
 
 var (
+	podContainers  = []string{"spec", "template", "spec", "containers"}
 	podVolumes     = []string{"spec", "template", "spec", "volumes"}
 	claimTemplates = []string{"spec", "volumeClaimTemplates"}
 )

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -15,7 +17,8 @@ import (
 // the workload's template, as kubectl set env does, and waits until the pods
 // that follow from it are Ready.
 func (d *Deployment) SetArgs(ctx context.Context, args string) error {
-	return d.patchContainer(ctx, "setting MEMCACHED_ARGS", "env", []any{map[string]any{"name": ArgsVariable, "value": args}})
+	// A literal value takes the place of a reference to a ConfigMap or a Secret.
+	return d.patchContainer(ctx, "setting MEMCACHED_ARGS", "env", []any{map[string]any{"name": ArgsVariable, "value": args, "valueFrom": nil}})
 }
 
 // SetImage changes the image of the container memcached in the same way.
@@ -60,5 +63,26 @@ func (d *Deployment) patchTemplate(ctx context.Context, what string, template ma
 	if err != nil {
 		return fmt.Errorf("%s of %s %s/%s: %w", what, d.Kind, d.Namespace, d.Name, err)
 	}
+	if err := d.replaceByHand(ctx); err != nil {
+		return fmt.Errorf("%s of %s %s/%s: %w", what, d.Kind, d.Namespace, d.Name, err)
+	}
 	return d.Ready(ctx)
+}
+
+// replaceByHand deletes the pods when their workload leaves it to its user to replace them.
+func (d *Deployment) replaceByHand(ctx context.Context) error {
+	if d.strategy != appsv1.OnDeleteStatefulSetStrategyType {
+		return nil
+	}
+	pods, err := d.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pods {
+		err := d.cluster.Client.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return fmt.Errorf("deleting pod %s, which strategy %s does not replace: %w", p.Name, d.strategy, err)
+		}
+	}
+	return nil
 }

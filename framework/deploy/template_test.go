@@ -13,9 +13,9 @@ import (
 
 func TestTemplate(t *testing.T) {
 	for want, change := range map[string]func(*Deployment, context.Context) error{
-		`{"spec":{"template":{"spec":{"containers":[{"env":[{"name":"MEMCACHED_ARGS","value":"-t 2"}],"name":"memcached"}]}}}}`: func(d *Deployment, ctx context.Context) error { return d.SetArgs(ctx, "-t 2") },
-		`{"spec":{"template":{"spec":{"containers":[{"image":"memcached:2","name":"memcached"}]}}}}`:                            func(d *Deployment, ctx context.Context) error { return d.SetImage(ctx, "memcached:2") },
-		`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":`:                                  (*Deployment).Restart,
+		`{"spec":{"template":{"spec":{"containers":[{"env":[{"name":"MEMCACHED_ARGS","value":"-t 2","valueFrom":null}],"name":"memcached"}]}}}}`: func(d *Deployment, ctx context.Context) error { return d.SetArgs(ctx, "-t 2") },
+		`{"spec":{"template":{"spec":{"containers":[{"image":"memcached:2","name":"memcached"}]}}}}`:                                             func(d *Deployment, ctx context.Context) error { return d.SetImage(ctx, "memcached:2") },
+		`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":`:                                                   (*Deployment).Restart,
 	} {
 		d, client := deployment(t)
 		set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name}}

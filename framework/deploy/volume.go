@@ -2,10 +2,13 @@ package deploy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -37,7 +40,8 @@ const sizeAttribute = "size"
 
 // Volume returns the volume that holds the memory file: the one mounted into the container
 // memcached which is a CSI volume, an ephemeral volume or a claim. When there are several, it is
-// the one whose mount path occurs in the container's command, arguments or environment.
+// the one whose mount path occurs in the container's command, arguments or environment, or else in the
+// files that it mounts from ConfigMaps.
 func (m *Manifest) Volume() (Volume, error) {
 	var found []Volume
 	c := MemcachedContainer(m.template.Spec)
@@ -51,14 +55,17 @@ func (m *Manifest) Volume() (Volume, error) {
 			found = append(found, v)
 		}
 	}
-	if len(found) > 1 {
+	for _, texts := range [][]string{m.words(c), m.files(c)} {
+		if len(found) < 2 {
+			break
+		}
 		var used []Volume
 		for _, v := range found {
-			if mentions(c, v.MountPath) {
+			if mentions(texts, v.MountPath) {
 				used = append(used, v)
 			}
 		}
-		if len(used) == 1 {
+		if len(used) > 0 {
 			found = used
 		}
 	}
@@ -136,38 +143,47 @@ func (m *Manifest) claimSpec(name string) (corev1.PersistentVolumeClaimSpec, err
 	return corev1.PersistentVolumeClaimSpec{}, nil
 }
 
-func mentions(c corev1.Container, path string) bool {
-	prefix := strings.TrimSuffix(path, "/") + "/"
-	for _, text := range append(append([]string{}, c.Command...), c.Args...) {
-		if strings.Contains(text, prefix) {
-			return true
-		}
-	}
+// words are the command, the arguments and the variables of the container memcached.
+func (m *Manifest) words(c corev1.Container) []string {
+	texts := slices.Concat(c.Command, c.Args)
 	for _, env := range c.Env {
-		if strings.Contains(env.Value, prefix) {
-			return true
+		v, _ := m.variable(env)
+		texts = append(texts, v.Value)
+	}
+	for _, source := range c.EnvFrom {
+		if source.ConfigMapRef != nil {
+			texts = append(texts, m.contents(source.ConfigMapRef.Name)...)
 		}
 	}
-	return false
+	return texts
 }
 
-// Env returns a variable that the container memcached gets as a literal value.
-func (m *Manifest) Env(name string) (value string, ok bool) {
-	for _, env := range MemcachedContainer(m.template.Spec).Env {
-		if env.Name == name && env.ValueFrom == nil {
-			return env.Value, true
+// files are the contents of the ConfigMaps that the container memcached mounts.
+func (m *Manifest) files(c corev1.Container) []string {
+	var texts []string
+	for _, mount := range c.VolumeMounts {
+		for _, v := range m.template.Spec.Volumes {
+			if v.Name == mount.Name && v.ConfigMap != nil {
+				texts = append(texts, m.contents(v.ConfigMap.Name)...)
+			}
 		}
 	}
-	return "", false
+	return texts
 }
 
-// ArgsVariable holds further arguments for memcached, PMEM-CSI examples/memcached.md.
-const ArgsVariable = "MEMCACHED_ARGS"
+func (m *Manifest) contents(configMap string) []string {
+	for _, o := range m.Objects {
+		if o.GetKind() == configMapKind && o.GetName() == configMap {
+			data, _, _ := unstructured.NestedStringMap(o.Object, "data")
+			return slices.Collect(maps.Values(data))
+		}
+	}
+	return nil
+}
 
-// MemcachedArgs returns the extra arguments for memcached, from the variable MEMCACHED_ARGS.
-func (m *Manifest) MemcachedArgs() string {
-	value, _ := m.Env(ArgsVariable)
-	return value
+func mentions(texts []string, path string) bool {
+	prefix := strings.TrimSuffix(path, "/") + "/"
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, prefix) })
 }
 
 // Image returns the image of the container memcached.
@@ -175,3 +191,9 @@ func (m *Manifest) Image() string { return MemcachedContainer(m.template.Spec).I
 
 // Replicas returns the number of replicas that the manifest asks for.
 func (m *Manifest) Replicas() int32 { return m.replicas }
+
+// FirstOrdinal is the number of the first pod of a StatefulSet.
+func (m *Manifest) FirstOrdinal() int32 { return m.ordinal }
+
+// Template returns the pod template of the workload.
+func (m *Manifest) Template() corev1.PodTemplateSpec { return *m.template.DeepCopy() }

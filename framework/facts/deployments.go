@@ -4,22 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-
 	"pmem-memcached-e2e/framework/deploy"
 )
 
 const commandLimit = 300 // of a command in a fact, in bytes
-
-func decode[T any](o *unstructured.Unstructured) (T, error) {
-	var typed T
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &typed); err != nil {
-		return typed, fmt.Errorf("%s %s: %w", o.GetKind(), o.GetName(), err)
-	}
-	return typed, nil
-}
 
 // deployment reports what a manifest requests, with the image that the specs
 // will run.
@@ -36,7 +24,12 @@ func (p *prober) deployment(m Deployment) {
 	if command := command(m.Manifest); command != "" {
 		p.add(group, "command", words(command, commandLimit), from)
 	}
-	p.add(group, "arguments for memcached", words(m.MemcachedArgs(), commandLimit), "MEMCACHED_ARGS in "+from)
+	args, _ := m.Env(deploy.ArgsVariable)
+	if args.Secret() {
+		args.Value = "in " + args.From
+	}
+	p.add(group, "arguments for memcached", words(args.Value, commandLimit), "MEMCACHED_ARGS in "+from)
+	p.add(group, "Service for clients", fmt.Sprintf("%s, port %d", m.Service, m.ServicePort), "Services of that kustomization")
 }
 
 func describeVolume(v deploy.Volume) string {
@@ -54,23 +47,6 @@ func describeVolume(v deploy.Volume) string {
 
 // command is what the container memcached runs.
 func command(m *deploy.Manifest) string {
-	for _, o := range m.Objects {
-		if o.GetKind() != m.Kind || o.GetName() != m.Name {
-			continue
-		}
-		workload, err := decode[struct {
-			Spec struct {
-				Template corev1.PodTemplateSpec `json:"template"`
-			} `json:"spec"`
-		}](o)
-		if err != nil {
-			return ""
-		}
-		for _, c := range workload.Spec.Template.Spec.Containers {
-			if c.Name == deploy.Container {
-				return strings.Join(append(c.Command, c.Args...), " ")
-			}
-		}
-	}
-	return ""
+	c := deploy.MemcachedContainer(m.Template().Spec)
+	return strings.Join(append(c.Command, c.Args...), " ")
 }

@@ -37,47 +37,39 @@ const (
 // driver, which shows that it has them or can get them, and asks memcached for
 // its version and options.
 func checkImages(ctx context.Context, s Subject) (f finding) {
-	pods, f := probePods(ctx, s)
-	if len(pods) == 0 {
-		return f
+	var distinct []*deploy.Manifest
+	for _, m := range s.Manifests {
+		if !slices.ContainsFunc(distinct, func(d *deploy.Manifest) bool { return sameProbe(d, m) }) {
+			distinct = append(distinct, m)
+		}
 	}
-	var l ledger.Ledger
+	if len(distinct) == 0 {
+		return unknown("select specs that deploy something", "there is no manifest, hence no image")
+	}
+	ledgers := make([]ledger.Ledger, len(distinct))
 	defer func() {
 		limit := time.Duration(float64(cleanUpLimit) * s.Waiter.Scale.Of(wait.NamespaceGone))
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit+time.Minute)
 		defer cancel()
-		if err := l.Close(limited); err != nil {
-			f = all(f, failed("remove it by hand, and see why the cluster could not", "the check left something behind: %v", err))
+		for i := range ledgers {
+			if err := ledgers[i].Close(limited); err != nil {
+				f = all(f, failed("remove it by hand, and see why the cluster could not", "the check left something behind: %v", err))
+			}
 		}
 	}()
-	namespace := "e2e-images-" + rand.String(5)
-	if err := deploy.Namespace(ctx, s.Cluster, s.Waiter, &l, namespace, map[string]string{"app.kubernetes.io/part-of": "pmem-memcached-e2e"}); err != nil {
-		return unknown(allowPods, "%v", err)
-	}
-	findings := make([]finding, len(pods))
+	findings := make([]finding, len(distinct))
 	var probing sync.WaitGroup
-	for i, pod := range pods {
-		probing.Go(func() { findings[i] = probe(ctx, s, &l, namespace, pod) })
+	for i, m := range distinct {
+		probing.Go(func() { findings[i] = probe(ctx, s, &ledgers[i], m) })
 	}
 	probing.Wait()
 	return all(findings...)
 }
 
-// probePods has a pod for each manifest, but only one for manifests whose pods
-// would be the same. Without a pod the finding says why.
-func probePods(ctx context.Context, s Subject) ([]*corev1.Pod, finding) {
-	var pods []*corev1.Pod
-	for _, m := range s.Manifests {
-		template, err := templateOf(m)
-		if err != nil {
-			return nil, unknown("correct the manifest", "%v", err)
-		}
-		pod := probePod(template, registered(ctx, s, m))
-		if !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return reflect.DeepEqual(p.Spec, pod.Spec) }) {
-			pods = append(pods, pod)
-		}
-	}
-	return pods, unknown("select specs that deploy something", "there is no manifest, hence no image")
+// sameProbe reports whether the pods for two manifests would be the same.
+func sameProbe(a, b *deploy.Manifest) bool {
+	return reflect.DeepEqual(probePod(a, nil).Spec, probePod(b, nil).Spec) && reflect.DeepEqual(a.Home, b.Home) &&
+		len(a.Prerequisites()) == 0 && len(b.Prerequisites()) == 0
 }
 
 // registered are the nodes with the manifest's driver; none when that cannot
@@ -95,7 +87,21 @@ func registered(ctx context.Context, s Subject, m *deploy.Manifest) []string {
 	return with
 }
 
-func probe(ctx context.Context, s Subject, l *ledger.Ledger, namespace string, pod *corev1.Pod) finding {
+// probe runs the pod of a manifest in a namespace like the deployment's own.
+func probe(ctx context.Context, s Subject, l *ledger.Ledger, m *deploy.Manifest) finding {
+	namespace := "e2e-images-" + rand.String(5)
+	nodes := registered(ctx, s, m)
+	m, err := m.In(namespace)
+	if err != nil {
+		return unknown("correct the manifest", "%v", err)
+	}
+	if err := deploy.Namespace(ctx, s.Cluster, s.Waiter, l, namespace, m.Home); err != nil {
+		return unknown(allowPods, "%v", err)
+	}
+	if err := m.Prepare(ctx, s.Cluster, l); err != nil {
+		return unknown(allowPods, "%v", err)
+	}
+	pod := probePod(m, nodes)
 	images := imagesOf(pod)
 	pods := s.Cluster.Client.CoreV1().Pods(namespace)
 	made, err := pods.Create(ctx, pod, metav1.CreateOptions{})

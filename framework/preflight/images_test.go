@@ -201,7 +201,7 @@ func TestImagesTimeout(t *testing.T) {
 }
 
 func TestImageFacts(t *testing.T) {
-	pod := probePod(corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: deploy.Container, Image: "memcached:1"}}}}, nil)
+	pod := probePod(deploytest.Load(t, "first", sidecar), nil)
 	pod.Spec.NodeName = "worker"
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: deploy.Container, ImageID: "docker.io/library/memcached@sha256:12"}}
 	// Begins of lines as memcached prints them.
@@ -227,11 +227,7 @@ func TestImageFacts(t *testing.T) {
 
 func TestProbePod(t *testing.T) {
 	m := deploytest.Load(t, "first", sidecar)
-	template, err := templateOf(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pod := probePod(template, []string{"a", "b"})
+	pod := probePod(m, []string{"a", "b"})
 	if got := imagesOf(pod); got != "memcached:1, exporter:2" {
 		t.Errorf("images %s, each once, memcached first", got)
 	}
@@ -255,8 +251,8 @@ func TestProbePod(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	// The template's own choice of nodes stands.
-	template.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{}}}
-	if got := probePod(template, []string{"a"}).Spec.Affinity.NodeAffinity; got != template.Spec.Affinity.NodeAffinity {
+	own := &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{}}}
+	if got := affinity(own, []string{"a"}).NodeAffinity; got != own.NodeAffinity {
 		t.Errorf("affinity %+v", got)
 	}
 }

@@ -5,37 +5,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"pmem-memcached-e2e/framework/deploy"
 )
 
-func templateOf(m *deploy.Manifest) (corev1.PodTemplateSpec, error) {
-	var workload struct {
-		Spec struct {
-			Template corev1.PodTemplateSpec `json:"template"`
-		} `json:"spec"`
-	}
-	for _, o := range m.Objects {
-		if o.GetKind() != m.Kind || o.GetName() != m.Name {
-			continue
-		}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &workload); err != nil {
-			return workload.Spec.Template, fmt.Errorf("%s/%s in %s: %w", m.Kind, m.Name, m.Dir, err)
-		}
-	}
-	return workload.Spec.Template, nil
-}
-
 // probeCommand needs no volume and listens nowhere.
 const probeCommand = "memcached --version && memcached -h"
 
-const nobody = 65534 // user id
-
-// probePod has a container for each image of the template, and goes where the
-// template's pods go. The first one is memcached's, the others run a command
-// that their image may lack: what counts is that the image was there to try.
-func probePod(template corev1.PodTemplateSpec, nodes []string) *corev1.Pod {
+// probePod has a container for each image of the manifest's pods, and goes where they go. The first one is
+// memcached's, the others run a command that their image may lack: what counts is that the image was there
+// to try.
+func probePod(m *deploy.Manifest, nodes []string) *corev1.Pod {
 	var containers []corev1.Container
 	seen := map[string]bool{}
 	add := func(c corev1.Container, name string, command ...string) {
@@ -45,21 +25,16 @@ func probePod(template corev1.PodTemplateSpec, nodes []string) *corev1.Pod {
 		seen[c.Image] = true
 		containers = append(containers, corev1.Container{Name: name, Image: c.Image, ImagePullPolicy: c.ImagePullPolicy, Command: command})
 	}
-	from := template.Spec
-	for _, c := range from.Containers {
-		if c.Name == deploy.Container {
-			add(c, deploy.Container, "sh", "-c", probeCommand)
-		}
-	}
+	from := m.Template().Spec
+	add(deploy.MemcachedContainer(from), deploy.Container, "sh", "-c", probeCommand)
 	for _, list := range [][]corev1.Container{from.InitContainers, from.Containers} {
 		for _, c := range list {
 			add(c, fmt.Sprintf("image-%d", len(containers)), "true")
 		}
 	}
-	pod := deploy.RestrictedPod(nobody, containers...)
-	pod.NodeSelector, pod.Tolerations, pod.Affinity = from.NodeSelector, from.Tolerations, affinity(from.Affinity, nodes)
-	pod.ImagePullSecrets, pod.RuntimeClassName = from.ImagePullSecrets, from.RuntimeClassName
-	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "image-"}, Spec: pod}
+	pod := m.Companion("image-", containers...)
+	pod.Spec.Affinity = affinity(pod.Spec.Affinity, nodes)
+	return pod
 }
 
 // affinity asks for one of the nodes, unless the template asks for some of its

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -23,16 +23,17 @@ func Run(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attemp
 	return r.Stdout
 }
 
-// Pod is an unprivileged pod with volumes, each mounted at / and its name.
-func Pod(namespace, prefix, image string, volumes ...corev1.Volume) *corev1.Pod {
-	user, grace := int64(65534), int64(1)
-	container := corev1.Container{Name: deploy.Container, Image: image, Command: []string{"sleep", "3600"}}
+// Pod is an unprivileged companion of the deployment with volumes, each mounted at / and its name. It can be made
+// in a namespace without the deployment, too.
+func Pod(ctx context.Context, e *framework.Env, m *deploy.Manifest, prefix string, volumes ...corev1.Volume) *corev1.Pod {
+	e.NoError(m.Prepare(ctx, e.Cluster, e.Ledger), "prepare namespace %s for a pod", m.Namespace)
+	container := corev1.Container{Name: deploy.Container, Image: m.Image(), Command: []string{"sleep", "3600"}}
 	for _, v := range volumes {
 		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: v.Name, MountPath: "/" + v.Name})
 	}
-	spec := deploy.RestrictedPod(user, container)
-	spec.Volumes, spec.TerminationGracePeriodSeconds, spec.SecurityContext.FSGroup = volumes, &grace, &user
-	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix, Namespace: namespace}, Spec: spec}
+	p := m.Companion(prefix, container)
+	p.Spec.Volumes, p.Spec.TerminationGracePeriodSeconds = volumes, ptr.To(int64(1))
+	return p
 }
 
 // InlineVolume is a CSI inline volume; fsType may be empty.

@@ -28,7 +28,7 @@ import (
 func Clients(ctx context.Context, e *framework.Env, d *deploy.Deployment, count int) (clients *bench.Clients, end func()) {
 	e.Step("start %d load clients", count)
 	j := bench.Job{
-		Namespace: e.Namespace, Name: "load-" + rand.String(5), Image: d.Image(), Program: e.Config.LoadClient, Count: count,
+		Server: d.Manifest, Name: "load-" + rand.String(5), Program: e.Config.LoadClient, Count: count,
 		Place: bench.Placement(e.Config.Sampling.Place), Node: workload.Pod(ctx, e, d).Spec.NodeName,
 	}
 	clients, err := bench.Start(ctx, e.Cluster, e.Waiter, e.Ledger, j)

@@ -32,7 +32,7 @@ var _ = framework.It(spec.Spec{
 	d := e.Deploy(ctx, "DRV-19", e.Manifest(spec.Ephemeral))
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "DRV-19", p)
-	expectKept := storeOnClaim(ctx, e, p)
+	expectKept := storeOnClaim(ctx, e, d, p)
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	for _, r := range loadDuring(ctx, e, d, clients, func() { disrupt.RestartDriver(ctx, e, p.Spec.NodeName) }) {
 		e.Note("load", r.String())
@@ -55,11 +55,11 @@ var _ = framework.It(spec.Spec{
 
 // storeOnClaim stores a file on the volume of a claim, which no pod uses after
 // that. The function it returns expects another pod on the claim to find it.
-func storeOnClaim(ctx context.Context, e *framework.Env, near *corev1.Pod) func() {
+func storeOnClaim(ctx context.Context, e *framework.Env, d *deploy.Deployment, near *corev1.Pod) func() {
 	class := storage.MakeClass(ctx, e, storage.DriverName(ctx, e), "idle", storagev1.VolumeBindingWaitForFirstConsumer, nil)
 	claim := storage.MakeClaim(ctx, e, class.Name, "16Mi", corev1.PersistentVolumeFilesystem)
 	user := func() *corev1.Pod {
-		p := idle.Pod(e.Namespace, "idle-", cache.Image(near), idle.ClaimVolume("kept", claim))
+		p := idle.Pod(ctx, e, d.Manifest, "idle-", idle.ClaimVolume("kept", claim))
 		p.Spec.Affinity = idle.OnNode(near.Spec.NodeName)
 		return e.RunPod(ctx, p)
 	}

@@ -70,7 +70,7 @@ var _ = framework.It(spec.Spec{
 		e.Expect("DRV-05", "the filesystem offers less than the volume has, which is sized for more (bytes)", object, at.Filesystem.Available, gomega.BeNumerically("<", size.Value()))
 		devices[mount.Number] = append(devices[mount.Number], f.name)
 	}
-	neighbour := idle.Pod(e.Namespace, "neighbour-", without.Image(), idle.InlineVolume(driver, "", map[string]string{"size": "16Mi"}))
+	neighbour := idle.Pod(ctx, e, without.Manifest, "neighbour-", idle.InlineVolume(driver, "", map[string]string{"size": "16Mi"}))
 	neighbour.Spec.NodeName = user.Spec.NodeName
 	neighbour = e.RunPod(ctx, neighbour)
 	mount, err := probe.MountOf(ctx, e.Cluster, neighbour.Namespace, neighbour.Name, deploy.Container, "/volume")

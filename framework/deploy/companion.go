@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/ledger"
@@ -223,15 +223,15 @@ func (d *Deployment) adopt(ctx context.Context, o *unstructured.Unstructured) (a
 	if o.GetKind() != serviceAccountKind || o.GetName() != defaultAccount {
 		return false, nil
 	}
-	accounts := d.cluster.Client.CoreV1().ServiceAccounts(o.GetNamespace())
-	current, err := accounts.Get(ctx, o.GetName(), metav1.GetOptions{})
-	if err != nil {
+	api := d.cluster.Resources.GetControllerRuntimeClient()
+	current, written := &corev1.ServiceAccount{}, &corev1.ServiceAccount{}
+	if err := api.Get(ctx, client.ObjectKeyFromObject(o), current); err != nil {
 		return false, err
 	}
-	var written corev1.ServiceAccount
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &written); err != nil {
-		return false, errors.Join(errors.New("read the service account"), err)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, written); err != nil {
+		return false, fmt.Errorf("reading it: %w", err)
 	}
+	before := current.DeepCopy()
 	for _, secret := range written.ImagePullSecrets {
 		if !slices.Contains(current.ImagePullSecrets, secret) {
 			current.ImagePullSecrets = append(current.ImagePullSecrets, secret)
@@ -240,6 +240,5 @@ func (d *Deployment) adopt(ctx context.Context, o *unstructured.Unstructured) (a
 	if written.AutomountServiceAccountToken != nil {
 		current.AutomountServiceAccountToken = written.AutomountServiceAccountToken
 	}
-	_, err = accounts.Update(ctx, current, metav1.UpdateOptions{})
-	return err == nil, err
+	return true, api.Patch(ctx, current, client.MergeFrom(before))
 }

@@ -24,7 +24,7 @@ func (p *Printer) Plan(plan []spec.Planned) {
 		}
 	}
 	var parts []string
-	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent, spec.Driver} {
+	for _, profile := range spec.Profiles() {
 		total, counts := 0, map[spec.Outcome]int{}
 		for _, s := range plan {
 			if s.Profile == profile {
@@ -44,6 +44,9 @@ func (p *Printer) Plan(plan []spec.Planned) {
 			if counts[o] > 0 {
 				text += fmt.Sprintf(" · %d %s", counts[o], o)
 			}
+		}
+		if n := spec.PlannedPairs(p.all, plan, profile); n.Stated > 0 {
+			text += fmt.Sprintf(" · %d of %d MUSTs", n.Examined, n.Stated)
 		}
 		parts = append(parts, text)
 	}

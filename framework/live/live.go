@@ -38,10 +38,11 @@ type Printer struct {
 	screen  screen
 	ci      ci
 	texts   map[spec.ReqID]string // of the requirements
-	titles  map[string]string     // of the specs
-	toRun   int                   // specs
-	ended   map[string]bool       // specs that were shown
-	leftOut map[string]bool       // specs that the plan has shown as not to run
+	all     []spec.Requirement
+	titles  map[string]string // of the specs
+	toRun   int               // specs
+	ended   map[string]bool   // specs that were shown
+	leftOut map[string]bool   // specs that the plan has shown as not to run
 	now     activity
 	writers []*lines
 
@@ -201,11 +202,12 @@ func (l *lines) flush() {
 	}
 }
 
-// Requirements sets the texts that are shown with failures.
+// Requirements sets the texts that are shown with failures, and of what a plan
+// examines a part.
 func (p *Printer) Requirements(requirements []spec.Requirement) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.texts = map[spec.ReqID]string{}
+	p.texts, p.all = map[spec.ReqID]string{}, requirements
 	for _, r := range requirements {
 		p.texts[r.ID] = r.Text
 	}

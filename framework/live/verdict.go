@@ -27,12 +27,19 @@ func (p *Printer) Verdict(d report.Document, reportDir string) {
 			total[o] += n
 		}
 		if v.Result != report.NotExamined {
-			p.topic("verdict", fmt.Sprintf("%s: %s (%s)", oneLine(string(v.Profile)), p.result(v.Result), counts(v.Counts)))
+			text := fmt.Sprintf("%s: %s (%s)", oneLine(string(v.Profile)), p.result(v.Result), counts(v.Counts))
+			if v.Pairs.Stated > 0 && d.Run.Purpose != report.Measuring {
+				text += fmt.Sprintf(" · MUSTs: %s", v.Pairs)
+			}
+			p.topic("verdict", text)
 		}
 	}
 	reasons := p.reasons(d)
 	for _, reason := range reasons {
 		p.topic("because", reason)
+	}
+	if d.Verdict.Scope != "" {
+		p.topic("scope", oneLine(d.Verdict.Scope))
 	}
 	if d.Verdict.ExitCode != 0 {
 		p.annotate(string(d.Verdict.Result), strings.Join(append(reasons, p.inReport("index.html")), "\n"))

@@ -76,8 +76,17 @@ const (
 type Verdict struct {
 	Result   Result           `yaml:"result"`
 	ExitCode int              `yaml:"exitCode"`
-	Reasons  []string         `yaml:"reasons"` // why it is not CONFORMANT or MEASURED, one line each, the weightiest first
+	Reasons  []string         `yaml:"reasons"`         // why it is not CONFORMANT or MEASURED, one line each, the weightiest first
+	Scope    string           `yaml:"scope,omitempty"` // what it is about, when some profiles were not examined
+	Pairs    Pairs            `yaml:"pairs,omitempty"`
 	Profiles []ProfileVerdict `yaml:"profiles"`
+}
+
+// Pairs counts the MUSTs in the profiles in which they hold. Examined are those
+// that passed or failed.
+type Pairs struct {
+	spec.PairCount `yaml:",inline"`
+	Met            int `yaml:"met"`
 }
 
 // ProfileVerdict is the verdict about one mode of deployment.
@@ -85,6 +94,7 @@ type ProfileVerdict struct {
 	Profile spec.Profile         `yaml:"profile"`
 	Result  Result               `yaml:"result"`
 	Counts  map[spec.Outcome]int `yaml:"counts"` // of specs
+	Pairs   Pairs                `yaml:"pairs,omitempty"`
 	Reasons []string             `yaml:"reasons"`
 }
 
@@ -119,9 +129,18 @@ type Check struct {
 // RequirementResult is a requirement with what the run says about it.
 type RequirementResult struct {
 	spec.Requirement `yaml:",inline"`
-	// Outcome is empty when no spec covers the requirement.
+	// Outcome is empty when no spec covers the requirement. It is passed when
+	// that is so in every mode with specs and in which it applies.
 	Outcome spec.Outcome `yaml:"outcome,omitempty"`
 	Specs   []string     `yaml:"specs,omitempty"` // that cover it
+	Modes   []ModeResult `yaml:"modes,omitempty"` // in which it holds
+}
+
+// ModeResult is what the run says about a requirement in one mode.
+type ModeResult struct {
+	Profile spec.Profile `yaml:"profile"`
+	Outcome spec.Outcome `yaml:"outcome,omitempty"` // empty: no spec covers it there
+	Specs   []string     `yaml:"specs,omitempty"`   // that cover it there
 }
 
 // SpecResult is a spec with its outcome.
@@ -227,7 +246,7 @@ type Comparison struct {
 	Low        float64 `yaml:"low"`    // of the interval that holds the median with Confidence
 	High       float64 `yaml:"high"`
 	Confidence float64 `yaml:"confidence"` // such as 0.95
-	Pairs      int     `yaml:"pairs"`
+	Pairs      int     `yaml:"pairs,omitempty"`
 }
 
 // Curve is how something changes with time or with a size.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 
 	"pmem-memcached-e2e/framework/spec"
@@ -25,28 +26,80 @@ func (s SpecResult) fate(req spec.ReqID) spec.Outcome {
 	return s.Outcome
 }
 
-// weightiest of what several specs say about a requirement comes first. A
-// spec that was skipped does not take away what another has shown.
+// weightiest of what several specs say about a requirement in one mode comes
+// first. A spec that was skipped does not take away what another has shown.
 var weightiest = []spec.Outcome{spec.Failed, spec.Undetermined, spec.NotRun, spec.Passed, spec.Skipped, spec.NotApplicable}
 
-// requirementResults tells what specs say about each requirement.
+// weightiestMode of the modes of a requirement comes first: what was shown in
+// one mode says nothing about another one.
+var weightiestMode = []spec.Outcome{spec.Failed, spec.Undetermined, spec.NotRun, spec.Skipped, spec.Passed, spec.NotApplicable}
+
+func heavier(order []spec.Outcome, a, b spec.Outcome) spec.Outcome {
+	if a == "" || b != "" && slices.Index(order, b) < slices.Index(order, a) {
+		return b
+	}
+	return a
+}
+
+// requirementResults are what specs say about each requirement.
 func requirementResults(requirements []spec.Requirement, specs []SpecResult) []RequirementResult {
 	results := make([]RequirementResult, 0, len(requirements))
 	for _, req := range requirements {
 		r := RequirementResult{Requirement: req}
 		for _, s := range specs {
-			if !slices.Contains(s.Covers, req.ID) {
-				continue
+			if slices.Contains(s.Covers, req.ID) {
+				r.Specs = append(r.Specs, s.ID)
 			}
-			r.Specs = append(r.Specs, s.ID)
-			fate := s.fate(req.ID)
-			if r.Outcome == "" || slices.Index(weightiest, fate) < slices.Index(weightiest, r.Outcome) {
-				r.Outcome = fate
-			}
+		}
+		for _, profile := range req.Profiles {
+			m := modeResult(req.ID, profile, specs)
+			r.Modes = append(r.Modes, m)
+			r.Outcome = heavier(weightiestMode, r.Outcome, m.Outcome)
 		}
 		results = append(results, r)
 	}
 	return results
+}
+
+func modeResult(req spec.ReqID, profile spec.Profile, specs []SpecResult) ModeResult {
+	m := ModeResult{Profile: profile}
+	for _, s := range specs {
+		if s.Profile == profile && slices.Contains(s.Covers, req) {
+			m.Specs = append(m.Specs, s.ID)
+			m.Outcome = heavier(weightiest, m.Outcome, s.fate(req))
+		}
+	}
+	return m
+}
+
+// In is what the run says about the requirement in a mode.
+func (r RequirementResult) In(profile spec.Profile) ModeResult {
+	for _, m := range r.Modes {
+		if m.Profile == profile {
+			return m
+		}
+	}
+	return ModeResult{Profile: profile}
+}
+
+// pairs counts the MUSTs of some modes.
+func (d Document) pairs(profiles ...spec.Profile) Pairs {
+	in := func(outcomes ...spec.Outcome) spec.PairCount {
+		results := make(map[spec.ReqID]RequirementResult, len(d.Requirements))
+		list := make([]spec.Requirement, len(d.Requirements))
+		for i, r := range d.Requirements {
+			results[r.ID], list[i] = r, r.Requirement
+		}
+		return spec.CountPairs(list, profiles, func(id spec.ReqID, p spec.Profile) bool {
+			return slices.Contains(outcomes, results[id].In(p).Outcome)
+		})
+	}
+	return Pairs{PairCount: in(spec.Passed, spec.Failed), Met: in(spec.Passed).Examined}
+}
+
+// String is for people.
+func (p Pairs) String() string {
+	return fmt.Sprintf("%d of %d examined, %d met", p.Examined, p.Stated, p.Met)
 }
 
 // levels are those of the requirements in d.

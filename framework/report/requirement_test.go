@@ -77,3 +77,56 @@ func TestRequirementOfSeveralSpecs(t *testing.T) {
 		t.Errorf("uncovered requirement: %+v", uncovered)
 	}
 }
+
+// TestRequirementOfSeveralModes makes sure that what was shown in one mode does
+// not count in another one.
+func TestRequirementOfSeveralModes(t *testing.T) {
+	both := []spec.Requirement{{ID: "MC-01", Level: spec.Must, Profiles: []spec.Profile{spec.Ephemeral, spec.Persistent}}}
+	in := func(profile spec.Profile, outcome spec.Outcome) SpecResult {
+		s := SpecResult{ID: "MC-01" + string(profile[:1]), Profile: profile, Covers: []spec.ReqID{"MC-01"}, Outcome: outcome, Complete: true}
+		if outcome == spec.Failed {
+			s.Failures = []Failure{{Requirement: "MC-01"}}
+		}
+		return s
+	}
+	tests := []struct {
+		specs []SpecResult
+		want  spec.Outcome
+		pairs Pairs
+	}{
+		{[]SpecResult{in(spec.Ephemeral, spec.Passed), in(spec.Persistent, spec.Passed)}, spec.Passed, Pairs{spec.PairCount{Stated: 2, Examined: 2}, 2}},
+		{[]SpecResult{in(spec.Ephemeral, spec.Passed), in(spec.Persistent, spec.Failed)}, spec.Failed, Pairs{spec.PairCount{Stated: 2, Examined: 2}, 1}},
+		{[]SpecResult{in(spec.Ephemeral, spec.Passed), in(spec.Persistent, spec.Undetermined)}, spec.Undetermined, Pairs{spec.PairCount{Stated: 2, Examined: 1}, 1}},
+		{[]SpecResult{in(spec.Ephemeral, spec.Passed), in(spec.Persistent, spec.Skipped)}, spec.Skipped, Pairs{spec.PairCount{Stated: 2, Examined: 1}, 1}},
+		{[]SpecResult{in(spec.Ephemeral, spec.Passed), in(spec.Persistent, spec.NotApplicable)}, spec.Passed, Pairs{spec.PairCount{Stated: 2, Examined: 1}, 1}},
+		{[]SpecResult{in(spec.Ephemeral, spec.Passed)}, spec.Passed, Pairs{spec.PairCount{Stated: 2, Examined: 1}, 1}},
+	}
+	for _, tt := range tests {
+		d := Document{Requirements: requirementResults(both, tt.specs)}
+		got := d.Requirements[0]
+		if got.Outcome != tt.want || len(got.Modes) != 2 || got.In(spec.Ephemeral).Outcome != spec.Passed {
+			t.Errorf("%+v, want %s", got, tt.want)
+		}
+		if pairs := d.pairs(spec.Profiles()...); pairs != tt.pairs {
+			t.Errorf("pairs %v, want %v", pairs, tt.pairs)
+		}
+		if pairs := d.pairs(spec.Persistent); pairs.Stated != 1 || pairs.Met > 0 != (got.In(spec.Persistent).Outcome == spec.Passed) {
+			t.Errorf("pairs of the persistent mode: %v, outcome %q", pairs, got.In(spec.Persistent).Outcome)
+		}
+	}
+}
+
+func TestScope(t *testing.T) {
+	r := NewRecorder(Run{Started: start}, catalogue())
+	r.Plan(planned(map[string]spec.Outcome{"RST-01": spec.Skipped, "RST-02": spec.Skipped, "RST-03": spec.Skipped, "DRV-01": spec.Skipped}))
+	r.Record(Event{Time: start, Kind: SpecStarted, Spec: "EPH-01"})
+	passed := passing("EPH-01")
+	r.Record(Event{Time: start, Kind: SpecEnded, Spec: "EPH-01", Result: &passed})
+	v := r.Finish(at(1), nil).Verdict
+	if want := "about ephemeral only; nothing is said about persistent and driver"; v.Scope != want || v.Result != Conformant {
+		t.Errorf("%s: %q, want %q", v.Result, v.Scope, want)
+	}
+	if all := recorded().Finish(at(60), nil).Verdict.Scope; all != "" {
+		t.Errorf("a run of all profiles: %q", all)
+	}
+}

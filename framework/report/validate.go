@@ -152,6 +152,13 @@ func (c *checker) derived(d Document) {
 		if !slices.Equal(got.Specs, r.Specs) {
 			c.bad("requirement %s: specs is [%s], from the specs follows [%s]", r.ID, words(got.Specs), words(r.Specs))
 		}
+		for _, m := range r.Modes {
+			if g := got.In(m.Profile); g.Outcome != m.Outcome {
+				c.bad("requirement %s in mode %s: outcome is %q, from the specs follows %q", r.ID, m.Profile, g.Outcome, m.Outcome)
+			} else if !slices.Equal(g.Specs, m.Specs) {
+				c.bad("requirement %s in mode %s: specs is [%s], from the specs follows [%s]", r.ID, m.Profile, words(g.Specs), words(m.Specs))
+			}
+		}
 	}
 	for i, s := range want.Specs {
 		if got := d.Specs[i].Known; got != s.Known {
@@ -186,6 +193,12 @@ func (c *checker) verdict(got, want Verdict) {
 	if got.ExitCode != want.ExitCode {
 		c.bad("verdict: exitCode is %d, from the content follows %d", got.ExitCode, want.ExitCode)
 	}
+	if got.Scope != want.Scope {
+		c.bad("verdict: scope is %q, from the content follows %q", got.Scope, want.Scope)
+	}
+	if got.Pairs != want.Pairs {
+		c.bad("verdict: pairs is %s, from the requirements follows %s", got.Pairs, want.Pairs)
+	}
 	c.reasons("verdict", got.Reasons, want.Reasons)
 	if g, w := names(got.Profiles), names(want.Profiles); !slices.Equal(g, w) {
 		c.bad("verdict: profiles is [%s], from the specs follows [%s]", words(g), words(w))
@@ -199,6 +212,9 @@ func (c *checker) verdict(got, want Verdict) {
 		}
 		if !maps.Equal(g.Counts, w.Counts) {
 			c.bad("%s: counts is %s, from the specs follows %s", of, counted(g.Counts), counted(w.Counts))
+		}
+		if g.Pairs != w.Pairs {
+			c.bad("%s: pairs is %s, from the requirements follows %s", of, g.Pairs, w.Pairs)
 		}
 		c.reasons(of, g.Reasons, w.Reasons)
 	}

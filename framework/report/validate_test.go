@@ -78,6 +78,15 @@ func TestValidateRefuses(t *testing.T) {
 		{"a requirement is called passed", changed(func(d *Document) { d.Requirements[1].Outcome = spec.Passed })},
 		{"a requirement of another level", changed(func(d *Document) { d.Requirements[1].Level = spec.Should })},
 		{"a requirement of other specs", changed(func(d *Document) { d.Requirements[2].Specs = nil })},
+		{"a requirement is called passed in a mode", changed(func(d *Document) {
+			d.Requirements[1].Modes = []ModeResult{{Profile: spec.Persistent, Outcome: spec.Passed, Specs: d.Requirements[1].Specs}}
+		})},
+		{"a requirement of other specs in a mode", changed(func(d *Document) {
+			d.Requirements[1].Modes = []ModeResult{{Profile: spec.Persistent, Outcome: spec.Failed}}
+		})},
+		{"other pairs", changed(func(d *Document) { d.Verdict.Pairs.Met++ })},
+		{"other pairs of a profile", changed(func(d *Document) { d.Verdict.Profiles[1].Pairs.Examined++ })},
+		{"a wider scope", changed(func(d *Document) { d.Verdict.Scope = "" })},
 		{"trouble is kept back", changed(func(d *Document) { d.Trouble = nil })},
 		{"a leak is kept back", changed(func(d *Document) { d.Leaks = nil })},
 		{"an interrupt is kept back", changed(func(d *Document) { d.Run.Interrupted = true })},

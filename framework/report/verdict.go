@@ -80,12 +80,39 @@ func (d Document) judge() Verdict {
 	if least == NotExamined {
 		findings = append(findings, find(Undetermined, "no spec was run"))
 	}
+	v.Scope, v.Pairs = scope(v.Profiles), d.pairs(spec.Profiles()...)
 	v.Result, v.Reasons = conclude(least, append(findings, d.around()...))
 	v.ExitCode = v.Result.ExitCode()
 	if d.Run.Interrupted {
 		v.ExitCode = ExitInterrupted
 	}
 	return v
+}
+
+// scope says that a verdict is not about all profiles; empty when it is, and
+// when it is about none.
+func scope(profiles []ProfileVerdict) string {
+	var examined, others []spec.Profile
+	for _, p := range profiles {
+		if p.Result == NotExamined {
+			others = append(others, p.Profile)
+		} else {
+			examined = append(examined, p.Profile)
+		}
+	}
+	if len(examined) == 0 || len(others) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("about %s only; nothing is said about %s", list(examined), list(others))
+}
+
+// list joins modes by "and".
+func list(profiles []spec.Profile) string {
+	last := len(profiles) - 1
+	if last == 0 {
+		return string(profiles[0])
+	}
+	return words(profiles[:last]) + " and " + string(profiles[last])
 }
 
 // around are the findings that are about no single spec.
@@ -128,7 +155,7 @@ func (d Document) profiles() []spec.Profile {
 }
 
 func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding) {
-	v := ProfileVerdict{Profile: profile, Counts: map[spec.Outcome]int{}, Reasons: []string{}}
+	v := ProfileVerdict{Profile: profile, Counts: map[spec.Outcome]int{}, Pairs: d.pairs(profile), Reasons: []string{}}
 	levels, best := d.levels(), Conformant
 	measuring := d.Run.Purpose == Measuring
 	if measuring {

@@ -38,20 +38,37 @@ func (c Catalogue) CoveredIn(id ReqID, p Profile) []string {
 // PairCount counts pairs of level MUST.
 type PairCount struct {
 	Stated   int `yaml:"stated"`
-	Examined int `yaml:"examined"` // by at least one spec
+	Examined int `yaml:"examined"`
 }
 
-// MustPairs counts those of c.
-func (c Catalogue) MustPairs() PairCount {
+// CountPairs counts the pairs of level MUST in the given modes.
+func CountPairs(requirements []Requirement, modes []Profile, examined func(ReqID, Profile) bool) PairCount {
 	var n PairCount
-	for _, p := range c.Pairs() {
-		if p.Level != Must {
-			continue
-		}
-		n.Stated++
-		if len(p.Specs) > 0 {
-			n.Examined++
+	for _, r := range requirements {
+		for _, p := range r.Profiles {
+			if r.Level != Must || !slices.Contains(modes, p) {
+				continue
+			}
+			n.Stated++
+			if examined(r.ID, p) {
+				n.Examined++
+			}
 		}
 	}
 	return n
+}
+
+// MustPairs counts those of c; examined are those that a spec covers.
+func (c Catalogue) MustPairs() PairCount {
+	return CountPairs(c.Requirements, Profiles(), func(id ReqID, p Profile) bool { return len(c.CoveredIn(id, p)) > 0 })
+}
+
+// PlannedPairs counts pairs in one mode; examined are those that a spec covers
+// which is to run.
+func PlannedPairs(requirements []Requirement, plan []Planned, mode Profile) PairCount {
+	return CountPairs(requirements, []Profile{mode}, func(id ReqID, p Profile) bool {
+		return slices.ContainsFunc(plan, func(s Planned) bool {
+			return s.Outcome == "" && s.Profile == p && slices.Contains(s.Covers, id)
+		})
+	})
 }

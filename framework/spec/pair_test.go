@@ -66,3 +66,18 @@ func TestIn(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestPlannedPairs(t *testing.T) {
+	c := fittingCatalogue(t)
+	plan := []Planned{{Spec: c.Specs[0]}, {Spec: c.Specs[1]}}
+	if got := PlannedPairs(c.Requirements, plan, Persistent); got != (PairCount{1, 1}) {
+		t.Errorf("persistent: %+v", got)
+	}
+	plan[0].Outcome = Skipped
+	if got := PlannedPairs(c.Requirements, plan, Persistent); got != (PairCount{1, 0}) {
+		t.Errorf("persistent, with RST-01 skipped: %+v", got)
+	}
+	if got := PlannedPairs(c.Requirements, plan, Ephemeral); got != (PairCount{0, 0}) {
+		t.Errorf("ephemeral, for which a SHOULD is stated only: %+v", got)
+	}
+}

@@ -31,7 +31,10 @@ const (
 	Driver     Profile = "driver"     // PMEM-CSI as seen by this workload
 )
 
-func (p Profile) known() bool { return p == Ephemeral || p == Persistent || p == Driver }
+// Profiles lists all of them.
+func Profiles() []Profile { return []Profile{Ephemeral, Persistent, Driver} }
+
+func (p Profile) known() bool { return slices.Contains(Profiles(), p) }
 
 // Feature is something a cluster may lack.
 type Feature string

@@ -81,11 +81,16 @@ func explainRequirement(b *strings.Builder, c spec.Catalogue, deployments []brok
 	field(b, "modes", joined(r.Profiles))
 	field(b, "source", r.Source)
 	field(b, "memcached", r.Versions)
-	field(b, "not covered", r.Uncovered)
 	var specs []string
-	for _, id := range c.CoveredBy(r.ID) {
-		i := slices.IndexFunc(c.Specs, func(s spec.Spec) bool { return s.ID == id })
-		specs = append(specs, fmt.Sprintf("%-8s %s", id, c.Specs[i].Title))
+	for _, p := range r.Profiles {
+		covered := c.CoveredIn(r.ID, p)
+		if len(covered) == 0 {
+			specs = append(specs, fmt.Sprintf("%s: none: %s", p, r.WhyUnexamined(p)))
+		}
+		for _, id := range covered {
+			i := slices.IndexFunc(c.Specs, func(s spec.Spec) bool { return s.ID == id })
+			specs = append(specs, fmt.Sprintf("%s: %-8s %s", p, id, c.Specs[i].Title))
+		}
 	}
 	field(b, "specs", specs...)
 	field(b, "violated by", violations(deployments, func(x broken.Rejection) bool { return slices.Contains(x.Violates, r.ID) })...)

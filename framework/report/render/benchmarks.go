@@ -8,7 +8,6 @@ import (
 
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/report/render/chart"
-	"pmem-memcached-e2e/framework/spec"
 )
 
 //go:embed benchmarks.html.tmpl
@@ -117,21 +116,4 @@ func shown(c report.Comparison) string {
 		return "good"
 	}
 	return "none"
-}
-
-// mustsExamined counts the requirements of level MUST about which the run says
-// something, and all.
-func mustsExamined(doc report.Document) (examined, all int) {
-	for _, r := range doc.Requirements {
-		if r.Level != spec.Must {
-			continue
-		}
-		all++
-		switch r.Outcome {
-		case "", spec.Skipped, spec.NotApplicable, spec.NotRun:
-		default:
-			examined++
-		}
-	}
-	return examined, all
 }

@@ -18,6 +18,9 @@ func junitXML(doc report.Document) ([]byte, error) {
 	var suites junit.Testsuites
 	for _, v := range doc.Verdict.Profiles {
 		s := junit.Testsuite{Name: string(v.Profile), Timestamp: doc.Run.Started.UTC().Format(time.RFC3339)}
+		s.AddProperty("MUSTs stated", fmt.Sprint(v.Pairs.Stated))
+		s.AddProperty("MUSTs examined", fmt.Sprint(v.Pairs.Examined))
+		s.AddProperty("MUSTs met", fmt.Sprint(v.Pairs.Met))
 		for _, r := range doc.Specs {
 			if r.Profile == v.Profile {
 				s.AddTestcase(testcase(r))
@@ -29,6 +32,10 @@ func junitXML(doc report.Document) ([]byte, error) {
 	run.AddProperty("run", doc.Run.ID)
 	run.AddProperty("version", doc.Run.Version)
 	run.AddProperty("verdict", string(doc.Verdict.Result))
+	if doc.Verdict.Scope != "" {
+		run.AddProperty("scope", doc.Verdict.Scope)
+	}
+	run.AddProperty("pairs of a MUST and a mode", doc.Verdict.Pairs.String())
 	for _, f := range doc.Facts {
 		run.AddProperty(f.Group+": "+f.Name, f.Value)
 	}

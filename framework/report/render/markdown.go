@@ -16,13 +16,16 @@ func markdown(doc report.Document) ([]byte, error) {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("## %s\n", doc.Verdict.Result)
 	line("memcached on persistent memory, run `%s`, version `%s`, %s\n", doc.Run.ID, doc.Run.Version, seconds(doc.Run.Ended.Sub(doc.Run.Started)))
-	line("| profile | verdict | specs |\n|---|---|---|")
+	line("| profile | verdict | specs | MUSTs in this mode |\n|---|---|---|---|")
 	for _, v := range doc.Verdict.Profiles {
-		line("| %s | %s | %s |", v.Profile, v.Result, counts(v.Counts))
+		line("| %s | %s | %s | %s |", v.Profile, v.Result, counts(v.Counts), v.Pairs)
+	}
+	if doc.Verdict.Scope != "" {
+		line("\nScope: %s.", doc.Verdict.Scope)
 	}
 	for _, level := range []spec.Level{spec.Must, spec.Should} {
 		all, covered := coverage(doc, level)
-		line("\n%d of %d requirements of level %s are covered by specs.", covered, all, level)
+		line("\n%d of %d pairs of a %s and a mode are covered by specs.", covered, all, level)
 	}
 	if len(doc.Verdict.Reasons) > 0 {
 		line("\n### Why\n")

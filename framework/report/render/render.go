@@ -127,12 +127,16 @@ func texts(doc report.Document) map[spec.ReqID]report.RequirementResult {
 	return m
 }
 
-// coverage counts requirements of a level: all, covered by a spec.
+// coverage counts requirements of a level in the modes in which they hold: all,
+// covered by a spec in that mode.
 func coverage(doc report.Document, level spec.Level) (all, covered int) {
 	for _, r := range doc.Requirements {
-		if r.Level == level {
+		if r.Level != level {
+			continue
+		}
+		for _, m := range r.Modes {
 			all++
-			if len(r.Specs) > 0 {
+			if len(m.Specs) > 0 {
 				covered++
 			}
 		}

@@ -170,14 +170,26 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-func TestMustsExamined(t *testing.T) {
-	var doc report.Document
-	for _, o := range []spec.Outcome{spec.Passed, spec.Failed, spec.Undetermined, spec.Leaked, spec.Skipped, spec.NotApplicable, spec.NotRun, ""} {
-		doc.Requirements = append(doc.Requirements,
-			report.RequirementResult{Requirement: spec.Requirement{Level: spec.Must}, Outcome: o},
-			report.RequirementResult{Requirement: spec.Requirement{Level: spec.Should}, Outcome: o})
+// TestCoverage makes sure that a requirement counts in each of its modes.
+func TestCoverage(t *testing.T) {
+	in := func(m ...report.ModeResult) report.RequirementResult {
+		return report.RequirementResult{Requirement: spec.Requirement{Level: spec.Must}, Modes: m}
 	}
-	if examined, all := mustsExamined(doc); examined != 4 || all != 8 {
-		t.Errorf("%d of %d, want 4 of 8", examined, all)
+	met := report.ModeResult{Profile: spec.Ephemeral, Outcome: spec.Passed, Specs: []string{"EPH-01"}}
+	violated := report.ModeResult{Profile: spec.Persistent, Outcome: spec.Failed, Specs: []string{"EPH-01P"}}
+	uncovered := report.ModeResult{Profile: spec.Driver}
+	doc := report.Document{Requirements: []report.RequirementResult{in(met, violated), in(met, uncovered)}}
+	if all, covered := coverage(doc, spec.Must); all != 4 || covered != 3 {
+		t.Errorf("%d of %d, want 3 of 4", covered, all)
+	}
+	var c cell
+	for _, r := range doc.Requirements {
+		c.add(r)
+	}
+	if want := (cell{All: 4, Passed: 2, Failed: 1, Uncovered: 1}); c != want {
+		t.Errorf("%+v, want %+v", c, want)
+	}
+	if got := mark(doc.Requirements[0]) + " " + mark(doc.Requirements[1]); got != "✓✗ ✓·" {
+		t.Errorf("marks %q", got)
 	}
 }

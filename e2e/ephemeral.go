@@ -109,13 +109,15 @@ func expectInlineVolume(ctx context.Context, e *framework.Env, d *deploy.Deploym
 	if e.Expect("EPH-02", "the manifest has a volume for the memory file", name, err, framework.Succeed) {
 		e.Expect("EPH-02", "the pod requests its volume inline, by the name of the driver", name, v.Source, gomega.Equal(deploy.Inline))
 	}
-	claims, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(d.Namespace).List(ctx, metav1.ListOptions{})
+	claims, err := d.Claims(ctx)
 	e.NoError(err, "list the claims in %s", d.Namespace)
 	var names []string
-	for _, c := range claims.Items {
-		names = append(names, c.Name)
+	for _, c := range claims {
+		if strings.HasSuffix(c.Name, "-"+v.Name) || c.Name == v.Claim {
+			names = append(names, c.Name)
+		}
 	}
-	e.Expect("EPH-02", "the namespace has no claim", "namespace "+d.Namespace, names, gomega.BeEmpty())
+	e.Expect("EPH-02", "there is no claim for the memory file", "namespace "+d.Namespace, names, gomega.BeEmpty())
 }
 
 // expectReached expects an unprivileged memcached that clients reach through its
@@ -139,25 +141,25 @@ func expectUnprivileged(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	e.Expect("EPH-09", "no container is privileged", name, privileged, gomega.BeEmpty())
 }
 
-// expectEndpoint expects the Service to have the one Ready pod as its endpoint.
+// expectEndpoint expects the Service to have the one Ready pod as its endpoint, by one address or by one of each family.
 func expectEndpoint(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
 	service := "Service " + d.Namespace + "/" + d.Service
 	var addresses []string
 	err := e.Waiter.Until(ctx, wait.EndpointReady, service+" to have the pod's address "+p.Status.PodIP, func(ctx context.Context) (bool, string, error) {
-		slices, err := e.Cluster.Client.DiscoveryV1().EndpointSlices(d.Namespace).List(ctx,
+		list, err := e.Cluster.Client.DiscoveryV1().EndpointSlices(d.Namespace).List(ctx,
 			metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + d.Service})
 		if err != nil {
 			return false, "", err
 		}
 		addresses = nil
-		for _, s := range slices.Items {
+		for _, s := range list.Items {
 			for _, ep := range s.Endpoints {
 				if ep.Conditions.Ready == nil || *ep.Conditions.Ready {
 					addresses = append(addresses, ep.Addresses...)
 				}
 			}
 		}
-		return len(addresses) == 1 && addresses[0] == p.Status.PodIP, fmt.Sprintf("ready addresses %v", addresses), nil
+		return workload.OnlyOf(p, addresses), fmt.Sprintf("ready addresses %v", addresses), nil
 	})
 	e.Expect("OBJ-01", "the pod's address is the only ready address of the Service", service, err, framework.Succeed)
 }

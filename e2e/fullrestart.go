@@ -87,7 +87,14 @@ func readyAfter(p *corev1.Pod) time.Duration {
 // left the memory file as it was.
 func expectInitialised(ctx context.Context, e *framework.Env, p *corev1.Pod, size int64) {
 	name := framework.Name("pod", p)
+	sidecars := map[string]bool{} // which are among the init containers and do not end
+	for _, c := range p.Spec.InitContainers {
+		sidecars[c.Name] = c.RestartPolicy != nil
+	}
 	for _, s := range p.Status.InitContainerStatuses {
+		if sidecars[s.Name] {
+			continue
+		}
 		ended := "it has not ended"
 		if t := s.State.Terminated; t != nil {
 			ended = fmt.Sprintf("exit code %d", t.ExitCode)

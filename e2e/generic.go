@@ -32,10 +32,7 @@ var _ = framework.It(spec.Spec{
 	nd, dev := placement.ExpectPMEM(ctx, e, "EPH-24", c, workload.RequestedSize(d))
 	cache.ExpectStores(ctx, e, "EPH-24", p)
 
-	claims, err := d.Claims(ctx)
-	e.NoError(err, "list the claims of %s", d.Dir)
-	e.Require("EPH-24", "the pod has one claim", c.Name, len(claims), gomega.Equal(1))
-	claim := &claims[0]
+	claim := storage.OfMemoryFile(ctx, e, "EPH-24", d, p)
 	name := framework.Name("claim", claim)
 	owner := "no controller"
 	if o := metav1.GetControllerOf(claim); o != nil {
@@ -46,7 +43,7 @@ var _ = framework.It(spec.Spec{
 
 	e.Step("delete %s", d.Dir)
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
-	err = e.Waiter.Until(ctx, wait.ClaimsGone, "the removal of "+name, func(ctx context.Context) (bool, string, error) {
+	err := e.Waiter.Until(ctx, wait.ClaimsGone, "the removal of "+name, func(ctx context.Context) (bool, string, error) {
 		left, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Get(ctx, claim.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return true, "gone", nil

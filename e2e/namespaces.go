@@ -5,10 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/placement"
 	"pmem-memcached-e2e/e2e/internal/workload"
@@ -46,38 +42,11 @@ var _ = framework.ItEach(spec.Spec{
 	e.Step("delete one of them")
 	e.Expect("KUS-09", "everything that was applied can be deleted", both[1].Dir, both[1].Delete(ctx), framework.Succeed)
 	e.Expect("OPS-08", "the claims of a deployment that was deleted can be deleted", both[1].Dir, both[1].DeleteClaims(ctx), framework.Succeed)
-	err = e.Waiter.Until(ctx, wait.ObjectsGone, "namespace "+second+" to be empty", func(ctx context.Context) (bool, string, error) {
-		left, err := objectsIn(ctx, e, second)
+	err = e.Waiter.Until(ctx, wait.ObjectsGone, "all of "+workload.Name(both[1])+" to be gone", func(ctx context.Context) (bool, string, error) {
+		left, err := workload.Left(ctx, e, both[1])
 		return len(left) == 0, strings.Join(left, ", "), err
 	})
 	e.Expect("KUS-09", "nothing is left of a deployment that was deleted", "namespace "+second, err, framework.Succeed)
 	placement.AwaitFreed(ctx, e, "OPS-08", nd, dev, c.Mount)
 	cache.ExpectKey(ctx, e, "KUS-07", "the other deployment still serves its value", mine, "mine", "1")
 })
-
-// leftKinds are the kinds of which nothing may be left in a namespace.
-var leftKinds = []schema.GroupVersionKind{
-	{Version: "v1", Kind: "Service"}, {Version: "v1", Kind: "ConfigMap"}, {Version: "v1", Kind: "Secret"},
-	{Version: "v1", Kind: "Pod"}, {Version: "v1", Kind: "PersistentVolumeClaim"},
-	{Group: "apps", Version: "v1", Kind: "Deployment"}, {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
-	{Group: "apps", Version: "v1", Kind: "StatefulSet"}, {Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"},
-}
-
-// objectsIn lists the objects of a namespace, except for the ConfigMap that every
-// namespace has.
-func objectsIn(ctx context.Context, e *framework.Env, namespace string) ([]string, error) {
-	var left []string
-	for _, kind := range leftKinds {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(kind)
-		if err := e.Cluster.Resources.GetControllerRuntimeClient().List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return nil, err
-		}
-		for i := range list.Items {
-			if o := &list.Items[i]; o.GetName() != "kube-root-ca.crt" {
-				left = append(left, framework.Name(kind.Kind, o))
-			}
-		}
-	}
-	return left, nil
-}

@@ -110,13 +110,10 @@ func separateClaims(ctx context.Context, e *framework.Env, m *deploy.Manifest) *
 	return &rest
 }
 
-// boundClaim returns the claim of a pod and its volume. The spec ends with req
-// not met unless there is exactly one and it is bound.
+// boundClaim returns the claim for the memory file of a pod and its volume. The spec ends with req
+// not met unless there is one and it is bound.
 func boundClaim(ctx context.Context, e *framework.Env, req spec.ReqID, d *deploy.Deployment, p *corev1.Pod) (*corev1.PersistentVolumeClaim, *corev1.PersistentVolume) {
-	claims, err := d.Claims(ctx)
-	e.NoError(err, "list the claims of %s", d.Dir)
-	e.Require(req, "the pod has one claim", framework.Name("pod", p), len(claims), gomega.Equal(1))
-	claim := &claims[0]
+	claim := storage.OfMemoryFile(ctx, e, req, d, p)
 	e.Require(req, "the claim is bound", framework.Name("claim", claim), claim.Status.Phase, gomega.Equal(corev1.ClaimBound))
 	pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
 	e.NoError(err, "get the volume of %s", framework.Name("claim", claim))
@@ -210,11 +207,9 @@ func expectSamePlace(ctx context.Context, e *framework.Env, d *deploy.Deployment
 	name := framework.Name("pod", after)
 	e.Expect("RST-01", "the pod is a new one", name, after.UID, gomega.Not(gomega.Equal(before.UID)))
 	e.Expect("RST-06", "the new pod runs on the node of the volume", name, after.Spec.NodeName, gomega.Equal(before.Spec.NodeName))
-	claims, err := d.Claims(ctx)
-	e.NoError(err, "list the claims of %s", d.Dir)
-	e.Require("RST-05", "the new pod has one claim", name, len(claims), gomega.Equal(1))
-	e.Expect("RST-05", "the claim is the same", framework.Name("claim", claim), claims[0].UID, gomega.Equal(claim.UID))
-	same, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, claims[0].Spec.VolumeName, metav1.GetOptions{})
+	current := storage.OfMemoryFile(ctx, e, "RST-05", d, after)
+	e.Expect("RST-05", "the claim is the same", framework.Name("claim", claim), current.UID, gomega.Equal(claim.UID))
+	same, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, current.Spec.VolumeName, metav1.GetOptions{})
 	e.NoError(err, "get the volume of %s", framework.Name("claim", claim))
 	e.Expect("RST-05", "the volume is the same", framework.Name("volume", pv), same.UID, gomega.Equal(pv.UID))
 }

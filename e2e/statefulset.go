@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -70,11 +71,13 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 	expectRetention(ctx, e, d, &claims[0], stock.Of(own[0][0]))
 }
 
-// byName are the two pods of a StatefulSet, that with the number 0 first.
+// byName are the two pods of a StatefulSet, that with the lower number first.
 func byName(ctx context.Context, e *framework.Env, d *deploy.Deployment) []corev1.Pod {
 	pods, err := d.Pods(ctx)
 	e.NoError(err, "list the pods of %s", d.Name)
-	slices.SortFunc(pods, func(a, b corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(pods, func(a, b corev1.Pod) int {
+		return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), strings.Compare(a.Name, b.Name))
+	})
 	if len(pods) != 2 {
 		e.NoError(fmt.Errorf("there are %d", len(pods)), "find the two pods of %s", d.Name)
 	}
@@ -88,7 +91,7 @@ func expectNames(ctx context.Context, e *framework.Env, d *deploy.Deployment, po
 	e.NoError(err, "find the volume in %s", d.Dir)
 	var claims []corev1.PersistentVolumeClaim
 	for n := range pods {
-		name := fmt.Sprintf("%s-%d", d.Name, n)
+		name := fmt.Sprintf("%s-%d", d.Name, int(d.FirstOrdinal())+n)
 		e.Expect("RST-03", "a pod has the name of its StatefulSet and its number", framework.Name("pod", &pods[n]), pods[n].Name, gomega.Equal(name))
 		claimed := "no claim"
 		for _, pv := range pods[n].Spec.Volumes {
@@ -115,11 +118,8 @@ func resizedTo(was resource.Quantity) resource.Quantity {
 
 // expectResized examines the claim of an overlay that changes its size and class.
 func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment, size resource.Quantity, wantClass string) {
-	claims, err := d.Claims(ctx)
-	e.NoError(err, "list the claims of %s", d.Dir)
-	e.Require("KUS-08", "the workload of an overlay that changes size and class has one claim", d.Dir, len(claims), gomega.Equal(1))
-	claim := claims[0]
-	name := framework.Name("claim", &claim)
+	claim := storage.OfMemoryFile(ctx, e, "KUS-08", d, workload.Pod(ctx, e, d))
+	name := framework.Name("claim", claim)
 	e.Expect("KUS-08", "the claim of the overlay is bound", name, claim.Status.Phase, gomega.Equal(corev1.ClaimBound))
 	request, capacity := claim.Spec.Resources.Requests[corev1.ResourceStorage], claim.Status.Capacity[corev1.ResourceStorage]
 	e.Expect("KUS-08", "the claim requests the size of the overlay", name, request.String(), gomega.Equal(size.String()))

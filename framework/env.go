@@ -170,7 +170,11 @@ func (e *Env) dir(profile spec.Profile) string {
 // they belong.
 func (e *Env) Render(dir, namespace string) *deploy.Manifest {
 	ginkgo.GinkgoHelper()
-	return e.render(dir, deploy.Changes{Namespace: namespace})
+	ch := deploy.Changes{Namespace: namespace}
+	if namespace != "" {
+		ch.Replicas = 1
+	}
+	return e.render(dir, ch)
 }
 
 func (e *Env) render(dir string, ch deploy.Changes) *deploy.Manifest {

@@ -75,14 +75,15 @@ type Manifest struct {
 	// Adjusted reports how the objects differ from what is written for the sake of the suite.
 	Adjusted []string
 
-	source   string // the directory that was rendered
-	changes  Changes
-	replicas int32
-	ordinal  int32 // of a StatefulSet's first pod
-	selector labels.Selector
-	strategy appsv1.StatefulSetUpdateStrategyType // empty for a Deployment
-	template corev1.PodTemplateSpec
-	claims   []corev1.PersistentVolumeClaim // claim templates
+	source      string // the directory that was rendered
+	changes     Changes
+	replicas    int32
+	ordinal     int32 // of a StatefulSet's first pod
+	selector    labels.Selector
+	matchLabels map[string]string                    // those of the selector
+	strategy    appsv1.StatefulSetUpdateStrategyType // empty for a Deployment
+	template    corev1.PodTemplateSpec
+	claims      []corev1.PersistentVolumeClaim // claim templates
 }
 
 // Load renders the kustomization in dir and finds memcached in it: the only Deployment or
@@ -270,6 +271,7 @@ func (m *Manifest) setWorkload(o *unstructured.Unstructured) error {
 		return errors.New("spec.selector is missing")
 	}
 	var err error
+	m.matchLabels = selector.MatchLabels
 	if m.selector, err = metav1.LabelSelectorAsSelector(selector); err != nil {
 		return fmt.Errorf("spec.selector: %w", err)
 	}

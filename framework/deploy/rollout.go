@@ -211,8 +211,15 @@ func crashed(c corev1.ContainerStatus) bool {
 var (
 	driverMissing = regexp.MustCompile(`driver name \S+ not found in the list of registered CSI drivers`)
 	classMissing  = regexp.MustCompile(`storageclass(\.storage\.k8s\.io)? "[^"]*" not found`)
-	refused       = regexp.MustCompile(`is forbidden: violates PodSecurity|admission webhook .* denied the request|is invalid: |forbidden: unable to validate against`)
+	refused       = regexp.MustCompile(`violates PodSecurity|admission webhook .* denied the request|AdmissionPolicy .* denied request|denied by |unable to validate against|is invalid: `)
+	// beyond is about a limit on all pods of the namespace, which others may leave again.
+	beyond = regexp.MustCompile(`exceeded quota|failed quota`)
 )
+
+// Refused reports whether a message of the API server or a controller is about an object that was not admitted:
+// by the Pod Security Standards, a webhook such as Kyverno's or Gatekeeper's, a policy of the API
+// server, or the security context constraints of OpenShift.
+func Refused(message string) bool { return refused.MatchString(message) }
 
 func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
 	t := trouble{key: "event " + string(e.UID), text: eventLine(e), hold: longHold}
@@ -224,8 +231,15 @@ func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
 		return t, s.podWaits(e.InvolvedObject.Name)
 	case e.Reason == "ProvisioningFailed" && classMissing.MatchString(e.Message):
 		return t, len(live(s.pods, isReady)) < int(s.workload.want)
-	case e.Reason == "FailedCreate" && refused.MatchString(e.Message):
-		t.hold = shortHold
+	case e.Reason == "FailedCreate":
+		switch {
+		case refused.MatchString(e.Message):
+			t.hold = shortHold
+		case beyond.MatchString(e.Message):
+			t.hold = patientHold
+		case !strings.Contains(e.Message, "is forbidden: "): // a class, an account or a limit otherwise
+			return trouble{}, false
+		}
 		return t, len(unfinished(s.pods)) < int(s.workload.want)
 	}
 	return trouble{}, false

@@ -195,5 +195,8 @@ func (m *Manifest) Replicas() int32 { return m.replicas }
 // FirstOrdinal is the number of the first pod of a StatefulSet.
 func (m *Manifest) FirstOrdinal() int32 { return m.ordinal }
 
+// MatchLabels returns the labels by which the workload selects its pods, and which the claims of a StatefulSet get.
+func (m *Manifest) MatchLabels() map[string]string { return m.matchLabels }
+
 // Template returns the pod template of the workload.
 func (m *Manifest) Template() corev1.PodTemplateSpec { return *m.template.DeepCopy() }

@@ -16,13 +16,20 @@ type Process struct {
 }
 
 // findByName prints id and owner of each process whose name is the first argument, in one line, and the arguments of the
-// last of them, each with a NUL at its end. A process may end meanwhile.
-const findByName = `found= last=
+// last of them, each with a NUL at its end. A process may end meanwhile. Where the containers of a pod share their processes,
+// those of other containers are in other control groups and count only if there are none in the container's own.
+const findByName = `found= last= foreign= other=
+own=$(cat /proc/self/cgroup 2>/dev/null)
 for d in /proc/[0-9]*; do
 	if read -r name 2>/dev/null <"$d/comm" && [ "$name" = "$1" ] && uid=$(stat -c %u "$d" 2>/dev/null); then
-		last=$d found="$found ${d#/proc/} $uid"
+		if [ "$(cat "$d/cgroup" 2>/dev/null)" = "$own" ]; then
+			last=$d found="$found ${d#/proc/} $uid"
+		else
+			other=$d foreign="$foreign ${d#/proc/} $uid"
+		fi
 	fi
 done
+[ -n "$found" ] || found=$foreign last=$other
 echo "$found"
 [ -z "$last" ] || cat "$last/cmdline"`
 

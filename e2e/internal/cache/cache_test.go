@@ -9,6 +9,7 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/probe"
 )
 
 func TestListing(t *testing.T) {
@@ -75,5 +76,31 @@ func TestEnded(t *testing.T) {
 	}
 	if got := Ended(cluster.ExecResult{ExitCode: 3, Stderr: "no such file"}); got != "exit code 3: no such file" {
 		t.Errorf("exit code 3: %q", got)
+	}
+}
+
+func TestUndeclared(t *testing.T) {
+	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{
+		{Name: deploy.Container, Ports: []corev1.ContainerPort{{ContainerPort: 11211, Protocol: corev1.ProtocolTCP}}},
+		{Name: "exporter", Ports: []corev1.ContainerPort{{ContainerPort: 9150, Protocol: corev1.ProtocolTCP}}},
+	}}}
+	all := []probe.Socket{{Protocol: "tcp", Port: 11211}, {Protocol: "tcp", Port: 9150}, {Protocol: "udp", Port: 9150}, {Protocol: "tcp", Port: 1}}
+	if got := undeclared(all, p); !slices.Equal(got, []probe.Socket{all[0], all[2], all[3]}) {
+		t.Errorf("left %v", got)
+	}
+}
+
+func TestMissingPrograms(t *testing.T) {
+	for line, want := range map[string]bool{
+		"/scripts/data-volume-init.sh: 12: fallocate: not found": true,
+		"sh: xargs: not found":                                                          true,
+		"bash: line 1: fallocate: command not found":                                    true,
+		"[restart] no metadata save file, starting with a clean cache":                  false,
+		"memcached-wrapper.sh: starting memcached with 160 MiB in /data/memcached-file": false,
+		"the key was not found":                                                         false,
+	} {
+		if got := len(MissingPrograms("first line\n"+line+"\n")) == 1; got != want {
+			t.Errorf("%s: %t, want %t", line, got, want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -12,6 +13,8 @@ import (
 
 	"pmem-memcached-e2e/e2e/internal/events"
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -72,6 +75,32 @@ func MakeClaim(ctx context.Context, e *framework.Env, class, size string, mode c
 	e.NoError(err, "make a claim")
 	e.Ledger.Add(framework.Name("claim", claim), func(ctx context.Context) error { return RemoveClaim(ctx, e, claim) })
 	return claim
+}
+
+// OfMemoryFile is the claim behind the volume of the memory file in a pod of a deployment. The spec ends with req
+// not met without one.
+func OfMemoryFile(ctx context.Context, e *framework.Env, req spec.ReqID, d *deploy.Deployment, p *corev1.Pod) *corev1.PersistentVolumeClaim {
+	v, err := d.Volume()
+	e.Require(req, "the deployment has a volume for the memory file", d.Dir, err, framework.Succeed)
+	name := claimed(p, v.Name)
+	e.Require(req, "the pod has a claim for the memory file", framework.Name("pod", p), name, gomega.Not(gomega.Equal(unclaimed)))
+	return CurrentClaim(ctx, e, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: name}})
+}
+
+const unclaimed = "no claim"
+
+// claimed is the name of the claim behind a volume of a pod, or [unclaimed].
+func claimed(p *corev1.Pod, volume string) string {
+	for _, v := range p.Spec.Volumes {
+		switch {
+		case v.Name != volume:
+		case v.PersistentVolumeClaim != nil:
+			return v.PersistentVolumeClaim.ClaimName
+		case v.Ephemeral != nil:
+			return p.Name + "-" + volume
+		}
+	}
+	return unclaimed
 }
 
 // CurrentClaim reads a claim again.

@@ -5,6 +5,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -91,4 +92,13 @@ func Readiness(p *corev1.Pod) string {
 		}
 	}
 	return "not Ready: no such condition"
+}
+
+// OnlyOf reports whether addresses are of a pod and there is one at least.
+func OnlyOf(p *corev1.Pod, addresses []string) bool {
+	own := []string{p.Status.PodIP}
+	for _, ip := range p.Status.PodIPs {
+		own = append(own, ip.IP)
+	}
+	return len(addresses) > 0 && !slices.ContainsFunc(addresses, func(a string) bool { return !slices.Contains(own, a) })
 }

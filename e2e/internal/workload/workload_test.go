@@ -21,3 +21,18 @@ func TestReadiness(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyOf(t *testing.T) {
+	p := &corev1.Pod{Status: corev1.PodStatus{PodIP: "10.0.0.7", PodIPs: []corev1.PodIP{{IP: "10.0.0.7"}, {IP: "fd00::7"}}}}
+	for _, tt := range []struct {
+		addresses []string
+		want      bool
+	}{
+		{nil, false}, {[]string{"10.0.0.7"}, true}, {[]string{"fd00::7"}, true}, {[]string{"10.0.0.7", "fd00::7"}, true},
+		{[]string{"10.0.0.8"}, false}, {[]string{"10.0.0.7", "fd00::8"}, false},
+	} {
+		if got := OnlyOf(p, tt.addresses); got != tt.want {
+			t.Errorf("%v: %t, want %t", tt.addresses, got, tt.want)
+		}
+	}
+}

@@ -18,8 +18,6 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
-
-	"pmem-memcached-e2e/framework/redact"
 )
 
 const (
@@ -137,15 +135,6 @@ func load(dir string, ch Changes) (*Manifest, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-// LearnSecrets lets secrets learn those of the manifest.
-func (m *Manifest) LearnSecrets(secrets *redact.Redactor) {
-	objects := make([]map[string]any, len(m.Objects))
-	for i, o := range m.Objects {
-		objects[i] = o.Object
-	}
-	secrets.LearnObjects(objects...)
 }
 
 // In is the same kustomization with the same changes in another namespace.

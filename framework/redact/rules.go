@@ -85,6 +85,9 @@ var rules = []rule{
 	{[]string{"bearer"}, redactBearers},
 	{named, redactJSON},
 	matching(named, `\\*"name\\*"\s*:\s*\\*"(?P<name>[\w.-]+)\\*"\s*,\s*\\*"value\\*"\s*:\s*\\*"(?P<secret>[^"\\]+)`),
+	// In braces of YAML.
+	matching(named, `[{,]\s*name:\s*["']?(?P<name>[\w.-]+)["']?,\s*value:\s*(?P<secret>"[^"]*"|'[^']*'|[^\s,}"'][^,}]*)`),
+	matching(named, `[{,]\s*["']?(?P<name>[\w.-]+)["']?:\s+(?P<secret>"[^"]*"|'[^']*'|[^\s,}"'{\[][^,}]*)`),
 	// As Go prints a variable or a header.
 	matching(named, `\bName:\s*"?(?P<name>[\w.-]+)"?,?\s+Value:\s*(?P<secret>"[^"]*"|[^\s",}]+)`),
 	// Options, on one line or in a list.

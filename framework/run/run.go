@@ -323,6 +323,7 @@ func (r *Runner) validate(ctx context.Context) (spec.Listing, error) {
 		part.Now(r.relative(d.dir))
 		m, err := deploy.Load(d.dir, deploy.Changes{LoadAnyFile: r.Config.Deploy.LoadsAnyFile()})
 		if err != nil {
+			deploy.LearnFiles(d.dir, r.Secrets)
 			errs = append(errs, &config.FieldError{Field: d.field, Value: d.dir, Remedy: err.Error()})
 		}
 		if m != nil {

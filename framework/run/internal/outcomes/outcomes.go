@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/onsi/gomega"
@@ -137,5 +139,25 @@ var (
 	}, func(_ context.Context, e *framework.Env) {
 		e.Step("waiting for ever")
 		select {}
+	})
+	_ = it("AAA-30", "quotes secrets", spec.Must, func(_ context.Context, e *framework.Env) {
+		deployment := e.Manifest(spec.Ephemeral)
+		var quoted []string
+		for _, o := range deployment.Objects {
+			text, err := o.MarshalJSON()
+			e.NoError(err, "encode %s", o.GetName())
+			quoted = append(quoted, string(text))
+		}
+		text := strings.Join(quoted, "\n")
+		fmt.Println(text)
+		fmt.Fprintln(os.Stderr, "passphrase CANARY-known from the deployment")
+		e.Step("log in with %s", text)
+		e.Note("log", text)
+		e.Fact("memcached", "arguments", text, text)
+		e.Keep("kept.txt", func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
+		err := e.Waiter.Until(context.Background(), wait.PodRuns, text, func(context.Context) (bool, string, error) { return true, text, nil })
+		e.NoError(err, "wait")
+		e.Expect(e.Spec.Covers[0], "it prints no secret", "pod with "+text, text, gomega.Equal(""))
+		e.NoError(fmt.Errorf("the API server refused %s", text), "apply")
 	})
 )

@@ -18,20 +18,27 @@ import (
 // renders and still has its one change.
 func TestRestartOverlays(t *testing.T) {
 	for dir, change := range map[string]string{
-		"broken/arguments-dropped":         "unset MEMCACHED_ARGS",
-		"broken/cas-begins-anew":           "Kcurrent_cas 1/",
-		"broken/claims-deleted-with-scale": `"whenScaled":"Delete"`,
-		"broken/downtime-not-counted":      "Kstop_time $(($(date +%s) - 2))/",
-		"broken/flush-forgotten":           "Koldest_live 0/",
-		"broken/grace-too-short":           `"terminationGracePeriodSeconds":1,`,
-		"broken/memory-file-made-anew":     "rm -f /data/memcached-memory-file",
-		"broken/no-room-for-state":         "head -c 1048576 /dev/zero",
-		"broken/shutdown-allowed":          `"MEMCACHED_ARGS","value":"-A"`,
-		"broken/slab-automove":             `"MEMCACHED_ARGS","value":"-o slab_automove=1"`,
-		"broken/state-file-kept":           "cp -p /data/kept",
-		"broken/state-file-unguarded":      "trap 'kill -USR1 $pid; wait $pid' TERM",
-		"broken/stop-delayed":              "sleep 30; kill -TERM",
-		"broken/stop-not-awaited":          "trap 'kill -USR1 $!; exit 0' TERM",
+		"broken/arguments-dropped":            "unset MEMCACHED_ARGS",
+		"broken/cas-begins-anew":              "Kcurrent_cas 1/",
+		"broken/claims-deleted-with-scale":    `"whenScaled":"Delete"`,
+		"broken/downtime-not-counted":         "Kstop_time $(($(date +%s) - 2))/",
+		"broken/flush-forgotten":              "Koldest_live 0/",
+		"broken/host-port-persistent":         `"hostPort":31212`,
+		"broken/larger-items-persistent":      `"MEMCACHED_ARGS","value":"-I 2m"`,
+		"broken/memory-file-grows-persistent": "truncate -s +4K",
+		"broken/memory-limit-halved":          `"MEMCACHED_ARGS","value":"-m 90"`,
+		"broken/refuses-when-full-persistent": `"MEMCACHED_ARGS","value":"-M"`,
+		"broken/runs-as-root":                 `"runAsUser":0`,
+		"broken/sparse-memory-file":           `truncate -s \"$size\"`,
+		"broken/grace-too-short":              `"terminationGracePeriodSeconds":1,`,
+		"broken/memory-file-made-anew":        "rm -f /data/memcached-memory-file",
+		"broken/no-room-for-state":            "head -c 1048576 /dev/zero",
+		"broken/shutdown-allowed":             `"MEMCACHED_ARGS","value":"-A"`,
+		"broken/slab-automove":                `"MEMCACHED_ARGS","value":"-o slab_automove=1"`,
+		"broken/state-file-kept":              "cp -p /data/kept",
+		"broken/state-file-unguarded":         "trap 'kill -USR1 $pid; wait $pid' TERM",
+		"broken/stop-delayed":                 "sleep 30; kill -TERM",
+		"broken/stop-not-awaited":             "trap 'kill -USR1 $!; exit 0' TERM",
 	} {
 		t.Run(dir, func(t *testing.T) {
 			m, err := deploy.Load("../../testdata/"+dir, deploy.Changes{})
@@ -88,6 +95,10 @@ func TestOverlays(t *testing.T) {
 			return err == nil && v.Class == "pmem-memcached-e2e-file-io" && object(m, "StorageClass")["provisioner"] == "pmem-csi.intel.com"
 		}},
 		{"broken/wrong-service-port", "Deployment", func(m *deploy.Manifest) bool {
+			ports, _ := object(m, "Service")["spec"].(map[string]any)["ports"].([]any)
+			return len(ports) == 1 && ports[0].(map[string]any)["targetPort"] == int64(11212)
+		}},
+		{"broken/wrong-service-port-persistent", "StatefulSet", func(m *deploy.Manifest) bool {
 			ports, _ := object(m, "Service")["spec"].(map[string]any)["ports"].([]any)
 			return len(ports) == 1 && ports[0].(map[string]any)["targetPort"] == int64(11212)
 		}},

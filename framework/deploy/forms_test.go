@@ -8,9 +8,13 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
 
 func forms(t *testing.T, ch Changes) *Manifest {
@@ -208,5 +212,40 @@ func TestListensOn(t *testing.T) {
 		if got := listensOn(c, literals(c)); got != tt.want {
 			t.Errorf("%s, %q: %d, want %d", tt.args, tt.env, got, tt.want)
 		}
+	}
+}
+
+// TestAbsent asks a cluster whose controllers put a Secret into most namespaces.
+func TestAbsent(t *testing.T) {
+	var objects []client.Object
+	for i := range 5 {
+		ns := fmt.Sprintf("n%d", i)
+		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
+		if i < 4 {
+			objects = append(objects, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "credentials"}})
+		}
+	}
+	objects = append(objects, &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: "gvisor"}})
+	byName := func(o client.Object) []string { return []string{o.GetName()} }
+	cluster := func(objects []client.Object) client.Client {
+		return fake.NewClientBuilder().WithObjects(objects...).WithIndex(&corev1.Secret{}, "metadata.name", byName).Build()
+	}
+	m := forms(t, Changes{})
+	names := func(refs []Reference) (names []string) {
+		for _, r := range refs {
+			names = append(names, r.Name)
+		}
+		return names
+	}
+	if got := names(m.Absent(t.Context(), cluster(objects))); !slices.Equal(got, []string{"of-the-team"}) {
+		t.Errorf("absent %q, want the claim only", got)
+	}
+	if got := names(m.Absent(t.Context(), cluster(objects[:4]))); !slices.Equal(got, []string{"of-the-team", "gvisor"}) {
+		t.Errorf("absent %q, want the claim and the class", got)
+	}
+	few := append(slices.Clone(objects[:2]), objects[8])
+	few = append(few, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n5"}})
+	if got := names(m.Absent(t.Context(), cluster(few))); !slices.Contains(got, "credentials") {
+		t.Errorf("absent %q, although one namespace of three has the Secret", got)
 	}
 }

@@ -26,6 +26,9 @@ type Reference struct {
 
 func (r Reference) String() string { return fmt.Sprintf("%s %s, %s", r.Kind, r.Name, r.As) }
 
+// Claim reports whether the object is a persistent volume claim.
+func (r Reference) Claim() bool { return r.Kind == claimKind }
+
 // provided are objects that every cluster or namespace has.
 var provided = []Reference{{Kind: configMapKind, Name: "kube-root-ca.crt"}, {Kind: serviceAccountKind, Name: "default"},
 	{Kind: priorityClassKind, Name: "system-cluster-critical"}, {Kind: priorityClassKind, Name: "system-node-critical"}}

@@ -118,7 +118,11 @@ func (r *Runner) probe(ctx context.Context, listing spec.Listing) (probed, error
 	if err != nil {
 		return probed{}, err
 	}
-	deployments, err := r.used(r.plan(listing, nil))
+	plan := r.plan(listing, nil)
+	if err := r.references(ctx, plan, c.Resources.GetControllerRuntimeClient()); err != nil {
+		return probed{}, err
+	}
+	deployments, err := r.used(plan)
 	if err != nil {
 		return probed{}, err
 	}
@@ -169,7 +173,7 @@ func (r *Runner) connect(ctx context.Context) (*cluster.Cluster, error) {
 func (r *Runner) used(plan []spec.Planned) ([]facts.Deployment, error) {
 	var used []facts.Deployment
 	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
-		if !slices.ContainsFunc(plan, func(p spec.Planned) bool { return p.Profile == profile && p.Outcome == "" }) {
+		if !deploys(plan, profile) {
 			continue
 		}
 		d := r.Config.Deploy

@@ -312,25 +312,20 @@ func (r *Runner) validate(ctx context.Context) (spec.Listing, error) {
 		return spec.Listing{}, &UsageError{err}
 	}
 	r.manifests = map[spec.Profile]*deploy.Manifest{}
-	for _, d := range []struct {
-		field   string
-		profile spec.Profile
-		dir     string
-	}{
-		{"EPHEMERAL", spec.Ephemeral, r.Config.Deploy.Ephemeral},
-		{"PERSISTENT", spec.Persistent, r.Config.Deploy.Persistent},
-	} {
-		part.Now(r.relative(d.dir))
-		m, err := deploy.Load(d.dir, deploy.Changes{LoadAnyFile: r.Config.Deploy.LoadsAnyFile()})
+	for _, k := range kustomizations {
+		dir := k.dir(r.Config.Deploy)
+		part.Now(r.relative(dir))
+		m, err := deploy.Load(dir, deploy.Changes{LoadAnyFile: r.Config.Deploy.LoadsAnyFile()})
 		if err != nil {
-			deploy.LearnFiles(d.dir, r.Secrets)
-			errs = append(errs, &config.FieldError{Field: d.field, Value: d.dir, Remedy: err.Error()})
+			deploy.LearnFiles(dir, r.Secrets)
+			errs = append(errs, &config.FieldError{Field: k.field, Value: dir, Remedy: err.Error()})
 		}
 		if m != nil {
 			m.LearnSecrets(r.Secrets)
 		}
-		r.manifests[d.profile] = m
+		r.manifests[k.profile] = m
 	}
+	errs = append(errs, r.references(ctx, r.plan(listing, nil), nil))
 	if errors.Join(errs...) == nil {
 		part.Done(fmt.Sprintf("%d of %d specs selected, deployments rendered", len(listing.Selected), len(listing.Specs)))
 	}

@@ -42,6 +42,19 @@ func TestTrouble(t *testing.T) {
 			code: 2, provider: "up down", says: "other.example",
 		},
 		{
+			name: "a claim that is not in the kustomization", change: func(c *config.Config, _ *recorder) {
+				c.Deploy.Ephemeral = deploytest.Dir(t, strings.ReplaceAll(deploytest.Inline, "csi: {driver: driver.example, fsType: ext4, volumeAttributes: {size: 200Mi}}",
+					"persistentVolumeClaim: {claimName: of-the-team}"))
+			},
+			code: 3, says: "Deployment/cache needs PersistentVolumeClaim of-the-team, which is volume data: neither the kustomization nor the cluster has it, and each spec deploys into a namespace of its own; add it to the kustomization",
+		},
+		{
+			name: "a class of priority that the cluster does not have", change: func(c *config.Config, _ *recorder) {
+				c.Deploy.Ephemeral = deploytest.Dir(t, strings.ReplaceAll(deploytest.Inline, "      tolerations:", "      priorityClassName: caches-first\n      tolerations:"))
+			},
+			code: 3, provider: "up down", says: "Deployment/cache needs PriorityClass caches-first, which the pods have",
+		},
+		{
 			name: "a qualification cannot examine all of it", change: func(c *config.Config, _ *recorder) { c.Qualification, c.SkipPreflight = true, nil },
 			code: 3, provider: "up down", says: `QUALIFICATION="1": it leaves nothing out, and AAA-09 could not be examined; label the pods of PMEM-CSI`,
 		},

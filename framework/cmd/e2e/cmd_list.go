@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/spec"
@@ -63,8 +64,22 @@ func writePlan(w io.Writer, form output, plan []spec.Planned) error {
 	if err := writeTable(w, rows); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, reasons(plan))
+	c, err := spec.NewCatalogue(framework.Specs())
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, reasons(plan)+musts(c.Requirements, plan))
 	return err
+}
+
+// musts counts the requirements that the specs which run examine, in each mode.
+func musts(requirements []spec.Requirement, plan []spec.Planned) string {
+	var b strings.Builder
+	for _, mode := range spec.Profiles() {
+		n := spec.PlannedPairs(requirements, plan, mode)
+		fmt.Fprintf(&b, "%s: %d of %d MUSTs examined\n", mode, n.Examined, n.Stated)
+	}
+	return b.String()
 }
 
 // reasons are why specs do not run, each with how many they are.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/placement"
+	"pmem-memcached-e2e/e2e/internal/traffic"
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -126,7 +129,7 @@ func expectReached(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 	expectUnprivileged(ctx, e, p)
 	expectEndpoint(ctx, e, d, p)
 	expectDemo(ctx, e, d)
-	expectServiceInCluster(ctx, e, d, p)
+	expectServiceInCluster(ctx, e, d)
 }
 
 func expectUnprivileged(ctx context.Context, e *framework.Env, p *corev1.Pod) {
@@ -191,32 +194,26 @@ func expectDemo(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	e.Expect("MC-05", "quit ends the connection without an answer", service, how, gomega.Equal(closed))
 }
 
-// inCluster talks to the address in its arguments for at most 20 s, as it may
-// take a moment until every node knows a new Service.
-const inCluster = `
-while :; do
-	if exec 3<>"/dev/tcp/$1/$2"; then
-		printf 'set in-cluster 5 60 5\r\nhello\r\nget in-cluster\r\nquit\r\n' >&3 && timeout 10 cat <&3 && exit 0
-	fi
-	[ "$SECONDS" -lt 20 ] || exit 1
-	sleep 0.5
-done`
+// How long a client tries to connect, as it may take a moment until every node
+// knows a new Service, and how long it waits for the end of the connection.
+const (
+	connectLimit = 20 * time.Second
+	answerLimit  = 10 * time.Second
+)
 
 // expectServiceInCluster expects that another pod reaches memcached by the name
 // of its Service.
-func expectServiceInCluster(ctx context.Context, e *framework.Env, d *deploy.Deployment, server *corev1.Pod) {
+func expectServiceInCluster(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	e.Step("reach the Service from another pod")
-	host := d.Service + "." + d.Namespace + ".svc"
-	client := e.RunPod(ctx, d.Companion("client-", corev1.Container{
-		Name: "client", Image: cache.Image(server),
-		Command: []string{"bash", "-c", inCluster, "client", host, fmt.Sprint(d.ServicePort)},
-	}))
-	phase, log := e.PodEnd(ctx, client)
-	service := fmt.Sprintf("Service %s:%d, seen from %s", host, d.ServicePort, framework.Name("pod", client))
-	e.Expect("OBJ-01", "a pod reaches memcached by the Service's name", service, string(phase)+": "+lastLine(log), gomega.HavePrefix(string(corev1.PodSucceeded)))
-	// Container runtimes drop the carriage returns.
-	e.Expect("OBJ-01", "a pod sets and gets a key through the Service", service,
-		strings.Join(strings.Fields(log), " "), gomega.HaveSuffix("STORED VALUE in-cluster 5 5 hello END"))
+	addr := net.JoinHostPort(d.Service+"."+d.Namespace+".svc", strconv.Itoa(d.ServicePort))
+	clients, end := traffic.Clients(ctx, e, d, 1)
+	r, err := clients.Talk(ctx, e.Cluster, addr, "set in-cluster 5 60 5\r\nhello\r\nget in-cluster\r\nquit\r\n", connectLimit, answerLimit)
+	e.NoError(err, "run a client in %s", framework.Name("pod", clients.Pod()))
+	end()
+	service := fmt.Sprintf("Service %s, seen from %s", addr, framework.Name("pod", clients.Pod()))
+	e.Expect("OBJ-01", "a pod reaches memcached by the Service's name", service, cache.Ended(r), gomega.Equal(cache.Success))
+	e.Expect("OBJ-01", "a pod sets and gets a key through the Service", service, strings.Join(strings.Fields(r.Stdout), " "),
+		gomega.Equal("STORED VALUE in-cluster 5 5 hello END"))
 }
 
 func lastLine(log string) string {

@@ -55,7 +55,7 @@ var _ = framework.It(spec.Spec{
 
 	fill(ctx, e, p)
 	downLongEnough := workload.ScaleDown(ctx, e, d)
-	expectStateFile(ctx, e, c, claim)
+	expectStateFile(ctx, e, d, c, claim)
 	downLongEnough()
 	workload.ScaleUp(ctx, e, d)
 	p = workload.Pod(ctx, e, d)
@@ -157,10 +157,10 @@ func fill(ctx context.Context, e *framework.Env, p *corev1.Pod) []memcached.Item
 }
 
 // expectStateFile looks at the volume from another pod while memcached is down.
-func expectStateFile(ctx context.Context, e *framework.Env, c cache.Cache, claim *corev1.PersistentVolumeClaim) {
+func expectStateFile(ctx context.Context, e *framework.Env, d *deploy.Deployment, c cache.Cache, claim *corev1.PersistentVolumeClaim) {
 	e.Step("look at the state file while memcached is down")
 	state := c.File.Path + cache.StateSuffix
-	helper := e.RunPod(ctx, onClaim(c, claim))
+	helper := e.RunPod(ctx, d.Stand(c.Pod, "state-", deploy.MemcachedContainer(c.Pod.Spec)))
 	defer e.RemovePod(ctx, helper)
 	name := framework.Name("claim", claim)
 
@@ -176,31 +176,6 @@ func expectStateFile(ctx context.Context, e *framework.Env, c cache.Cache, claim
 	e.NoError(err, "look at %s", state)
 	e.Expect("RST-10", "only memcached's user may read the state file (mode)", name, fmt.Sprintf("%04o", facts.Mode), gomega.Equal("0600"))
 	e.Expect("RST-10", "the state file belongs to memcached's user (user id)", name, facts.UID, gomega.Equal(c.Process.UID))
-}
-
-// onClaim is an idle pod with memcached's identity and its claim.
-func onClaim(c cache.Cache, claim *corev1.PersistentVolumeClaim) *corev1.Pod {
-	no, grace := false, int64(1)
-	container := corev1.Container{
-		Name: deploy.Container, Image: cache.Image(c.Pod), Command: []string{"sleep", "3600"},
-		VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: c.Mount.Path}},
-	}
-	for _, from := range c.Pod.Spec.Containers {
-		if from.Name == deploy.Container {
-			container.SecurityContext = from.SecurityContext
-		}
-	}
-	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "state-", Namespace: claim.Namespace},
-		Spec: corev1.PodSpec{
-			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no,
-			TerminationGracePeriodSeconds: &grace, SecurityContext: c.Pod.Spec.SecurityContext,
-			Containers: []corev1.Container{container},
-			Volumes: []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
-				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
-			}}},
-		},
-	}
 }
 
 func expectSamePlace(ctx context.Context, e *framework.Env, d *deploy.Deployment, before, after *corev1.Pod, claim *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume) {

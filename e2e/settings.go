@@ -8,6 +8,7 @@ import (
 
 	"github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
+	corev1 "k8s.io/api/core/v1"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/stock"
@@ -25,11 +26,10 @@ var _ = framework.It(spec.Spec{
 	d := e.Deploy(ctx, "RST-23", e.Manifest(spec.Persistent))
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "RST-23", p)
-	given := d.MemcachedArgs()
 	workload.ScaleDown(ctx, e, d)
-	w := workbench.New(ctx, e, p, c.File.Path)
-	expectHarmless(ctx, e, w, given)
-	expectShutdown(ctx, e, w, given)
+	w := workbench.New(ctx, e, d, c, p)
+	expectHarmless(ctx, e, w)
+	expectShutdown(ctx, e, w)
 	w.Remove(ctx)
 })
 
@@ -41,23 +41,23 @@ var _ = framework.It(spec.Spec{
 	d := e.Deploy(ctx, "RST-19", e.Manifest(spec.Persistent))
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "RST-19", p)
-	given := d.MemcachedArgs()
 	old := stock.Of("old")
 	stock.StoreIn(ctx, e, p, old)
+	larger, _ := layouts[0].unlike(settingsOf(ctx, e, p))
 	// Most settings are changed on workbenches: all of them would take as many rolling updates.
 	e.Parallel(func() {
 		e.Step("change the settings of the workload")
-		e.NoError(d.SetArgs(ctx, given+" -I 2m"), "change the arguments of %s", d.Name)
+		e.NoError(d.AddArgs(ctx, larger.args), "change the arguments of %s", d.Name)
 		q := workload.Pod(ctx, e, d)
-		e.Expect("RST-19", "after a rolling update to -I 2m, no item from before is served", framework.Name("pod", q), stock.ServedBy(ctx, e, q, old), stock.None())
+		e.Expect("RST-19", "after a rolling update to "+larger.args+", no item from before is served", framework.Name("pod", q), stock.ServedBy(ctx, e, q, old), stock.None())
 	}, func() {
-		w := workbench.New(ctx, e, workbench.WithOwnClaims(ctx, e, p), c.File.Path)
-		expectLimit(ctx, e, w, given)
-		expectExtstore(ctx, e, w, given)
+		w := workbench.New(ctx, e, d, c, workbench.WithOwnClaims(ctx, e, p))
+		expectLimit(ctx, e, w)
+		expectExtstore(ctx, e, w)
 		w.Remove(ctx)
 	}, func() {
-		w := workbench.New(ctx, e, workbench.WithOwnClaims(ctx, e, p), c.File.Path)
-		expectLayouts(ctx, e, w, given)
+		w := workbench.New(ctx, e, d, c, workbench.WithOwnClaims(ctx, e, p))
+		expectLayouts(ctx, e, w)
 		w.Remove(ctx)
 	})
 })
@@ -73,55 +73,89 @@ var harmless = []struct {
 
 // expectHarmless restarts memcached with one setting after the other, and stores
 // nothing after the first start.
-func expectHarmless(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
+func expectHarmless(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	items := stock.Of("kept")
-	r := w.MustStart(ctx, "RST-23", "memcached serves", given)
+	r := w.MustStart(ctx, "RST-23", "memcached serves", "")
 	r.Store(ctx, items)
-	for n, change := range harmless {
+	before := ""
+	for _, change := range harmless {
+		if strings.HasPrefix(change.args, "-f") && w.Sets("-f", "--slab-growth-factor") {
+			e.Note("left out", fmt.Sprintf("%q, because the deployment has a growth factor of its own, of which the spelling counts", change.args))
+			continue
+		}
 		e.Step("restart with %q", change.args)
 		r.Stop(ctx)
-		r = w.MustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q", change.args), given+" "+change.args)
-		check := fmt.Sprintf("with %q after %q every item is served", change.args, harmless[max(n-1, 0)].args)
+		r = w.MustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q", change.args), change.args)
+		check := fmt.Sprintf("with %q after %q every item is served", change.args, before)
 		e.Expect(change.req, check, w.Name, r.Served(ctx, items), stock.All())
+		before = change.args
 	}
 	e.Expect("RST-48", fmt.Sprintf("after %d restarts in a row every item is served", len(harmless)), w.Name, r.Served(ctx, items), stock.All())
 	r.Stop(ctx)
 }
 
-// layouts are settings that concern the layout of items, with their names in
+// A layout is a setting that concerns the layout of items, with its name in
 // memcached's log (memcached.c, restart callbacks).
-var layouts = []struct {
+type layout struct {
 	req        spec.ReqID
 	args, name string
-}{
-	{"RST-19", "-I 2m", "item_size_max"},
-	{"RST-20", "-n 96", "chunk_size"},
-	{"RST-20", "-o slab_sizes=120-480-1920-7680-120000-450000", "slab_config"},
-	{"RST-20", "-o slab_chunk_max=256", "slab_chunk_size_max"},
-	{"RST-21", "-f 1.5", "slab_config"},
-	{"RST-21", "-f 1.250", "slab_config"},
-	{"RST-22", "-C", "use_cas"},
-	{"RST-22", "-o no_slab_reassign", "slab_reassign"},
+
+	// In memcached's statistics a deployment that has the setting already has this value of it, and
+	// gets other arguments instead.
+	setting, value, other string
+}
+
+var layouts = []layout{
+	{"RST-19", "-I 2m", "item_size_max", "item_size_max", "2097152", "-I 4m"},
+	{"RST-20", "-n 96", "chunk_size", "chunk_size", "96", "-n 128"},
+	{req: "RST-20", args: "-o slab_sizes=120-480-1920-7680-120000-450000", name: "slab_config"},
+	{"RST-20", "-o slab_chunk_max=256", "slab_chunk_size_max", "slab_chunk_max", "262144", "-o slab_chunk_max=128"},
+	{"RST-21", "-f 1.5", "slab_config", "growth_factor", "1.50", "-f 1.75"},
+	{req: "RST-21", args: "-f 1.250", name: "slab_config"},
+	{"RST-22", "-C", "use_cas", "cas_enabled", "no", ""},
+	{"RST-22", "-o no_slab_reassign", "slab_reassign", "slab_reassign", "no", ""},
+}
+
+// unlike is the layout, with other arguments if memcached has the setting already. It reports whether
+// there are such arguments.
+func (l layout) unlike(settings map[string]string) (layout, bool) {
+	if l.setting == "" || settings[l.setting] != l.value {
+		return l, true
+	}
+	l.args = l.other
+	return l, l.other != ""
+}
+
+func settingsOf(ctx context.Context, e *framework.Env, p *corev1.Pod) map[string]string {
+	c := cache.Connect(ctx, e, p)
+	defer c.Close()
+	return cache.Stats(ctx, e, c, "settings")
 }
 
 // expectLayouts restarts memcached with one setting after the other: each start
 // finds items that were laid out by another setting.
-func expectLayouts(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
-	r := w.MustStart(ctx, "RST-19", "memcached serves", given)
+func expectLayouts(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
+	r := w.MustStart(ctx, "RST-19", "memcached serves", "")
 	before, beforeName := "", ""
-	for _, change := range layouts {
+	given := cache.Stats(ctx, e, r.Client(ctx).Connection, "settings")
+	for _, l := range layouts {
+		change, ok := l.unlike(given)
+		if !ok {
+			e.Note("left out", fmt.Sprintf("%q, which the deployment has anyway", l.args))
+			continue
+		}
 		e.Step("restart with %q after %q", change.args, before)
 		old := stock.Of("old")
 		r.Store(ctx, old)
 		r.Stop(ctx)
-		r = w.MustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q after %q", change.args, before), given+" "+change.args)
+		r = w.MustStart(ctx, change.req, fmt.Sprintf("memcached serves with %q after %q", change.args, before), change.args)
 		e.Expect(change.req, fmt.Sprintf("with %q after %q, no item of the other layout is served", change.args, before), w.Name, r.Served(ctx, old), stock.None())
 		fresh := stock.Of("fresh")
 		r.Store(ctx, fresh)
 		e.Expect(change.req, fmt.Sprintf("with %q, items stored since are served", change.args), w.Name, r.Served(ctx, fresh), stock.All())
 		log := r.Stop(ctx)
 		e.Expect(change.req, fmt.Sprintf("with %q after %q, the log names the setting", change.args, before), w.Name, named(log), gomega.BeElementOf(change.name, beforeName))
-		r = w.MustStart(ctx, "RST-17", fmt.Sprintf("memcached serves again after %q had cost the cache", change.args), given+" "+change.args)
+		r = w.MustStart(ctx, "RST-17", fmt.Sprintf("memcached serves again after %q had cost the cache", change.args), change.args)
 		e.Expect("RST-17", fmt.Sprintf("after a second start with %q every item is served", change.args), w.Name, r.Served(ctx, fresh), stock.All())
 		before, beforeName = change.args, change.name
 	}
@@ -140,14 +174,14 @@ func named(log string) string {
 }
 
 // expectLimit gives memcached a memory limit below the size of its file.
-func expectLimit(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
+func expectLimit(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("restart with a smaller memory limit")
-	r := w.MustStart(ctx, "RST-18", "memcached serves", given)
+	r := w.MustStart(ctx, "RST-18", "memcached serves", "")
 	old := stock.Of("old")
 	r.Store(ctx, old)
 	limit := limitOf(ctx, e, r)
 	r.Stop(ctx)
-	r = w.MustStart(ctx, "RST-18", "memcached serves with a smaller memory limit", fmt.Sprintf("%s -m %d", given, limit/cache.MiB-8))
+	r = w.MustStart(ctx, "RST-18", "memcached serves with a smaller memory limit", fmt.Sprintf("-m %d", limit/cache.MiB-8))
 	e.Expect("RST-18", "with a smaller memory limit, memcached has that limit (bytes)", w.Name, limitOf(ctx, e, r), gomega.Equal(limit-8*cache.MiB))
 	e.Expect("RST-18", "with a smaller memory limit, no item from before is served", w.Name, r.Served(ctx, old), stock.None())
 	e.Expect("RST-18", "with a smaller memory limit, the log names the setting", w.Name, named(r.Stop(ctx)), gomega.Equal("maxbytes"))
@@ -158,15 +192,15 @@ func limitOf(ctx context.Context, e *framework.Env, r *workbench.Run) int64 {
 }
 
 // expectExtstore makes memcached keep large values in a second file.
-func expectExtstore(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
+func expectExtstore(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	e.Step("restart with extstore")
 	// The second file needs space next to the memory file.
 	w.Sh(ctx, `truncate -s -24M "$1"`, w.File)
-	r := w.MustStart(ctx, "RST-26", "memcached serves", given)
+	r := w.MustStart(ctx, "RST-26", "memcached serves", "")
 	old := stock.Of("old")
 	r.Store(ctx, old)
 	r.Stop(ctx)
-	args := given + " -o ext_page_size=2,ext_wbuf_size=2,ext_path=" + w.File + ".ext:8m"
+	args := "-o ext_page_size=2,ext_wbuf_size=2,ext_path=" + w.File + ".ext:8m"
 	r, err := w.Start(ctx, args)
 	if !e.Expect("RST-26", "memcached serves with extstore", w.Name, err, framework.Succeed) {
 		return
@@ -177,7 +211,7 @@ func expectExtstore(ctx context.Context, e *framework.Env, w *workbench.Workbenc
 }
 
 // expectShutdown stops memcached by its own command.
-func expectShutdown(ctx context.Context, e *framework.Env, w *workbench.Workbench, given string) {
+func expectShutdown(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	shutdown := func(r *workbench.Run, command string) string {
 		lines, err := r.Client(ctx).Session.Do(ctx, command, func(string) bool { return true })
 		if err == nil {
@@ -189,7 +223,7 @@ func expectShutdown(ctx context.Context, e *framework.Env, w *workbench.Workbenc
 	}
 	e.Step("shutdown without -A")
 	items := stock.Of("kept")
-	r := w.MustStart(ctx, "RST-66", "memcached serves", given)
+	r := w.MustStart(ctx, "RST-66", "memcached serves", "")
 	r.Store(ctx, items)
 	for _, command := range []string{"shutdown", "shutdown graceful"} {
 		if !e.Expect("RST-66", fmt.Sprintf("without -A %q is refused", command), w.Name, shutdown(r, command), gomega.MatchRegexp(`^(SERVER_)?ERROR`)) {
@@ -203,10 +237,10 @@ func expectShutdown(ctx context.Context, e *framework.Env, w *workbench.Workbenc
 		want           types.GomegaMatcher
 	}{{"shutdown graceful", "every item is served", stock.All()}, {"shutdown", "no item is served", stock.None()}} {
 		e.Step("%s with -A", of.command)
-		r = w.MustStart(ctx, "RST-66", "memcached serves with -A", given+" -A")
+		r = w.MustStart(ctx, "RST-66", "memcached serves with -A", "-A")
 		r.Store(ctx, items)
 		e.Expect("RST-66", fmt.Sprintf("with -A %q ends memcached", of.command), w.Name, shutdown(r, of.command), gomega.Equal("the end of memcached"))
-		r = w.MustStart(ctx, "RST-66", fmt.Sprintf("memcached serves after %q", of.command), given)
+		r = w.MustStart(ctx, "RST-66", fmt.Sprintf("memcached serves after %q", of.command), "")
 		e.Expect("RST-66", fmt.Sprintf("after %q %s", of.command, of.check), w.Name, r.Served(ctx, items), of.want)
 		r.Stop(ctx)
 	}

@@ -27,13 +27,13 @@ var _ = framework.It(spec.Spec{
 	c := cache.Inspect(ctx, e, "RST-32", p)
 	workload.ScaleDown(ctx, e, d)
 	e.Parallel(func() {
-		w := workbench.New(ctx, e, p, c.File.Path)
+		w := workbench.New(ctx, e, d, c, p)
 		expectFlushed(ctx, e, w)
 		expectSameSecond(ctx, e, w)
 		expectForward(ctx, e, w)
 		w.Remove(ctx)
 	}, func() {
-		w := workbench.New(ctx, e, workbench.WithOwnClaims(ctx, e, p), c.File.Path)
+		w := workbench.New(ctx, e, d, c, workbench.WithOwnClaims(ctx, e, p))
 		expectTamperings(ctx, e, w)
 		w.Remove(ctx)
 	})

@@ -3,25 +3,25 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
-	"pmem-memcached-e2e/e2e/internal/idle"
 	"pmem-memcached-e2e/e2e/internal/stock"
 	"pmem-memcached-e2e/e2e/internal/traffic"
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/bench"
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 var _ = framework.It(spec.Spec{
@@ -33,7 +33,7 @@ var _ = framework.It(spec.Spec{
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "RST-11", p)
 	e.Expect("RST-12", "on a volume of 1 GiB memcached's user has room for the state file (bytes)", c.Name, c.FS.Available, gomega.BeNumerically(">=", c.FS.BlockSize))
-	by := newBystander(ctx, e, d, p)
+	by, endClients := newBystander(ctx, e, d)
 	items := stock.Of("before")
 	stock.StoreIn(ctx, e, p, append(items, memcached.Item{Key: knocking, Value: []byte("old")}))
 
@@ -52,9 +52,8 @@ var _ = framework.It(spec.Spec{
 	e.Expect("RST-50", "a client that waits sees the end of its connection soon after the stop began (seconds)", by.name, end.at.Sub(began).Seconds(), gomega.BeNumerically("<", limit.Seconds()))
 
 	e.Step("write while memcached is down")
-	r, err := by.bash(ctx, knock)
-	e.NoError(err, "write from %s", by.name)
-	e.Expect("RST-51", "a write while memcached is down fails at the client", by.name, cache.Ended(r), gomega.Not(gomega.Equal(cache.Success)))
+	e.Expect("RST-51", "a write while memcached is down fails at the client", by.name, by.knock(ctx), gomega.Not(gomega.Equal(stored)))
+	endClients()
 	downLongEnough()
 	e.Step("scale to 1")
 	e.Require("RST-11", "on a volume of 1 GiB memcached serves again after a graceful shutdown", workload.Name(d), d.Scale(ctx, 1), framework.Succeed)
@@ -105,40 +104,18 @@ func startWriters(ctx context.Context, e *framework.Env, p *corev1.Pod) (stop fu
 	}
 }
 
-// bystander is a pod that reaches memcached through the Service, as other
+// A bystander is a pod that reaches memcached through the Service, as other
 // workloads of the cluster do.
 type bystander struct {
-	e          *framework.Env
-	pod        *corev1.Pod
-	name       string
-	host, port string
+	e       *framework.Env
+	clients *bench.Clients
+	name    string // of the pod
+	addr    string
 }
 
-func newBystander(ctx context.Context, e *framework.Env, d *deploy.Deployment, server *corev1.Pod) bystander {
-	grace := int64(1)
-	pod := server.Spec.DeepCopy()
-	own := corev1.PodSpec{
-		SecurityContext: pod.SecurityContext, AutomountServiceAccountToken: pod.AutomountServiceAccountToken,
-		ImagePullSecrets: pod.ImagePullSecrets, Tolerations: pod.Tolerations,
-		RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &grace,
-	}
-	for _, c := range pod.Containers {
-		if c.Name == deploy.Container {
-			c = idle.Container(c)
-			c.VolumeMounts, c.Ports = nil, nil
-			own.Containers = append(own.Containers, c)
-		}
-	}
-	b := bystander{e: e, pod: e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "bystander-", Namespace: d.Namespace}, Spec: own})}
-	b.name = framework.Name("pod", b.pod)
-	var err error
-	b.host, b.port, err = net.SplitHostPort(traffic.Addr(ctx, e, d))
-	e.NoError(err, "find the address of the Service")
-	return b
-}
-
-func (b bystander) bash(ctx context.Context, script string) (cluster.ExecResult, error) {
-	return b.e.Cluster.Exec(ctx, b.pod.Namespace, b.pod.Name, deploy.Container, "bash", "-c", script, "bash", b.host, b.port)
+func newBystander(ctx context.Context, e *framework.Env, d *deploy.Deployment) (b bystander, end func()) {
+	clients, end := traffic.Clients(ctx, e, d, 1)
+	return bystander{e, clients, framework.Name("pod", clients.Pod()), traffic.Addr(ctx, e, d)}, end
 }
 
 // ending is how a connection ended.
@@ -148,13 +125,13 @@ type ending struct {
 	err error
 }
 
-// waitForEnd reads from a connection without any request, until its end.
-const waitForEnd = `exec 3<>"/dev/tcp/$1/$2" && cat <&3`
-
+// hang reads from a connection without any request, until its end.
 func (b bystander) hang(ctx context.Context) <-chan ending {
 	ended := make(chan ending, 1)
+	limit, err := b.e.Waiter.Limit(wait.ScaledDown)
+	b.e.NoError(err, "find how long a stop may take")
 	go func() {
-		r, err := b.bash(ctx, waitForEnd)
+		r, err := b.clients.Talk(ctx, b.e.Cluster, b.addr, "", 0, limit)
 		ended <- ending{r, time.Now(), err}
 	}()
 	return ended
@@ -162,6 +139,14 @@ func (b bystander) hang(ctx context.Context) <-chan ending {
 
 const knocking = "knocking"
 
-// knock writes an item and expects the answer STORED.
-const knock = `exec 3<>"/dev/tcp/$1/$2" || exit 2
-printf 'set ` + knocking + ` 0 0 3\r\nnew\r\nquit\r\n' >&3 && timeout 10 cat <&3 | grep STORED`
+// knock writes an item and returns the answer, or why there is none.
+func (b bystander) knock(ctx context.Context) string {
+	r, err := b.clients.Talk(ctx, b.e.Cluster, b.addr, "set "+knocking+" 0 0 3\r\nnew\r\nquit\r\n", 0, answerLimit)
+	b.e.NoError(err, "write from %s", b.name)
+	if r.ExitCode == 0 && strings.TrimSpace(r.Stdout) == stored {
+		return stored
+	}
+	return strings.TrimSpace(r.Stdout + " " + cache.Ended(r))
+}
+
+const stored = "STORED"

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/load"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -19,6 +22,18 @@ type Clients struct {
 	waiter wait.Waiter
 	links  []*link // those that are there
 	lost   []string
+	pods   []corev1.Pod
+}
+
+// Pod is that of the first client.
+func (c *Clients) Pod() *corev1.Pod { return &c.pods[0] }
+
+// Talk has the first client send a request to addr over a connection of its own, which it tries to make for patience, and
+// returns what comes back until the end of the connection, for which it waits up to limit. The exit code is not 0
+// if there is no connection, or if it breaks.
+func (c *Clients) Talk(ctx context.Context, cl *cluster.Cluster, addr, request string, patience, limit time.Duration) (cluster.ExecResult, error) {
+	p := c.Pod()
+	return cl.Exec(ctx, p.Namespace, p.Name, container, clientPath, "talk", addr, patience.String(), limit.String(), request)
 }
 
 // skewShare of the measured time is how far the starts of clients may lie apart.

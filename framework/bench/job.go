@@ -121,7 +121,7 @@ func Start(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Led
 	if err != nil {
 		return nil, err
 	}
-	clients := &Clients{waiter: w}
+	clients := &Clients{waiter: w, pods: pods}
 	// The streams live as long as the clients and not as long as one call.
 	streams, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.Add("the streams of "+j.Name, func(context.Context) error { cancel(); return nil })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,10 +59,57 @@ func (m *Manifest) Companion(prefix string, containers ...corev1.Container) *cor
 		c.Resources = m.resources(c.Resources)
 		spec.Containers = append(spec.Containers, c)
 	}
-	return (&corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: prefix, Namespace: m.Namespace, Labels: m.foreignLabels(), Annotations: m.template.Annotations},
-		Spec:       spec,
-	}).DeepCopy()
+	return (&corev1.Pod{ObjectMeta: m.companionMeta(prefix), Spec: spec}).DeepCopy()
+}
+
+func (m *Manifest) companionMeta(prefix string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{GenerateName: prefix, Namespace: m.Namespace, Labels: m.foreignLabels(), Annotations: m.template.Annotations}
+}
+
+// Stand is a pod like p, one of the deployment's: with its volumes, identity and place, but of its containers only those
+// that are given, which do nothing but wait for commands. What a container gets about its pod, such as the name in the path
+// of a mount, is that of p. No selector of the deployment matches it, and it may run next to p.
+func (m *Manifest) Stand(p *corev1.Pod, prefix string, containers ...corev1.Container) *corev1.Pod {
+	spec := p.Spec.DeepCopy()
+	spec.InitContainers, spec.Containers, spec.EphemeralContainers, spec.NodeName = nil, nil, nil, ""
+	spec.Hostname, spec.Subdomain, spec.TopologySpreadConstraints = "", "", nil
+	if spec.Affinity != nil {
+		spec.Affinity.PodAffinity, spec.Affinity.PodAntiAffinity = nil, nil
+	}
+	spec.RestartPolicy, spec.TerminationGracePeriodSeconds = corev1.RestartPolicyNever, ptr.To(int64(1))
+	for _, c := range containers {
+		c.Command, c.Args = []string{"sleep", "36000"}, nil
+		c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle, c.RestartPolicy = nil, nil, nil, nil, nil
+		c.Env = slices.Clone(c.Env)
+		for i, e := range c.Env {
+			if value, ok := about(p, e); ok {
+				c.Env[i] = corev1.EnvVar{Name: e.Name, Value: value}
+			}
+		}
+		spec.Containers = append(spec.Containers, c)
+	}
+	return &corev1.Pod{ObjectMeta: m.companionMeta(prefix), Spec: *spec}
+}
+
+// about is the value of a variable that a container gets from the metadata of its pod.
+func about(p *corev1.Pod, e corev1.EnvVar) (string, bool) {
+	if e.ValueFrom == nil || e.ValueFrom.FieldRef == nil {
+		return "", false
+	}
+	field := e.ValueFrom.FieldRef.FieldPath
+	key := func(prefix string) string {
+		rest, _ := strings.CutPrefix(field, prefix+"['")
+		return strings.TrimSuffix(rest, "']")
+	}
+	switch {
+	case field == "metadata.name":
+		return p.Name, true
+	case strings.HasPrefix(field, "metadata.labels['"):
+		return p.Labels[key("metadata.labels")], true
+	case strings.HasPrefix(field, "metadata.annotations['"):
+		return p.Annotations[key("metadata.annotations")], true
+	}
+	return "", false
 }
 
 // user is that of the container memcached if the manifest names one other than root.

@@ -249,3 +249,35 @@ func TestAbsent(t *testing.T) {
 		t.Errorf("absent %q, although one namespace of three has the Secret", got)
 	}
 }
+
+func TestStand(t *testing.T) {
+	m := forms(t, Changes{Namespace: "n"})
+	of := func(field string) *corev1.EnvVarSource {
+		return &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: field}}
+	}
+	memcached := MemcachedContainer(m.Template().Spec)
+	memcached.Env = append(memcached.Env, corev1.EnvVar{Name: "POD_NAME", ValueFrom: of("metadata.name")},
+		corev1.EnvVar{Name: "INDEX", ValueFrom: of("metadata.labels['apps.kubernetes.io/pod-index']")}, corev1.EnvVar{Name: "NODE", ValueFrom: of("spec.nodeName")})
+	original := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "cache-4", Labels: map[string]string{"apps.kubernetes.io/pod-index": "4"}}, Spec: m.Template().Spec}
+	original.Spec.NodeName, original.Spec.Hostname, original.Spec.Subdomain = "worker", "cache-4", "peers"
+	p := m.Stand(original, "stand-", memcached)
+	if len(p.Spec.Containers) != 1 || len(p.Spec.InitContainers) != 0 || p.Spec.NodeName != "" || p.Spec.Hostname != "" || p.Spec.Affinity.PodAntiAffinity != nil {
+		t.Errorf("%+v", p.Spec)
+	}
+	c := p.Spec.Containers[0]
+	if !reflect.DeepEqual(c.VolumeMounts, memcached.VolumeMounts) || c.VolumeMounts[1].SubPath != "of-memcached" || !reflect.DeepEqual(p.Spec.Volumes, original.Spec.Volumes) {
+		t.Errorf("other mounts: %+v of %+v", c.VolumeMounts, p.Spec.Volumes)
+	}
+	if value, ok := literals(c)("POD_NAME"); !ok || value != "cache-4" {
+		t.Errorf("POD_NAME=%q", value)
+	}
+	if value, ok := literals(c)("INDEX"); !ok || value != "4" {
+		t.Errorf("INDEX=%q", value)
+	}
+	if _, ok := literals(c)("NODE"); ok {
+		t.Error("the name of the node, which the stand has, was replaced")
+	}
+	if m.selector.Matches(labels.Set(p.Labels)) {
+		t.Errorf("labels %v are selected", p.Labels)
+	}
+}

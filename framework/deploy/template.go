@@ -13,15 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// SetArgs changes the variable MEMCACHED_ARGS of the container memcached in
-// the workload's template, as kubectl set env does, and waits until the pods
-// that follow from it are Ready.
-func (d *Deployment) SetArgs(ctx context.Context, args string) error {
-	// A literal value takes the place of a reference to a ConfigMap or a Secret.
-	return d.patchContainer(ctx, "setting MEMCACHED_ARGS", "env", []any{map[string]any{"name": ArgsVariable, "value": args, "valueFrom": nil}})
-}
-
-// SetImage changes the image of the container memcached in the same way.
+// SetImage changes the image of the container memcached in the workload's template, and waits until the pods that
+// follow from it are Ready.
 func (d *Deployment) SetImage(ctx context.Context, image string) error {
 	return d.patchContainer(ctx, "setting the image", "image", image)
 }

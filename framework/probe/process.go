@@ -72,3 +72,23 @@ func (p Process) MemoryFile() (path string, ok bool) {
 	}
 	return "", false
 }
+
+// firstOf prints the arguments of the process of the container from which the one with the number $1 descends, each with a NUL
+// at its end. The processes that a container was started with have no parent in it.
+const firstOf = `pid=$1
+while parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status") && [ "$parent" -gt 0 ]; do
+	pid=$parent
+done
+cat "/proc/$pid/cmdline"`
+
+// FirstArgs returns the command with which the container was started that has a process.
+func FirstArgs(ctx context.Context, e Execer, namespace, pod, container string, pid int) ([]string, error) {
+	text, err := Output(ctx, e, namespace, pod, container, "sh", "-c", firstOf, "sh", strconv.Itoa(pid))
+	if err != nil {
+		return nil, err
+	}
+	if text == "" {
+		return nil, fmt.Errorf("the first process of container %s of pod %s/%s shows no arguments", container, namespace, pod)
+	}
+	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00"), nil
+}

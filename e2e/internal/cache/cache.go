@@ -6,6 +6,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/onsi/gomega"
@@ -30,6 +31,7 @@ type Cache struct {
 	Pod     *corev1.Pod
 	Name    string // of the pod, for failures
 	Process probe.Process
+	Command []string // of the container, also where its image has it
 	File    probe.MemoryFile
 	FS      probe.Filesystem // of the memory file
 	Mount   probe.Mount      // of that filesystem
@@ -40,6 +42,12 @@ type Cache struct {
 func Inspect(ctx context.Context, e *framework.Env, req spec.ReqID, p *corev1.Pod) Cache {
 	c := Cache{Pod: p, Name: framework.Name("pod", p), Process: Process(ctx, e, p)}
 	path := MemoryFile(e, req, p, c.Process)
+	container := deploy.MemcachedContainer(p.Spec)
+	if c.Command = slices.Concat(container.Command, container.Args); len(container.Command) == 0 {
+		first, err := probe.FirstArgs(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, c.Process.PID)
+		e.NoError(err, "find what %s runs", c.Name)
+		c.Command = first
+	}
 	at, err := probe.PlacementOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "look at the memory file %s", path)
 	c.File, c.FS, c.Mount = at.File, at.Filesystem, at.Mount

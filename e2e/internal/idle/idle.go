@@ -53,13 +53,6 @@ func ClaimVolume(name string, claim *corev1.PersistentVolumeClaim) corev1.Volume
 	}}
 }
 
-// Container is c without its own command, its probes and its hooks.
-func Container(c corev1.Container) corev1.Container {
-	c.Command, c.Args = []string{"sleep", "36000"}, nil
-	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle, c.RestartPolicy = nil, nil, nil, nil, nil
-	return c
-}
-
 // OnNode lets the scheduler place a pod on one node only, which a claim that is
 // bound for its first consumer needs.
 func OnNode(name string) *corev1.Affinity {

@@ -71,10 +71,10 @@ const launch = `port=$1; shift
 ) &
 exec "$@"`
 
-// Start does what the kubelet does when it starts a pod, with further arguments
-// for memcached, once a warm start is possible. It returns an error if an init
-// container or memcached does not start.
-func (w *Workbench) Start(ctx context.Context, args string) (*Run, error) {
+// Start does what the kubelet does when it starts a pod, with arguments for memcached
+// in addition to those of the deployment, once a warm start is possible. It returns
+// an error if an init container or memcached does not start.
+func (w *Workbench) Start(ctx context.Context, more string) (*Run, error) {
 	r := &Run{w: w, ended: make(chan struct{}), output: output{listening: make(chan struct{})}}
 	for _, c := range w.inits {
 		command := w.expand(ctx, c.Name, slices.Concat(c.Command, c.Args), "")
@@ -88,8 +88,8 @@ func (w *Workbench) Start(ctx context.Context, args string) (*Run, error) {
 	if w.downLongEnough != nil {
 		w.downLongEnough()
 	}
-	command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", deploy.Port(w.pod)), "env", deploy.ArgsVariable + "=" + args},
-		w.expand(ctx, deploy.Container, w.command, args))
+	args := deploy.JoinArgs(w.given, more)
+	command := slices.Concat([]string{"sh", "-c", launch, "sh", fmt.Sprintf("%04X", deploy.Port(w.pod))}, w.withArgs(ctx, args, more))
 	go func() {
 		defer close(r.ended)
 		r.code, r.err = w.e.Cluster.ExecTo(ctx, &r.output, &r.output, w.pod.Namespace, w.pod.Name, deploy.Container, command...)
@@ -108,6 +108,14 @@ func (w *Workbench) Start(ctx context.Context, args string) (*Run, error) {
 		}
 	})
 	return r, err
+}
+
+// withArgs is the command of memcached with args in its variable, or with more in its list of arguments.
+func (w *Workbench) withArgs(ctx context.Context, args, more string) []string {
+	if w.lists {
+		return slices.Concat(w.expand(ctx, deploy.Container, w.command, ""), strings.Fields(more))
+	}
+	return slices.Concat([]string{"env", deploy.ArgsVariable + "=" + args}, w.expand(ctx, deploy.Container, w.command, args))
 }
 
 // Tail has the last lines of a log.

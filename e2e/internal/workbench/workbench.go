@@ -4,7 +4,6 @@ package workbench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/idle"
 	"pmem-memcached-e2e/e2e/internal/storage"
 	"pmem-memcached-e2e/framework"
@@ -30,39 +30,30 @@ type Workbench struct {
 	e              *framework.Env
 	pod            *corev1.Pod
 	inits          []corev1.Container
-	command        []string
+	command        []string                     // of memcached
+	lists          bool                         // further arguments go into the command
+	given          string                       // arguments that the deployment has in a variable
 	variables      map[string]map[string]string // by container
 	downLongEnough func()                       // since the last stop; nil before the first
 }
 
-// New makes a workbench in place of p, which is gone, or of [WithOwnClaims] of p.
-func New(ctx context.Context, e *framework.Env, p *corev1.Pod, file string) *Workbench {
+// New makes a workbench for the cache c of a deployment, in place of p, which is its pod and is
+// gone, or [WithOwnClaims] of that.
+func New(ctx context.Context, e *framework.Env, d *deploy.Deployment, c cache.Cache, p *corev1.Pod) *Workbench {
 	e.Step("make a workbench from %s", framework.Name("pod", p))
-	w := &Workbench{e: e, File: file, variables: map[string]map[string]string{}}
-	grace := int64(1)
-	template := p.Spec.DeepCopy()
+	w := &Workbench{e: e, File: c.File.Path, command: c.Command, lists: d.ListsArgs(), variables: map[string]map[string]string{}}
 	var containers []corev1.Container
-	for _, c := range template.InitContainers {
+	for _, c := range p.Spec.InitContainers {
 		if c.RestartPolicy == nil {
 			w.inits = append(w.inits, c)
-			containers = append(containers, idle.Container(c))
+			containers = append(containers, c)
 		}
 	}
-	for _, c := range template.Containers {
-		if c.Name != deploy.Container {
-			continue
-		}
-		w.command = slices.Concat(c.Command, c.Args)
-		containers = append(containers, idle.Container(c))
-	}
-	if len(w.command) == 0 {
-		e.NoError(errors.New("its container memcached leaves the command to the image"), "start memcached as %s does", framework.Name("pod", p))
-	}
-	template.InitContainers, template.Containers, template.NodeName = nil, containers, ""
-	template.RestartPolicy, template.TerminationGracePeriodSeconds = corev1.RestartPolicyNever, &grace
-	template.Hostname, template.Subdomain = "", ""
-	w.pod = e.RunPod(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "workbench-", Namespace: p.Namespace}, Spec: *template})
+	w.pod = e.RunPod(ctx, d.Stand(p, "workbench-", append(containers, deploy.MemcachedContainer(p.Spec))...))
 	w.Name = framework.Name("pod", w.pod)
+	if !w.lists {
+		w.given = idle.Run(ctx, e, w.pod, deploy.Container, "read the arguments of memcached in "+w.Name, "sh", "-c", `printf %s "$`+deploy.ArgsVariable+`"`)
+	}
 	return w
 }
 
@@ -79,6 +70,13 @@ func WithOwnClaims(ctx context.Context, e *framework.Env, p *corev1.Pod) *corev1
 			ptr.Deref(like.VolumeMode, corev1.PersistentVolumeFilesystem)).Name
 	}
 	return p
+}
+
+// Sets reports whether the arguments of the deployment have one of the options.
+func (w *Workbench) Sets(options ...string) bool {
+	return slices.ContainsFunc(strings.Fields(strings.Join(append(w.command, w.given), " ")), func(word string) bool {
+		return slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(word, o) })
+	})
 }
 
 // expand replaces references to variables in a command, as the kubelet does. args

@@ -155,26 +155,55 @@ func compareSpecs(a, b Document) specChanges {
 }
 
 func compareCoverage(a, b Document) (gained, lost []Change) {
-	before := map[spec.ReqID]RequirementResult{}
-	for _, r := range a.Requirements {
-		before[r.ID] = r
-	}
-	for _, now := range b.Requirements {
-		was := before[now.ID]
-		delete(before, now.ID)
+	before, after := a.covered(b), b.covered(a)
+	for _, now := range after {
+		i := slices.IndexFunc(before, func(c coverage) bool { return c.what == now.what })
+		was := coverage{}
+		if i >= 0 {
+			was = before[i]
+			before = slices.Delete(before, i, i+1)
+		}
 		switch {
-		case len(was.Specs) == 0 && len(now.Specs) > 0:
-			gained = append(gained, Change{What: string(now.ID), New: words(now.Specs), Note: now.Text})
-		case len(was.Specs) > 0 && len(now.Specs) == 0:
-			lost = append(lost, Change{What: string(now.ID), Old: words(was.Specs), Note: now.Uncovered})
+		case len(was.specs) == 0 && len(now.specs) > 0:
+			gained = append(gained, Change{What: now.what, New: words(now.specs), Note: now.text})
+		case len(was.specs) > 0 && len(now.specs) == 0:
+			lost = append(lost, Change{What: now.what, Old: words(was.specs), Note: now.why})
 		}
 	}
-	for _, id := range sortedKeys(before) {
-		if len(before[id].Specs) > 0 {
-			lost = append(lost, Change{What: string(id), Old: words(before[id].Specs), Note: "the requirement is gone"})
+	slices.SortFunc(before, func(a, b coverage) int { return strings.Compare(a.what, b.what) })
+	for _, was := range before {
+		if len(was.specs) > 0 {
+			lost = append(lost, Change{What: was.what, Old: words(was.specs), Note: "the requirement is gone"})
 		}
 	}
 	return gained, lost
+}
+
+// coverage is that of a requirement, or of one in a mode.
+type coverage struct {
+	what, text string
+	specs      []string
+	why        string // there are none
+}
+
+// covered is by mode, unless d or the other report was written before reports
+// had modes.
+func (d Document) covered(other Document) []coverage {
+	var all []coverage
+	for _, r := range d.Requirements {
+		if !d.hasModes() || !other.hasModes() {
+			all = append(all, coverage{string(r.ID), r.Text, r.Specs, r.Uncovered})
+			continue
+		}
+		for _, m := range r.Modes {
+			all = append(all, coverage{fmt.Sprintf("%s (%s)", r.ID, m.Profile), r.Text, m.Specs, r.WhyUnexamined(m.Profile)})
+		}
+	}
+	return all
+}
+
+func (d Document) hasModes() bool {
+	return slices.ContainsFunc(d.Requirements, func(r RequirementResult) bool { return len(r.Modes) > 0 })
 }
 
 func compareFacts(a, b Document) []Change {

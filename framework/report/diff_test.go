@@ -33,9 +33,9 @@ func two() (a, b Document) {
 	before.Facts([]Fact{{Group: "node a", Name: "kernel", Value: "6.1"}, {Group: "image", Name: "memcached", Value: "1.6.37"}, {Group: "image", Name: "memcached", Value: "1.6.38"}, {Group: "driver", Name: "mode", Value: "lvm"}})
 	a = before.Finish(at(60), nil)
 	a.Specs = append(a.Specs, SpecResult{ID: "OLD-01", Title: "as it was", Outcome: spec.Passed})
-	a.Requirements = append(a.Requirements, RequirementResult{Requirement: spec.Requirement{ID: "OLD-01"}, Specs: []string{"OLD-01"}})
-	a.Requirements[5].Specs = []string{"OLD-02"}
-	a.Requirements[4].Specs = nil
+	a.Requirements = append(a.Requirements, RequirementResult{Requirement: spec.Requirement{ID: "OLD-01"}, Modes: []ModeResult{{Profile: spec.Driver, Specs: []string{"OLD-01"}}}})
+	a.Requirements[5].Modes = []ModeResult{{Profile: spec.Persistent, Specs: []string{"OLD-02"}}}
+	a.Requirements[4].Modes = []ModeResult{{Profile: spec.Driver}}
 	a.Waits = slices.Concat(took(wait.DeploymentReady, 4, 5, 60), took(wait.PodRuns, 1, 1, 1))
 	a.Benchmarks = []Benchmark{measured(100_000, time.Millisecond)}
 
@@ -233,5 +233,21 @@ func TestRatiosAreCompared(t *testing.T) {
 	other.Operations = 10
 	if got := compareBenchmarks(doc(was), doc(other)); len(got) != 1 || got[0].What != "get-heavy (ephemeral) throughput" {
 		t.Errorf("without a metric in common: %+v, want absolute figures", got)
+	}
+}
+
+// TestCoverageOfOldReport makes sure that a report without modes, as they were
+// written before, is compared by requirement.
+func TestCoverageOfOldReport(t *testing.T) {
+	now := recorded().Finish(at(60), nil)
+	old := now
+	old.Requirements = slices.Clone(now.Requirements)
+	for i := range old.Requirements {
+		old.Requirements[i].Modes = nil
+	}
+	old.Requirements[0].Specs = nil
+	gained, lost := compareCoverage(old, now)
+	if len(gained) != 1 || gained[0].What != "EPH-01" || len(lost) != 0 {
+		t.Errorf("gained %v, lost %v", gained, lost)
 	}
 }

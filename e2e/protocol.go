@@ -7,10 +7,13 @@ import (
 
 	"github.com/onsi/gomega"
 
+	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/protocol"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/spec"
 )
+
+const largestItem = 64 * cache.MiB // that is sent to memcached
 
 var _ = framework.ItEach(spec.Spec{
 	Title:  "memcached answers every command and every malformed request as its protocol specifies, and the connection continues",
@@ -24,10 +27,15 @@ var _ = framework.ItEach(spec.Spec{
 	service := "Service " + d.Namespace + "/" + d.Service
 	c, err := e.ConnectService(ctx, d)
 	e.Require("PRO-01", "memcached answers through a port-forward to the Service", service, err, framework.Succeed)
-	e.Step("exchange %d requests and answers", len(protocol.Exchanges))
+	limit := cache.Number(e, cache.Stats(ctx, e, c, "settings"), "item_size_max")
+	if limit > largestItem {
+		e.NoError(fmt.Errorf("the limit for an item is %d MiB, and the spec stores no more than %d", limit/cache.MiB, largestItem/cache.MiB), "store a value just below the limit")
+	}
+	exchanges := protocol.Exchanges(int(limit))
+	e.Step("exchange %d requests and answers", len(exchanges))
 	talk := protocol.Conversation{Addr: c.Addr}
 	defer talk.Close()
-	for _, x := range protocol.Exchanges {
+	for _, x := range exchanges {
 		answer, err := talk.Exchange(ctx, x)
 		if e.Expect(x.Req, fmt.Sprintf("%s: %.60q leaves the connection open", x.Check, x.Send), service, err, framework.Succeed) {
 			e.Expect(x.Req, fmt.Sprintf("%s: %.60q is answered as the protocol specifies", x.Check, x.Send), service, answer, gomega.MatchRegexp(x.Pattern()))

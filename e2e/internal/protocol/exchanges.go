@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,13 +14,31 @@ const malformed = `~(ERROR|CLIENT_ERROR [^\n]+)(\n(ERROR|CLIENT_ERROR [^\n]+)?)*
 var (
 	longestKey = strings.Repeat("k", 250)
 	tooLongKey = longestKey + "k"
-	largeValue = strings.Repeat("v", 1_048_000)
-	tooLarge   = strings.Repeat("v", 1<<20+1)
 )
 
-// Exchanges are from memcached's doc/protocol.txt. Each relies on the items that
-// those before it have left.
-var Exchanges = []Exchange{
+// overhead is more than what an item takes in addition to its value, in bytes.
+const overhead = 576
+
+// Exchanges are from memcached's doc/protocol.txt, for a memcached with a limit for
+// an item in bytes. Each relies on the items that those before it have left.
+func Exchanges(limit int) []Exchange {
+	return slices.Concat(stores, values(limit-overhead, limit+1), meta)
+}
+
+// values are exchanges about values just below the limit and above it.
+func values(large, larger int) []Exchange {
+	set := func(key string, size int) string {
+		return fmt.Sprintf("set %s 0 0 %d\r\n%s", key, size, strings.Repeat("v", size))
+	}
+	return []Exchange{
+		{"MC-04", "a value just below the limit", set("large", large), []string{"STORED"}},
+		{"MC-04", "a value above the limit", set("larger", larger), []string{"SERVER_ERROR object too large for cache"}},
+		{"MC-04", "a value above the limit is not stored", "get larger", []string{"END"}},
+		{"MC-04", "a value just below the limit is there", "mg large s", []string{fmt.Sprintf("HD s%d", large)}},
+	}
+}
+
+var stores = []Exchange{
 	{"PRO-01", "set stores", "set s 5 0 3\r\nabc", []string{"STORED"}},
 	{"PRO-01", "set stores an empty value", "set s0 0 0 0\r\n", []string{"STORED"}},
 	{"PRO-01", "add does not overwrite", "add s 0 0 1\r\nx", []string{"NOT_STORED"}},
@@ -88,11 +108,9 @@ var Exchanges = []Exchange{
 	{"PRO-05", "a key of 251 bytes is not stored", "set " + tooLongKey + " 0 0 1\r\nx", []string{malformed}},
 	{"PRO-05", "a key of 251 bytes cannot be read", "get " + tooLongKey, []string{malformed}},
 	{"PRO-05", "malformed requests have changed nothing", "get s", []string{"VALUE s 5 5", "<abc>", "END"}},
-	{"MC-04", "a value just below the limit", "set large 0 0 1048000\r\n" + largeValue, []string{"STORED"}},
-	{"MC-04", "a value above the limit", "set larger 0 0 1048577\r\n" + tooLarge, []string{"SERVER_ERROR object too large for cache"}},
-	{"MC-04", "a value above the limit is not stored", "get larger", []string{"END"}},
-	{"MC-04", "a value just below the limit is there", "mg large s", []string{"HD s1048000"}},
+}
 
+var meta = []Exchange{
 	{"PRO-07", "no operation", "mn", []string{"MN"}},
 	{"PRO-07", "ms stores", "ms m 3 F7 T0\r\nabc", []string{"HD"}},
 	{"PRO-07", "mg returns the flags that were requested", "mg m k f s t v", []string{"VA 3 km f7 s3 t-1", "abc"}},

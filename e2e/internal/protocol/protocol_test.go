@@ -13,7 +13,7 @@ import (
 func TestExchanges(t *testing.T) {
 	talk := Conversation{Addr: memcachedtest.Start(t)}
 	defer talk.Close()
-	for _, x := range Exchanges {
+	for _, x := range Exchanges(1 << 20) {
 		answer, err := talk.Exchange(t.Context(), x)
 		if err != nil {
 			t.Fatalf("%s: %.60q: %v", x.Check, x.Send, err)
@@ -26,6 +26,31 @@ func TestExchanges(t *testing.T) {
 			if right.MatchString(wrong) {
 				t.Errorf("%s: %.60q may be answered by %q", x.Check, x.Send, wrong)
 			}
+		}
+	}
+}
+
+// TestLimit makes sure that a memcached that stores larger items than its settings say does not match, and neither
+// does one that refuses smaller ones.
+func TestLimit(t *testing.T) {
+	talk := Conversation{Addr: memcachedtest.Start(t)}
+	defer talk.Close()
+	for limit, wrong := range map[int]string{
+		512 << 10: "a value above the limit",
+		2 << 20:   "a value just below the limit",
+	} {
+		var failed []string
+		for _, x := range Exchanges(limit) {
+			if x.Req != "MC-04" {
+				continue
+			}
+			answer, err := talk.Exchange(t.Context(), x)
+			if err != nil || !regexp.MustCompile(x.Pattern()).MatchString(answer) {
+				failed = append(failed, x.Check)
+			}
+		}
+		if len(failed) == 0 || failed[0] != wrong {
+			t.Errorf("a limit of %d bytes: %q do not match, want %q first", limit, failed, wrong)
 		}
 	}
 }

@@ -27,7 +27,7 @@ var _ = framework.It(spec.Spec{
 	c.Close()
 
 	workload.ScaleDown(ctx, e, d)()
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-35", d)
 	c = cache.Open(ctx, e, workload.Pod(ctx, e, d))
 	changed.expectKept(ctx, e, c)
 })

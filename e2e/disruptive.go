@@ -68,7 +68,7 @@ var _ = framework.It(spec.Spec{
 	e.Ledger.Add("power of node "+node.Name, on)
 	e.NoError(e.Cluster.Power.StopNode(ctx, node), "shut node %s down", node.Name)
 	e.NoError(on(ctx), "start node %s", node.Name)
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-64", d)
 	p = workload.Pod(ctx, e, d)
 	name := framework.Name("pod", p)
 	e.Expect("RST-64", "after a reboot of the node, every item is served", name, stock.ServedBy(ctx, e, p, before), stock.All())

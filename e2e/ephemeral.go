@@ -94,7 +94,7 @@ var _ = framework.It(spec.Spec{
 
 	downLongEnough := workload.ScaleDown(ctx, e, d)
 	downLongEnough()
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "EPH-13", d)
 
 	after := workload.Pod(ctx, e, d)
 	name := framework.Name("pod", after)
@@ -175,7 +175,7 @@ func expectDemo(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	if !e.Expect("EPH-12", "memcached answers through a port-forward to the Service", service, err, framework.Succeed) {
 		return
 	}
-	s, err := memcached.Open(ctx, c.Addr)
+	s, err := c.Session(ctx)
 	e.NoError(err, "open a second connection to %s", c.Addr)
 	defer s.Close()
 	lines, err := s.Do(ctx, "set demo_key 0 500000 10\r\nI am PMEM.", memcached.Line("STORED"))
@@ -266,7 +266,7 @@ func expectMemoryFileInUse(ctx context.Context, e *framework.Env, c cache.Cache,
 // expectLimitRefused comes last, because memcached without a memory file changes
 // its limit.
 func expectLimitRefused(ctx context.Context, e *framework.Env, c cache.Cache, client *framework.Connection) {
-	s, err := memcached.Open(ctx, client.Addr)
+	s, err := client.Session(ctx)
 	e.NoError(err, "open a second connection to %s", client.Addr)
 	defer s.Close()
 	lines, err := s.Do(ctx, "cache_memlimit 100", func(string) bool { return true })

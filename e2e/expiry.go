@@ -36,7 +36,7 @@ var _ = framework.It(spec.Spec{
 	e.NoError(e.Waiter.Until(ctx, wait.Downtime, "items to expire while memcached is down", func(context.Context) (bool, string, error) {
 		return time.Now().After(gone), time.Until(gone).Round(time.Second).String() + " left", nil
 	}), "stay down")
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-27", d)
 
 	c = cache.Open(ctx, e, workload.Pod(ctx, e, d))
 	e.Expect("RST-27", "memcached's clock has counted the time that it was down (seconds that it lags behind)", c.Pod, (c.Lag(ctx, e) - lag).Seconds(), gomega.BeNumerically("~", 0, lagLimit.Seconds()))

@@ -35,7 +35,7 @@ var _ = framework.It(spec.Spec{
 	c.Close()
 
 	workload.ScaleDown(ctx, e, d)()
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-45", d)
 	c = cache.Open(ctx, e, workload.Pod(ctx, e, d))
 	after := c.List(ctx, e)
 	expectSameKeys(ctx, e, "RST-45", "the full cache has exactly the keys that it had", c, before, after)
@@ -48,7 +48,7 @@ var _ = framework.It(spec.Spec{
 	stopping := timeStop(ctx, e, d)
 	e.Expect("RST-47", "after evictions and deletions the pod stopped within its grace period (seconds)", stopping.name, stopping.took.Seconds(), gomega.BeNumerically("<", stopping.grace.Seconds()))
 	stopping.downLongEnough()
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-45", d)
 	c = cache.Open(ctx, e, workload.Pod(ctx, e, d))
 	now := c.List(ctx, e)
 	expectSameKeys(ctx, e, "RST-47", "after evictions and deletions a further restart finds the same keys", c, before, now)

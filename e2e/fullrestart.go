@@ -37,7 +37,7 @@ var _ = framework.It(spec.Spec{
 	e.Expect("RST-52", "the pod stopped within its grace period (seconds)", stopping.name, stopping.took.Seconds(), gomega.BeNumerically("<", stopping.grace.Seconds()))
 	e.Expect("OPS-06", "the grace period is twice the time that a full cache took to stop, or more (seconds)", stopping.name, stopping.grace.Seconds(), gomega.BeNumerically(">=", 2*stopping.took.Seconds()))
 	stopping.downLongEnough()
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-52", d)
 
 	p = workload.Pod(ctx, e, d)
 	started := readyAfter(p)

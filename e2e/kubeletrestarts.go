@@ -30,7 +30,7 @@ var _ = framework.It(spec.Spec{
 	first, second := stock.Of("first"), stock.Of("second")
 	stock.StoreIn(ctx, e, p, first)
 	e.Step("give the container a liveness probe")
-	e.NoError(d.SetLivenessProbe(ctx, failsOnce(unwell)), "change %s", d.Name)
+	workload.Comes(e, "RST-60", d, d.SetLivenessProbe(ctx, failsOnce(unwell)))
 
 	p = workload.Pod(ctx, e, d)
 	name := framework.Name("pod", p)

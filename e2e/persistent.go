@@ -35,7 +35,7 @@ var _ = framework.It(spec.Spec{
 
 	items := fill(ctx, e, p)
 	workload.ScaleDown(ctx, e, d)()
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-01", d)
 
 	again := workload.Pod(ctx, e, d)
 	expectSamePlace(ctx, e, d, p, again, claim, pv)
@@ -57,7 +57,7 @@ var _ = framework.It(spec.Spec{
 	downLongEnough := workload.ScaleDown(ctx, e, d)
 	expectStateFile(ctx, e, d, c, claim)
 	downLongEnough()
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-08", d)
 	p = workload.Pod(ctx, e, d)
 	e.Expect("RST-13", "the state file is gone while memcached runs", framework.Name("pod", p), cache.StateFile(ctx, e, p, c.File.Path), gomega.Equal(cache.Absent))
 })

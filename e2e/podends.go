@@ -46,7 +46,7 @@ func expectEnds(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 
 	e.Step("restart the workload by a change of its template")
 	stock.StoreIn(ctx, e, p, third)
-	e.NoError(d.Restart(ctx), "restart %s", d.Name)
+	workload.Comes(e, "RST-61", d, d.Restart(ctx))
 	q := workload.Pod(ctx, e, d)
 	name = framework.Name("pod", q)
 	e.Expect("RST-61", "a rolling restart makes a new pod", name, q.UID, gomega.Not(gomega.Equal(p.UID)))

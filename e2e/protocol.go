@@ -33,7 +33,7 @@ var _ = framework.ItEach(spec.Spec{
 	}
 	exchanges := protocol.Exchanges(int(limit))
 	e.Step("exchange %d requests and answers", len(exchanges))
-	talk := protocol.Conversation{Addr: c.Addr}
+	talk := protocol.Conversation{Open: c.Session}
 	defer talk.Close()
 	for _, x := range exchanges {
 		answer, err := talk.Exchange(ctx, x)

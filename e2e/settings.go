@@ -47,7 +47,7 @@ var _ = framework.It(spec.Spec{
 	// Most settings are changed on workbenches: all of them would take as many rolling updates.
 	e.Parallel(func() {
 		e.Step("change the settings of the workload")
-		e.NoError(d.AddArgs(ctx, larger.args), "change the arguments of %s", d.Name)
+		workload.Comes(e, "RST-19", d, d.AddArgs(ctx, larger.args))
 		q := workload.Pod(ctx, e, d)
 		e.Expect("RST-19", "after a rolling update to "+larger.args+", no item from before is served", framework.Name("pod", q), stock.ServedBy(ctx, e, q, old), stock.None())
 	}, func() {

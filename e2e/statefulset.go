@@ -47,8 +47,7 @@ var _ = framework.It(spec.Spec{
 
 // expectReplicas examines the claims of replicas that come and go.
 func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
-	e.Step("scale to 2")
-	e.NoError(d.Scale(ctx, 2), "scale %s to 2", d.Name)
+	workload.Scale(ctx, e, "RST-62", d, 2)
 	own := [][]string{{"of-0"}, {"of-1"}}
 	pods := byName(ctx, e, d)
 	claims := expectNames(ctx, e, d, pods)
@@ -57,8 +56,7 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 		stock.StoreIn(ctx, e, &pods[n], stock.Of(own[n][0]))
 	}
 	workload.ScaleDown(ctx, e, d)()
-	e.Step("scale to 2 again")
-	e.NoError(d.Scale(ctx, 2), "scale %s to 2", d.Name)
+	workload.Scale(ctx, e, "RST-62", d, 2)
 	pods = byName(ctx, e, d)
 	for n := range pods {
 		name := framework.Name("pod", &pods[n])
@@ -145,7 +143,7 @@ func expectProtected(ctx context.Context, e *framework.Env, d *deploy.Deployment
 	stock.StoreIn(ctx, e, p, fresh)
 	e.Expect("OBJ-06", "the pod continues to serve while its claim is marked as deleted", framework.Name("pod", p), stock.ServedBy(ctx, e, p, fresh), stock.All())
 	e.Expect("OBJ-06", "the claim stays while the pod uses it", name, storage.ClaimState(ctx, e, claim), gomega.Equal(storage.Deleting))
-	e.NoError(d.Scale(ctx, 1), "scale %s to 1", d.Name)
+	workload.ScaleUp(ctx, e, "RST-62", d)
 	e.Expect("OBJ-06", "the claim is removed once its pod is gone", name, storage.RemoveClaim(ctx, e, claim), framework.Succeed)
 }
 
@@ -160,7 +158,7 @@ func expectRetention(ctx context.Context, e *framework.Env, d *deploy.Deployment
 	name := framework.Name("claim", claim)
 	claims := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace)
 	e.Expect("OBJ-07", "the claim stays while the StatefulSet is scaled to 0", name, storage.ClaimState(ctx, e, claim), gomega.Equal(storage.Exists))
-	workload.ScaleUp(ctx, e, d)
+	workload.ScaleUp(ctx, e, "RST-62", d)
 	p := workload.Pod(ctx, e, d)
 	e.Expect("OBJ-07", "with that policy a restart is warm", framework.Name("pod", p), stock.ServedBy(ctx, e, p, items), stock.All())
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)

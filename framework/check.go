@@ -1,8 +1,6 @@
 package framework
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,10 +11,10 @@ import (
 	"github.com/onsi/gomega/format"
 	gomegatypes "github.com/onsi/gomega/types"
 
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
-	"pmem-memcached-e2e/framework/wait"
 )
 
 // Succeed matches an error value that is nil.
@@ -24,17 +22,25 @@ var Succeed = gomega.BeNil()
 
 // Expect states what a requirement says about an object and compares. When it
 // does not match the spec fails at its end; until then further requirements
-// are examined. The error of a wait that was cut short, or of a
-// context that ended, says nothing about the object and ends the spec.
+// are examined. An error of the API server, of the network, or of a wait that
+// was cut short says nothing about the object and ends the spec, see package
+// fault.
 func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) bool {
 	ginkgo.GinkgoHelper()
 	if !slices.Contains(e.Spec.Covers, req) {
 		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
 	}
-	if err, ok := observed.(error); ok && cutShort(err) {
-		e.stop(report.Failure{Says: fmt.Sprintf("%s %s: could not be seen to its end", req, says), Observed: err.Error(), Object: object})
+	err, isError := observed.(error)
+	unseen := func() {
+		e.stop(report.Failure{Says: fmt.Sprintf("%s %q could not be seen", req, says), Observed: err.Error(), Object: object})
+	}
+	if isError && fault.Unanswered(err) {
+		unseen()
 	}
 	f, ok := compare(observed, want)
+	if isError && !ok && fault.Of(err) == fault.Infrastructure {
+		unseen()
+	}
 	e.mu.Lock()
 	e.examined[req] = true
 	e.mu.Unlock()
@@ -44,11 +50,6 @@ func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gom
 	f.Requirement, f.Says, f.Object = req, says, object
 	fmt.Fprintln(ginkgo.GinkgoWriter, e.failed(f))
 	return false
-}
-
-func cutShort(err error) bool {
-	var interrupted *wait.InterruptedError
-	return errors.As(err, &interrupted) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Require is Expect for what the rest of the spec depends on: the spec ends at
@@ -61,13 +62,20 @@ func (e *Env) Require(req spec.ReqID, says, object string, observed any, want go
 }
 
 // NoError ends the spec when err is set. It is for what the spec does, not for
-// what is required.
+// what is required. When err is an observation of the deployment, such as that
+// memcached no longer answers, the requirement is not met for which the
+// deployment was made ready.
 func (e *Env) NoError(err error, attempted string, args ...any) {
 	ginkgo.GinkgoHelper()
-	if err != nil {
-		cause, more, _ := strings.Cut(err.Error(), "\n")
-		e.stop(report.Failure{Says: fmt.Sprintf("could not %s: %s", fmt.Sprintf(attempted, args...), cause), Observed: more})
+	if err == nil {
+		return
 	}
+	attempt := fmt.Sprintf(attempted, args...)
+	if d := e.serving(); fault.Of(err) == fault.Deployment && d.req != "" {
+		e.Require(d.req, "the deployment serves while the spec uses it", d.object, fmt.Errorf("could not %s: %w", attempt, err), Succeed)
+	}
+	cause, more, _ := strings.Cut(err.Error(), "\n")
+	e.stop(report.Failure{Says: fmt.Sprintf("could not %s: %s", attempt, cause), Observed: more})
 }
 
 func (e *Env) stop(f report.Failure) {

@@ -19,6 +19,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/report"
@@ -47,6 +48,7 @@ type Env struct {
 	evidence   string        // relative to the report, when there is some
 
 	mu       sync.Mutex
+	relied   reliance
 	examined map[spec.ReqID]bool
 	failures []report.Failure
 	waits    []wait.Record
@@ -60,7 +62,7 @@ func newEnv(s *suite, sp spec.Spec) *Env {
 		Namespace: fmt.Sprintf("e2e-%s-%s", strings.ToLower(sp.ID), rand.String(5)),
 		examined:  map[spec.ReqID]bool{},
 	}
-	e.Waiter = wait.Waiter{Scale: s.config.WaitScale, Begin: e.waitBegan, Observe: e.waitEnded}
+	e.Waiter = wait.Waiter{Scale: s.config.WaitScale, Final: fault.Lasting, Begin: e.waitBegan, Observe: e.waitEnded}
 	return e
 }
 
@@ -89,7 +91,9 @@ func (e *Env) MakeNamespace(ctx context.Context, name string) {
 }
 
 // background is for waits that may continue after the spec.
-func (e *Env) background() wait.Waiter { return wait.Waiter{Scale: e.Config.WaitScale} }
+func (e *Env) background() wait.Waiter {
+	return wait.Waiter{Scale: e.Config.WaitScale, Final: fault.Lasting}
+}
 
 // Step names what comes next.
 func (e *Env) Step(format string, args ...any) {
@@ -207,9 +211,34 @@ func (e *Env) DeployAll(ctx context.Context, req spec.ReqID, manifests ...*deplo
 		all = append(all, d)
 	}
 	for _, d := range all {
-		e.Require(req, "the deployment becomes ready", fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name), d.Ready(ctx), Succeed)
+		e.Serves(req, "the deployment becomes ready", d, d.Ready(ctx))
 	}
 	return all
+}
+
+// reliance is that a deployment serves while a spec uses it, and the
+// requirement that it violates if it does not.
+type reliance struct {
+	req    spec.ReqID
+	object string
+}
+
+// Serves requires that a deployment has become ready again, of which err is
+// the result. From now on, a deployment that does not answer the spec's steps
+// violates req, too.
+func (e *Env) Serves(req spec.ReqID, says string, d *deploy.Deployment, err error) {
+	ginkgo.GinkgoHelper()
+	object := fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
+	e.Require(req, says, object, err, Succeed)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.relied = reliance{req, object}
+}
+
+func (e *Env) serving() reliance {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.relied
 }
 
 // Connection is a client of memcached at the near end of a port-forward.
@@ -247,13 +276,21 @@ func (e *Env) ConnectPod(ctx context.Context, pod metav1.Object, port int) *Conn
 }
 
 func (e *Env) connect(ctx context.Context, f *cluster.Forward) (*Connection, error) {
-	client, err := memcached.Dial(ctx, f.Addr)
+	limit, err := e.Waiter.Limit(wait.MemcachedAnswers)
 	if err != nil {
+		return nil, err
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	client, err := memcached.Dial(limited, f.Addr)
+	if err != nil {
+		err = f.Judge(ctx, err)
 		if cause := f.Close(); cause != nil {
 			err = fmt.Errorf("%w (%w)", err, cause)
 		}
 		return nil, err
 	}
+	client.Terms = memcached.Terms{Limit: limit, Judge: f.Judge}
 	c := &Connection{Client: client, Addr: f.Addr, forward: f}
 	e.Ledger.Add("port-forward to pod "+f.Pod, func(context.Context) error {
 		c.Close()

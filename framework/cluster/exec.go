@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
+
+	"pmem-memcached-e2e/framework/fault"
 )
 
 // logBytes bounds what Logs returns, in bytes.
@@ -36,7 +38,7 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 // ExecTo is Exec with output that is there while the command runs.
 func (c *Cluster) ExecTo(ctx context.Context, stdout, stderr io.Writer, namespace, pod, container string, command ...string) (exitCode int, err error) {
 	fail := func(err error) error {
-		return fmt.Errorf("running %q in container %s of pod %s/%s: %w", strings.Join(command, " "), container, namespace, pod, err)
+		return fault.OfInfrastructure(fmt.Errorf("running %q in container %s of pod %s/%s: %w", strings.Join(command, " "), container, namespace, pod, err))
 	}
 	executor, err := c.executor(c.Client.CoreV1().RESTClient().Post().
 		Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").

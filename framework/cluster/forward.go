@@ -20,6 +20,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/kubectl/pkg/util"
 	"k8s.io/kubectl/pkg/util/podutils"
+
+	"pmem-memcached-e2e/framework/fault"
 )
 
 // forwardLimit bounds the opening of a port-forward.
@@ -30,6 +32,7 @@ type Forward struct {
 	Addr string // 127.0.0.1:port
 	Pod  string
 
+	cluster  *Cluster
 	cancel   context.CancelFunc
 	done     chan struct{}
 	failures failures
@@ -46,11 +49,48 @@ func (f *Forward) Close() error {
 	return f.Err()
 }
 
+// lostWithin is how long a forward may take to notice that it has lost its pod.
+const lostWithin = 2 * time.Second
+
+// Judge finds out whose fault err is, which a client has met on a connection through f, and returns an
+// error for package fault: that of the deployment when the forward carries on, or the pod refuses or resets
+// connections, and that of the infrastructure when the forward has ended or the API server does not answer.
+func (f *Forward) Judge(ctx context.Context, err error) error {
+	if ctx.Err() != nil || !fault.Connection(err) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	notice := time.NewTimer(lostWithin)
+	defer notice.Stop()
+	select {
+	case <-f.done:
+		if cause := f.Err(); cause != nil {
+			err = fmt.Errorf("%w (%w)", err, cause)
+		}
+		if refusedInPod(err) {
+			return fault.OfDeployment(err)
+		}
+		return fault.OfInfrastructure(fmt.Errorf("%w: the port-forward has ended", err))
+	case <-notice.C:
+	}
+	if _, lost := f.cluster.ServerVersion(ctx); lost != nil {
+		return fault.OfInfrastructure(fmt.Errorf("%w (%w)", err, lost))
+	}
+	return fault.OfDeployment(err)
+}
+
+// refusedInPod reports whether the kubelet has reported that nothing accepts connections in the pod, or
+// that they were reset there. It reports so as text only.
+func refusedInPod(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "an error occurred forwarding") &&
+		(strings.Contains(text, "connection refused") || strings.Contains(text, "connection reset by peer"))
+}
+
 // ForwardPod listens on a free port of 127.0.0.1 and carries connections to a port of the pod,
 // until Close is called or ctx ends.
 func (c *Cluster) ForwardPod(ctx context.Context, namespace, pod string, port int) (*Forward, error) {
 	fail := func(err error) error {
-		return fmt.Errorf("forwarding to port %d of pod %s/%s: %w", port, namespace, pod, err)
+		return fault.OfInfrastructure(fmt.Errorf("forwarding to port %d of pod %s/%s: %w", port, namespace, pod, err))
 	}
 	url := c.Client.CoreV1().RESTClient().Post().
 		Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
@@ -65,7 +105,7 @@ func (c *Cluster) ForwardPod(ctx context.Context, namespace, pod string, port in
 	dialer := portforward.NewFallbackDialerForStreaming(tunnel,
 		spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, "POST", url), noWebSocket)
 
-	f := &Forward{Pod: pod, done: make(chan struct{})}
+	f := &Forward{Pod: pod, cluster: c, done: make(chan struct{})}
 	ctx, f.cancel = context.WithCancel(ctx)
 	// The forwarder reports the failures of single connections to its logger only.
 	ctx = klog.NewContext(ctx, logr.New(&f.failures))

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -168,7 +169,11 @@ func (d *Deployment) Pod(ctx context.Context) (*corev1.Pod, error) {
 	}
 	ready := live(pods, isReady)
 	if len(ready) != 1 {
-		return nil, fmt.Errorf("%s %s/%s has %d Ready pods, want 1: %s", d.Kind, d.Namespace, d.Name, len(ready), summarise(pods))
+		err := fmt.Errorf("%s %s/%s has %d Ready pods, want 1: %s", d.Kind, d.Namespace, d.Name, len(ready), summarise(pods))
+		if len(ready) == 0 {
+			err = fault.OfDeployment(err)
+		}
+		return nil, err
 	}
 	return &ready[0], nil
 }

@@ -3,10 +3,12 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -21,6 +23,9 @@ func MemcachedContainer(pod corev1.PodSpec) corev1.Container {
 	}
 	return corev1.Container{}
 }
+
+// dialLimit bounds an attempt to have an answer.
+const dialLimit = 10 * time.Second
 
 // AwaitAnswer waits until memcached answers in a Ready pod without a readiness
 // probe, of which Ready says no more than that its processes were started.
@@ -37,7 +42,12 @@ func AwaitAnswer(ctx context.Context, c *cluster.Cluster, w wait.Waiter, pod *co
 			return false, "", err
 		}
 		defer f.Close()
-		client, err := memcached.Dial(ctx, f.Addr)
+		limited, cancel := context.WithTimeout(ctx, dialLimit)
+		defer cancel()
+		client, err := memcached.Dial(limited, f.Addr)
+		if err = f.Judge(ctx, err); fault.Of(err) == fault.Deployment {
+			return false, err.Error(), nil
+		}
 		if err != nil {
 			return false, "", err
 		}

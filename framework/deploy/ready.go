@@ -2,14 +2,20 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/fault"
+	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -22,11 +28,14 @@ const (
 // answers in those that have no readiness probe. It ends early in
 // states that do not mend by themselves, such as an image that cannot be pulled, a crash loop, a
 // CSI driver or storage class that does not exist, a mount that keeps failing, a pod that cannot be
-// scheduled, and pods refused by admission. The error tells
-// the state of the pods, the latest warnings, and the end of the log of containers that failed.
+// scheduled, and pods refused by admission. The error has
+// the state of the pods, the latest warnings, and the end of the log of containers that failed. For package fault it is
+// that of the deployment, unless the API server could not be asked, or the pods lacked a volume while the driver was not
+// Ready.
 func (d *Deployment) Ready(ctx context.Context) error {
 	var last snapshot
 	var seen persisting
+	var driver error // why the driver could not make a volume
 	what := fmt.Sprintf("%s %s/%s to be ready", d.Kind, d.Namespace, d.Name)
 	err := d.waiter.Until(ctx, wait.DeploymentReady, what, func(ctx context.Context) (bool, string, error) {
 		s, err := d.snapshot(ctx)
@@ -37,7 +46,13 @@ func (d *Deployment) Ready(ctx context.Context) error {
 		if s.ready() {
 			return true, s.String(), nil
 		}
-		if seen, err = seen.check(s.troubles(d.settled), time.Now(), d.waiter.Scale.Of(wait.DeploymentReady)); err != nil {
+		troubles := s.troubles(d.settled)
+		if needsDriver(troubles) {
+			if down := driverDown(ctx, d.cluster); down != nil {
+				driver, troubles = down, slices.DeleteFunc(troubles, func(t trouble) bool { return t.storage })
+			}
+		}
+		if seen, err = seen.check(troubles, time.Now(), d.waiter.Scale.Of(wait.DeploymentReady)); err != nil {
 			return false, "", err
 		}
 		return false, s.String(), nil
@@ -48,10 +63,36 @@ func (d *Deployment) Ready(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, d.details(ctx, last))
+		return d.unready(err, driver, d.details(ctx, last))
 	}
 	d.settled = last.baseline()
 	return nil
+}
+
+// unready judges why the deployment is not ready.
+func (d *Deployment) unready(err, driver error, details string) error {
+	_, timeout := errors.AsType[*wait.TimeoutError](err)
+	switch {
+	case fault.Of(err) == fault.Infrastructure:
+	case timeout && driver != nil:
+		err = fault.OfInfrastructure(fmt.Errorf("%w; meanwhile the driver was not Ready: %w", err, driver))
+	default:
+		err = fault.OfDeployment(err)
+	}
+	return fmt.Errorf("%w\n%s", err, details)
+}
+
+func needsDriver(troubles []trouble) bool {
+	return slices.ContainsFunc(troubles, func(t trouble) bool { return t.storage })
+}
+
+// driverDown returns why the driver is not Ready on all of its nodes; nil if it is.
+func driverDown(ctx context.Context, c *cluster.Cluster) error {
+	_, unready, err := pmem.FindNodeDrivers(ctx, c)
+	for _, why := range unready {
+		err = errors.Join(err, why)
+	}
+	return err
 }
 
 // Scale sets the number of replicas, and waits until the pods are gone for 0, else for Ready.
@@ -89,7 +130,7 @@ func (d *Deployment) snapshot(ctx context.Context) (snapshot, error) {
 	case "Deployment":
 		current, err := d.cluster.Client.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
 		if err != nil {
-			return s, err
+			return s, goneForGood(err)
 		}
 		s.workload = fromDeployment(current)
 		about[current.UID] = true
@@ -103,7 +144,7 @@ func (d *Deployment) snapshot(ctx context.Context) (snapshot, error) {
 	default:
 		current, err := d.cluster.Client.AppsV1().StatefulSets(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
 		if err != nil {
-			return s, err
+			return s, goneForGood(err)
 		}
 		s.workload = fromStatefulSet(current)
 		about[current.UID] = true
@@ -133,6 +174,14 @@ func (d *Deployment) snapshot(ctx context.Context) (snapshot, error) {
 		}
 	}
 	return s, nil
+}
+
+// goneForGood ends a wait for a workload that somebody has removed.
+func goneForGood(err error) error {
+	if apierrors.IsNotFound(err) {
+		return wait.Stop(fault.OfInfrastructure(err))
+	}
+	return err
 }
 
 // details describes a snapshot over several lines, with the logs of the containers that failed.

@@ -88,6 +88,7 @@ type trouble struct {
 	key            string // identifies it over several snapshots
 	text           string
 	pod, container string        // whose log tells more, if any
+	storage        bool          // a volume is lacking, which the driver makes and mounts
 	hold           time.Duration // how long it has to persist to be believed
 }
 
@@ -176,7 +177,8 @@ func podTroubles(pod corev1.Pod, since baseline) []trouble {
 	if c := condition(pod, corev1.PodScheduled); c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 		found = append(found, trouble{
 			key: "unschedulable " + string(pod.UID), pod: pod.Name, hold: patientHold,
-			text: fmt.Sprintf("pod %s cannot be scheduled: %s", pod.Name, c.Message),
+			text:    fmt.Sprintf("pod %s cannot be scheduled: %s", pod.Name, c.Message),
+			storage: strings.Contains(c.Message, "free storage"),
 		})
 	}
 	for _, c := range statuses(pod) {
@@ -225,9 +227,10 @@ func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
 	t := trouble{key: "event " + string(e.UID), text: eventLine(e), hold: longHold}
 	switch {
 	case e.Reason == "FailedMount" && driverMissing.MatchString(e.Message):
+		t.storage = true
 		return t, s.podWaits(e.InvolvedObject.Name)
 	case e.Reason == "FailedMount" || e.Reason == "FailedAttachVolume":
-		t.hold = patientHold
+		t.hold, t.storage = patientHold, true
 		return t, s.podWaits(e.InvolvedObject.Name)
 	case e.Reason == "ProvisioningFailed" && classMissing.MatchString(e.Message):
 		return t, len(live(s.pods, isReady)) < int(s.workload.want)

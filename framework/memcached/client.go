@@ -27,10 +27,43 @@ var (
 	ErrNotStored   = memcache.ErrNotStored
 )
 
-// A Client runs one command at a time over a connection to one server. A command is bounded by the
-// deadline of its context, or by 10 seconds if it has none. It is safe for concurrent use; for commands
+// Terms are what every exchange on a connection is subject to.
+type Terms struct {
+	// Limit bounds an exchange, whatever the deadline of its context; 0: an exchange whose context has no
+	// deadline is bounded by 10 seconds, and others by the deadline alone.
+	Limit time.Duration
+	// Judge finds out whose fault an error of the connection is, and returns an error that knows; nil:
+	// nobody does.
+	Judge func(context.Context, error) error
+}
+
+// deadline is when an exchange that begins now has to end.
+func (t Terms) deadline(ctx context.Context) time.Time {
+	limit := t.Limit
+	deadline, ok := ctx.Deadline()
+	if limit == 0 {
+		if ok {
+			return deadline
+		}
+		limit = defaultTimeout
+	}
+	if own := time.Now().Add(limit); !ok || own.Before(deadline) {
+		return own
+	}
+	return deadline
+}
+
+func (t Terms) judge(ctx context.Context, err error) error {
+	if err == nil || t.Judge == nil {
+		return err
+	}
+	return t.Judge(ctx, err)
+}
+
+// A Client runs one command at a time over a connection to one server, bounded as its Terms say. It is safe for concurrent use; for commands
 // in parallel dial several.
 type Client struct {
+	Terms
 	addr string
 
 	mu sync.Mutex
@@ -70,10 +103,7 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 func (c *Client) do(ctx context.Context, what string, operation func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	timeout := defaultTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = time.Until(deadline)
-	}
+	timeout := time.Until(c.deadline(ctx))
 	if ctx.Err() != nil {
 		return fmt.Errorf("memcached at %s: %s: %w", c.addr, what, context.Cause(ctx))
 	}
@@ -86,8 +116,11 @@ func (c *Client) do(ctx context.Context, what string, operation func() error) er
 	if !release() && err != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrCacheMiss), errors.Is(err, ErrCASConflict), errors.Is(err, ErrNotStored):
 		return fmt.Errorf("memcached at %s: %s: %w", c.addr, what, err)
+	case err != nil:
+		return c.judge(ctx, fmt.Errorf("memcached at %s: %s: %w", c.addr, what, err))
 	}
 	return nil
 }

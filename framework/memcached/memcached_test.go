@@ -224,3 +224,44 @@ func TestDialErrors(t *testing.T) {
 		}
 	}
 }
+
+// A server that accepts connections and says nothing uses up the limit of an
+// exchange and not the time of its context, and is judged.
+func TestTerms(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	judged := errors.New("judged")
+	terms := Terms{Limit: 20 * time.Millisecond, Judge: func(ctx context.Context, err error) error {
+		if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() || ctx.Err() != nil {
+			t.Errorf("to be judged: %v, want a time-out of the exchange alone", err)
+		}
+		return judged
+	}}
+	s, err := Open(ctx, listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Terms = terms
+	if _, err := s.Do(ctx, "version", Line()); !errors.Is(err, judged) {
+		t.Errorf("Do: %v", err)
+	}
+	c, err := Dial(ctx, start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Terms = terms
+	if _, err := c.Get(ctx, "absent"); !errors.Is(err, ErrCacheMiss) || errors.Is(err, judged) {
+		t.Errorf("a miss is judged: %v", err)
+	}
+	c.addr = listener.Addr().String()
+	if _, err := c.Stats(ctx, ""); !errors.Is(err, judged) {
+		t.Errorf("Stats: %v", err)
+	}
+}

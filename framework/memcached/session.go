@@ -14,6 +14,7 @@ import (
 // A Session is one connection on which the text protocol is spoken as it is. It is not safe for
 // concurrent use, and of no further use after an error.
 type Session struct {
+	Terms
 	addr string
 	conn net.Conn
 	in   *bufio.Reader
@@ -35,20 +36,16 @@ func Open(ctx context.Context, addr string) (*Session, error) {
 // holds. A request may have several lines separated by CR LF. The lines are returned without their
 // line end, also those read before an error. When the server closes the connection the error
 // is io.EOF; with until nil that is the expected end, as after quit. The exchange is
-// bounded by the deadline of ctx, or by 10 seconds if it has none.
+// bounded as the Terms say.
 func (s *Session) Do(ctx context.Context, request string, until func(line string) bool) ([]string, error) {
 	verb, _, _ := strings.Cut(strings.TrimRight(request, "\r\n"), "\r\n")
 	fail := func(err error) error {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
-		return fmt.Errorf("memcached at %s: %.80q: %w", s.addr, verb, err)
+		return s.judge(ctx, fmt.Errorf("memcached at %s: %.80q: %w", s.addr, verb, err))
 	}
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(defaultTimeout)
-	}
-	if err := s.conn.SetDeadline(deadline); err != nil {
+	if err := s.conn.SetDeadline(s.deadline(ctx)); err != nil {
 		return nil, fail(err)
 	}
 	release := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })
@@ -104,12 +101,22 @@ func isError(line string) bool {
 // Stats returns the statistics of the server, by name: the general ones for an empty sub, else those of
 // "stats sub", such as settings or items.
 func (c *Client) Stats(ctx context.Context, sub string) (map[string]string, error) {
-	s, err := Open(ctx, c.addr)
+	s, err := c.Session(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
 	return s.Stats(ctx, sub)
+}
+
+// Session opens a session with the server of c, on the same terms.
+func (c *Client) Session(ctx context.Context) (*Session, error) {
+	s, err := Open(ctx, c.addr)
+	if err != nil {
+		return nil, c.judge(ctx, err)
+	}
+	s.Terms = c.Terms
+	return s, nil
 }
 
 // Stats is that of a Client, over this connection. An answer that is no statistic ends it at once.

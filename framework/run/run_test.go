@@ -192,6 +192,20 @@ func TestOutcomes(t *testing.T) {
 			reason: "could not reach the pod: connection refused",
 		},
 		{
+			name: "errors of the infrastructure in checks", change: focus("AAA-2[4567]"), code: 2, result: report.Undetermined,
+			want:   map[string]spec.Outcome{"AAA-24": spec.Undetermined, "AAA-25": spec.Undetermined, "AAA-26": spec.Undetermined, "AAA-27": spec.Undetermined},
+			reason: `EPH-01 "the claim can be read" could not be seen`,
+		},
+		{
+			name: "a state that does not come", change: focus("AAA-28"), code: 1, result: report.NotConformant,
+			want: map[string]spec.Outcome{"AAA-28": spec.Failed}, reason: "last seen Pending",
+		},
+		{
+			name: "a deployment that is silent", change: focus("AAA-29"), code: 1, result: report.NotConformant,
+			want:   map[string]spec.Outcome{"AAA-29": spec.Failed},
+			reason: `EPH-01 is not met: "the deployment serves while the spec uses it", expected no error, observed could not store items: no answer within 1m0s`,
+		},
+		{
 			name: "failed in parts", change: focus("AAA-1[79]"), code: 1, result: report.NotConformant,
 			want:   map[string]spec.Outcome{"AAA-17": spec.Failed, "AAA-19": spec.Passed},
 			reason: `2 checks failed: EPH-01 is not met: "the first part is right", expected to equal 1, observed 0; EPH-01 is not met: "the second part is right"`,

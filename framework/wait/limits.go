@@ -39,6 +39,7 @@ const (
 	PodReplaced       Name = "pod-replaced"
 	MemcachedUp       Name = "memcached-up"
 	MemcachedDown     Name = "memcached-down"
+	MemcachedAnswers  Name = "memcached-answers"
 	LoadReady         Name = "load-ready"
 	LoadStored        Name = "load-stored"
 	LoadEnds          Name = "load-ends"
@@ -91,6 +92,7 @@ var limits = map[Name]limit{
 	PodReplaced:       {2 * time.Minute, "the controller of a deleted pod to make another one"},
 	MemcachedUp:       {time.Minute, "a memcached to listen whose pod has no readiness probe, or that a spec started"},
 	MemcachedDown:     {time.Minute, "a memcached that was signalled to stop, or killed, to end"},
+	MemcachedAnswers:  {time.Minute, "memcached to answer one request"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
 	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},

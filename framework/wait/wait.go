@@ -10,6 +10,10 @@ import (
 
 const defaultInterval = 250 * time.Millisecond
 
+// hung is how long a probe that the limit has cut short must have run to count
+// as one without an answer.
+const hung = 10 * time.Second
+
 // A Record describes a wait.
 type Record struct {
 	Name  Name          `yaml:"name"`
@@ -25,6 +29,7 @@ type Waiter struct {
 	Scale    Scale
 	Interval time.Duration          // between the end of one probe and the start of the next; 0 means 250 ms
 	Limits   map[Name]time.Duration // in place of the default ones
+	Final    func(error) bool       // whether an error of a probe ends a wait as one by Stop does; nil: none
 	Begin    func(Record)           // called at the start of every wait, if set
 	Observe  func(Record)           // called at the end of every wait, if set
 }
@@ -34,11 +39,15 @@ type TimeoutError struct {
 	What  string
 	Limit time.Duration
 	Last  string
+	Err   error // of the last probe; nil if it has seen a state
 }
 
 func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("waited %s for %s: last seen %s", e.Limit, e.What, orNothing(e.Last))
 }
+
+// Unwrap returns the error of the last probe.
+func (e *TimeoutError) Unwrap() error { return e.Err }
 
 // A StoppedError reports that a probe found that the awaited state can no longer be reached.
 type StoppedError struct {
@@ -84,7 +93,7 @@ func Stop(err error) error {
 
 // Until calls probe until it reports done, and at least once. The context of the probe ends with
 // the limit of the wait's name. The string returned by probe is a one-line description of the state; an error
-// is remembered as the last state seen, and the probe is tried again, unless it was made by Stop.
+// is remembered as the last state seen, and the probe is tried again, unless it was made by Stop or is Final.
 //
 // The error is a *TimeoutError when the limit passed, a *StoppedError when probe ended the wait,
 // and an *InterruptedError when ctx ended first.
@@ -105,7 +114,7 @@ func (w Waiter) Until(ctx context.Context, name Name, what string, probe func(co
 	if w.Begin != nil {
 		w.Begin(Record{Name: name, What: what, Limit: limit})
 	}
-	last := ""
+	last, lastErr := "", error(nil)
 	finish := func(done bool, err error) error {
 		if w.Observe != nil {
 			w.Observe(Record{Name: name, What: what, Took: time.Since(start), Limit: limit, Done: done, Last: last})
@@ -115,10 +124,14 @@ func (w Waiter) Until(ctx context.Context, name Name, what string, probe func(co
 	pause := time.NewTimer(interval)
 	defer pause.Stop()
 	for {
+		began := time.Now()
 		done, seen, err := probe(limited)
 		var final *stop
 		switch {
-		case errors.As(err, &final):
+		case errors.As(err, &final), err != nil && w.Final != nil && w.Final(err):
+			if final == nil {
+				final = &stop{err}
+			}
 			last = final.Error()
 			return finish(false, &StoppedError{What: what, After: time.Since(start), Err: final.err})
 		case err == nil && done:
@@ -126,7 +139,9 @@ func (w Waiter) Until(ctx context.Context, name Name, what string, probe func(co
 			return finish(true, nil)
 		case limited.Err() == nil || last == "":
 			// A probe cut short by the limit says less about the object than the one before it.
-			last = describe(seen, err)
+			last, lastErr = describe(seen, err), err
+		case time.Since(began) > hung:
+			lastErr = err
 		}
 
 		pause.Reset(interval)
@@ -135,7 +150,7 @@ func (w Waiter) Until(ctx context.Context, name Name, what string, probe func(co
 			if ctx.Err() != nil {
 				return finish(false, &InterruptedError{What: what, After: time.Since(start), Last: last, Err: context.Cause(ctx)})
 			}
-			return finish(false, &TimeoutError{What: what, Limit: limit, Last: last})
+			return finish(false, &TimeoutError{What: what, Limit: limit, Last: last, Err: lastErr})
 		case <-pause.C:
 		}
 	}

@@ -235,3 +235,26 @@ func TestParseScale(t *testing.T) {
 		})
 	}
 }
+
+// Whether the last probe saw a state or met an error is in the TimeoutError.
+func TestLastErrorOfATimeout(t *testing.T) {
+	w := wait.Waiter{Interval: tick, Limits: map[wait.Name]time.Duration{wait.PodRuns: 20 * tick}}
+	for _, tt := range []struct {
+		name string
+		errs []error // of the first probes; the others have the last
+		want error
+	}{
+		{"a state", []error{io.EOF, nil}, nil},
+		{"an error", []error{nil, io.EOF}, io.EOF},
+	} {
+		calls := 0
+		err := w.Until(t.Context(), wait.PodRuns, "the tide", func(context.Context) (bool, string, error) {
+			calls++
+			return false, "low", tt.errs[min(calls, len(tt.errs))-1]
+		})
+		timeout, ok := errors.AsType[*wait.TimeoutError](err)
+		if !ok || timeout.Err != tt.want || errors.Is(err, io.EOF) != (tt.want != nil) {
+			t.Errorf("%s: error %v, the last probe's %v, want %v", tt.name, err, timeout.Err, tt.want)
+		}
+	}
+}

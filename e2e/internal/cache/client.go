@@ -30,7 +30,7 @@ type Client struct {
 func Open(ctx context.Context, e *framework.Env, p *corev1.Pod) *Client {
 	c := &Client{Connection: Connect(ctx, e, p), Pod: framework.Name("pod", p)}
 	var err error
-	c.Session, err = memcached.Open(ctx, c.Addr)
+	c.Session, err = c.Connection.Session(ctx)
 	e.NoError(err, "connect to memcached in %s", c.Pod)
 	return c
 }

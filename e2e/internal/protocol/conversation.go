@@ -35,7 +35,7 @@ func (x Exchange) Pattern() string {
 
 // A Conversation is a session that is opened again after it has ended.
 type Conversation struct {
-	Addr    string
+	Open    func(context.Context) (*memcached.Session, error)
 	session *memcached.Session
 	parts   []string // of earlier answers: pairs of {name} and text
 }
@@ -44,7 +44,7 @@ type Conversation struct {
 // command with a known answer follows, so that missing lines are not awaited.
 func (c *Conversation) Exchange(ctx context.Context, x Exchange) (string, error) {
 	if c.session == nil {
-		s, err := memcached.Open(ctx, c.Addr)
+		s, err := c.Open(ctx)
 		if err != nil {
 			return "", err
 		}

@@ -1,17 +1,19 @@
 package protocol
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/memcached/memcachedtest"
 )
 
 // TestExchanges sends the requests to the memcached of this machine, and makes
 // sure that wrong answers do not match.
 func TestExchanges(t *testing.T) {
-	talk := Conversation{Addr: memcachedtest.Start(t)}
+	talk := Conversation{Open: opener(t)}
 	defer talk.Close()
 	for _, x := range Exchanges(1 << 20) {
 		answer, err := talk.Exchange(t.Context(), x)
@@ -58,7 +60,7 @@ func TestLimit(t *testing.T) {
 // TestConversationEnds makes sure that a connection that ends is reported, and
 // opened again.
 func TestConversationEnds(t *testing.T) {
-	talk := Conversation{Addr: memcachedtest.Start(t)}
+	talk := Conversation{Open: opener(t)}
 	defer talk.Close()
 	if answer, err := talk.Exchange(t.Context(), Exchange{Send: "quit"}); err == nil {
 		t.Errorf("after quit: %q, want an error", answer)
@@ -66,4 +68,9 @@ func TestConversationEnds(t *testing.T) {
 	if _, err := talk.Exchange(t.Context(), Exchange{Send: "get k", want: []string{"END"}}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
+}
+
+func opener(t *testing.T) func(context.Context) (*memcached.Session, error) {
+	addr := memcachedtest.Start(t)
+	return func(ctx context.Context) (*memcached.Session, error) { return memcached.Open(ctx, addr) }
 }

@@ -7,6 +7,7 @@ import (
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -37,8 +38,20 @@ func AwaitDowntime(ctx context.Context, e *framework.Env) func() {
 	}
 }
 
-// ScaleUp takes the deployment to one replica that is ready.
-func ScaleUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
-	e.Step("scale to 1")
-	e.NoError(d.Scale(ctx, 1), "scale %s to 1", Name(d))
+// ScaleUp takes the deployment to one replica that is ready. The spec ends with
+// req not met when it does not become ready.
+func ScaleUp(ctx context.Context, e *framework.Env, req spec.ReqID, d *deploy.Deployment) {
+	Scale(ctx, e, req, d, 1)
+}
+
+// Scale is ScaleUp to any number of replicas.
+func Scale(ctx context.Context, e *framework.Env, req spec.ReqID, d *deploy.Deployment, replicas int32) {
+	e.Step("scale to %d", replicas)
+	Comes(e, req, d, d.Scale(ctx, replicas))
+}
+
+// Comes requires that a deployment has come back after it was scaled, changed
+// or restarted, of which err is the result.
+func Comes(e *framework.Env, req spec.ReqID, d *deploy.Deployment, err error) {
+	e.Serves(req, "the deployment becomes ready again", d, err)
 }

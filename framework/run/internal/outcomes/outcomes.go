@@ -10,12 +10,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/run/child"
 	"pmem-memcached-e2e/framework/spec"
@@ -122,6 +127,31 @@ var (
 	})
 	_ = it("AAA-19", "passes in parts", spec.Must, func(_ context.Context, e *framework.Env) {
 		e.Parallel(func() { examine(e, 1) }, func() { e.Step("look elsewhere") })
+	})
+	_ = it("AAA-24", "loses the network in a check", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Expect("EPH-01", "the claim can be read", "the claim", fmt.Errorf("get the claim: %w", syscall.ECONNRESET), framework.Succeed)
+	})
+	_ = it("AAA-25", "loses the network where an error is expected", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Expect("EPH-01", "the pod is refused", "the pod", fmt.Errorf("make the pod: %w", syscall.ECONNREFUSED), gomega.HaveOccurred())
+	})
+	_ = it("AAA-26", "is not allowed to look in a check", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Expect("EPH-01", "the claim can be read", "the claim", apierrors.NewForbidden(schema.GroupResource{Resource: "claims"}, "data", errors.New("no")), framework.Succeed)
+	})
+	_ = it("AAA-27", "waits for what errors hide", spec.Must, func(ctx context.Context, e *framework.Env) {
+		w := e.Waiter
+		w.Limits = map[wait.Name]time.Duration{wait.PodRuns: time.Millisecond}
+		err := w.Until(ctx, wait.PodRuns, "a pod", func(context.Context) (bool, string, error) { return false, "", errors.New("no route") })
+		e.Expect("EPH-01", "a pod runs", "the pod", err, framework.Succeed)
+	})
+	_ = it("AAA-28", "waits for what does not come", spec.Must, func(ctx context.Context, e *framework.Env) {
+		w := e.Waiter
+		w.Limits = map[wait.Name]time.Duration{wait.PodRuns: time.Millisecond}
+		err := w.Until(ctx, wait.PodRuns, "a pod", func(context.Context) (bool, string, error) { return false, "Pending", nil })
+		e.Expect("EPH-01", "a pod runs", "the pod", err, framework.Succeed)
+	})
+	_ = it("AAA-29", "meets a deployment that is silent", spec.Must, func(_ context.Context, e *framework.Env) {
+		e.Serves("EPH-01", "the deployment becomes ready", &deploy.Deployment{Manifest: &deploy.Manifest{Kind: "Deployment", Namespace: "default", Name: "cache"}}, nil)
+		e.NoError(fault.OfDeployment(errors.New("no answer within 1m0s")), "store items")
 	})
 	_ = it("AAA-23", "leaves something behind, and passes when it is tried again", spec.Must, func(_ context.Context, e *framework.Env) {
 		seen := filepath.Join(e.Config.ReportDir, "tried")

@@ -1,0 +1,90 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"syscall"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"pmem-memcached-e2e/framework/fault"
+	"pmem-memcached-e2e/framework/wait"
+)
+
+func TestOf(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	refused := &url.Error{Op: "Get", URL: "https://127.0.0.1:6443", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
+	plain := errors.New("the label is missing")
+	forbidden := apierrors.NewForbidden(pods, "cache-0", errors.New("no"))
+	gone := fmt.Errorf("get the pod: %w", apierrors.NewNotFound(pods, "cache-0"))
+	for _, test := range []struct {
+		name       string
+		err        error
+		want       fault.Kind
+		unanswered bool
+		lasting    bool
+	}{
+		{"none", nil, fault.Unjudged, false, false},
+		{"plain", plain, fault.Unjudged, false, false},
+		{"refused connection", fmt.Errorf("list pods: %w", refused), fault.Infrastructure, true, false},
+		{"reset", syscall.ECONNRESET, fault.Infrastructure, true, false},
+		{"end of a stream", fmt.Errorf("get k: %w", io.EOF), fault.Infrastructure, true, false},
+		{"cut off", io.ErrUnexpectedEOF, fault.Infrastructure, true, false},
+		{"end of the context", context.DeadlineExceeded, fault.Infrastructure, true, false},
+		{"forbidden", forbidden, fault.Infrastructure, false, true},
+		{"not found", gone, fault.Unjudged, false, false},
+		{"invalid", apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "cache-0", nil), fault.Unjudged, false, false},
+		{"server error", apierrors.NewInternalError(plain), fault.Infrastructure, true, false},
+		{"unavailable", apierrors.NewServiceUnavailable("starting"), fault.Infrastructure, true, false},
+		{"too many requests", apierrors.NewTooManyRequests("later", 1), fault.Infrastructure, true, false},
+		{"conflict", apierrors.NewConflict(pods, "cache-0", plain), fault.Infrastructure, false, false},
+		{"no such verb", apierrors.NewMethodNotSupported(pods, "list"), fault.Infrastructure, false, true},
+		{"time-out after a state", &wait.TimeoutError{What: "x", Last: "Pending"}, fault.Unjudged, false, false},
+		{"time-out after an error", &wait.TimeoutError{What: "x", Last: "error: x", Err: plain}, fault.Infrastructure, true, false},
+		{"time-out after an observation", &wait.TimeoutError{What: "x", Err: fault.OfDeployment(plain)}, fault.Deployment, false, false},
+		{"interrupted after an observation", &wait.InterruptedError{What: "x", Err: fault.OfDeployment(plain)}, fault.Infrastructure, true, false},
+		{"wait ended by a refusal", &wait.StoppedError{What: "x", Err: forbidden}, fault.Infrastructure, false, true},
+		{"wait ended by a state", &wait.StoppedError{What: "x", Err: plain}, fault.Unjudged, false, false},
+		{"judged outside", fault.OfDeployment(fmt.Errorf("crash loop: %w", io.EOF)), fault.Deployment, false, false},
+		{"judged inside", fmt.Errorf("get k: %w", fault.OfDeployment(syscall.ECONNRESET)), fault.Deployment, false, false},
+		{"judged twice", fault.OfInfrastructure(fault.OfDeployment(plain)), fault.Infrastructure, true, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := fault.Of(test.err); got != test.want {
+				t.Errorf("Of(%v) = %d, want %d", test.err, got, test.want)
+			}
+			if got := fault.Unanswered(test.err); got != test.unanswered {
+				t.Errorf("Unanswered(%v) = %t", test.err, got)
+			}
+			if got := fault.Lasting(test.err); got != test.lasting {
+				t.Errorf("Lasting(%v) = %t", test.err, got)
+			}
+		})
+	}
+	if fault.OfDeployment(nil) != nil || fault.OfInfrastructure(nil) != nil {
+		t.Error("nil became an error")
+	}
+}
+
+// A wait ends at once when it is not allowed to look.
+func TestLastingEndsAWait(t *testing.T) {
+	w := wait.Waiter{Interval: time.Millisecond, Final: fault.Lasting}
+	probes := 0
+	err := w.Until(t.Context(), wait.PodRuns, "a pod", func(context.Context) (bool, string, error) {
+		if probes++; probes == 1 {
+			return false, "", &apierrors.StatusError{ErrStatus: metav1.Status{Code: 503, Reason: metav1.StatusReasonServiceUnavailable}}
+		}
+		return false, "", fmt.Errorf("get the pod: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "p", errors.New("no")))
+	})
+	if _, ok := errors.AsType[*wait.StoppedError](err); !ok || probes != 2 || fault.Of(err) != fault.Infrastructure {
+		t.Errorf("error %v after %d probes, want the wait to be stopped by the second", err, probes)
+	}
+}

@@ -21,6 +21,7 @@ func TestRestartOverlays(t *testing.T) {
 		"broken/arguments-dropped":            "unset MEMCACHED_ARGS",
 		"broken/cas-begins-anew":              "Kcurrent_cas 1/",
 		"broken/claims-deleted-with-scale":    `"whenScaled":"Delete"`,
+		"broken/commands-disabled-persistent": `"MEMCACHED_ARGS","value":"-F -C"`,
 		"broken/downtime-not-counted":         "Kstop_time $(($(date +%s) - 2))/",
 		"broken/flush-forgotten":              "Koldest_live 0/",
 		"broken/host-port-persistent":         `"hostPort":31212`,

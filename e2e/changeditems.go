@@ -77,13 +77,13 @@ func (ch changes) expectKept(ctx context.Context, e *framework.Env, c *cache.Cli
 	e.NoError(c.Session.FetchMany(ctx, ch.deleted, func(i memcached.Item) { back = append(back, i.Key+" is back") }), "look for deleted items")
 	e.Expect("RST-38", "items deleted before the restart stay deleted", c.Pod, cache.Faults(back), gomega.BeEmpty())
 
-	e.Expect("RST-35", "cas with an outdated id is refused", c.Pod, casAnswer(c.CompareAndSwap(ctx, ch.outdated)), gomega.Equal("EXISTS"))
-	e.Expect("RST-35", "cas with the current id is accepted", c.Pod, casAnswer(c.CompareAndSwap(ctx, ch.current)), gomega.Equal("STORED"))
-	fresh := memcached.Item{Key: "fresh", Value: []byte("x")}
+	fresh := memcached.Item{Key: "fresh", Value: []byte("x")} // the first that gets an id
 	c.Store(ctx, e, fresh)
 	i, err := c.Get(ctx, fresh.Key)
 	e.NoError(err, "get an item")
-	e.Expect("RST-36", "the id of an item stored after the restart is above all before", c.Pod, i.CasID, gomega.BeNumerically(">", ch.highest))
+	e.Expect("RST-36", "the id of the first item stored after the restart is above all before", c.Pod, i.CasID, gomega.BeNumerically(">", ch.highest))
+	e.Expect("RST-35", "cas with an outdated id is refused", c.Pod, casAnswer(c.CompareAndSwap(ctx, ch.outdated)), gomega.Equal("EXISTS"))
+	e.Expect("RST-35", "cas with the current id is accepted", c.Pod, casAnswer(c.CompareAndSwap(ctx, ch.current)), gomega.Equal("STORED"))
 }
 
 // casAnswer is the answer of memcached's protocol behind the error of a client.

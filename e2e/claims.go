@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onsi/gomega"
@@ -79,8 +80,38 @@ var _ = framework.It(spec.Spec{
 	for _, r := range inline {
 		expectInlineRefused(ctx, e, r)
 	}
-	expectNotEnlarged(ctx, e, driver)
+	claim := expectNotEnlarged(ctx, e, driver)
+	expectOneNode(ctx, e, claim)
+	expectNoExpansion(ctx, e, driver)
 })
+
+// expectOneNode wants a volume on a node that does not have it.
+func expectOneNode(ctx context.Context, e *framework.Env, claim *corev1.PersistentVolumeClaim) {
+	pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
+	e.NoError(err, "get the volume of %s", framework.Name("claim", claim))
+	drivers, _, err := pmem.FindNodeDrivers(ctx, e.Cluster)
+	e.NoError(err, "find the nodes with the driver")
+	own := placedOn(ctx, e, pv)
+	i := slices.IndexFunc(drivers, func(nd *pmem.NodeDriver) bool { return !slices.Contains(own, nd.Node) })
+	if i < 0 {
+		e.Note("second node", "the cluster has no other node with the driver, on which a pod could want the volume")
+		return
+	}
+	p := idle.Pod(ctx, e, e.Manifest(spec.Ephemeral), "elsewhere-", idle.ClaimVolume("volume", claim))
+	p.Spec.Affinity = idle.OnNode(drivers[i].Node)
+	p = e.StartPod(ctx, p)
+	_, err = events.AwaitWarning(ctx, e, "pod", p, "FailedScheduling", "node affinity")
+	e.Expect("DRV-16", "a pod on another node is not given the volume, and an event reports why", framework.Name("pod", p)+" on node "+drivers[i].Node, err, framework.Succeed)
+}
+
+// placedOn are the nodes on which the scheduler places the pods of a volume.
+func placedOn(ctx context.Context, e *framework.Env, pv *corev1.PersistentVolume) []string {
+	all, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	e.NoError(err, "list the nodes")
+	names, err := storage.AffinityNodes(pv, all.Items)
+	e.NoError(err, "find the nodes of volume %s", pv.Name)
+	return names
+}
 
 // expectLargeEnough compares a claim with its volume, and the volume with that on
 // the node of its affinity.
@@ -90,7 +121,7 @@ func expectLargeEnough(ctx context.Context, e *framework.Env, claim *corev1.Pers
 	e.NoError(err, "get the volume of %s", name)
 	e.Expect("DRV-04", "the claim's capacity is at least what was requested (bytes)", name, claim.Status.Capacity.Storage().Value(), gomega.BeNumerically(">=", requested))
 	e.Expect("DRV-04", "the volume's capacity is at least what was requested (bytes)", name, pv.Spec.Capacity.Storage().Value(), gomega.BeNumerically(">=", requested))
-	nodes := storage.AffinityNodes(pv)
+	nodes := placedOn(ctx, e, pv)
 	e.Expect("DRV-16", "the volume's affinity ties it to one node", name, nodes, gomega.HaveLen(1))
 	e.Expect("DRV-16", "one node may write to the volume", name, pv.Spec.AccessModes, gomega.Equal([]corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}))
 	if len(nodes) != 1 {
@@ -109,14 +140,13 @@ func expectLargeEnough(ctx context.Context, e *framework.Env, claim *corev1.Pers
 	}
 }
 
-// expectNotEnlarged requests more for a claim that is bound.
-func expectNotEnlarged(ctx context.Context, e *framework.Env, driver string) {
+// expectNotEnlarged requests more for a claim that is bound, and returns it.
+func expectNotEnlarged(ctx context.Context, e *framework.Env, driver string) *corev1.PersistentVolumeClaim {
 	fixed := storage.MakeClass(ctx, e, driver, "fixed", storagev1.VolumeBindingImmediate, nil)
 	claim, err := storage.AwaitBound(ctx, e, storage.MakeClaim(ctx, e, fixed.Name, "8Mi", corev1.PersistentVolumeFilesystem))
 	e.NoError(err, "bind a claim")
 	name := framework.Name("claim", claim)
-	_, err = e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(ctx, claim.Name, types.MergePatchType,
-		[]byte(`{"spec":{"resources":{"requests":{"storage":"16Mi"}}}}`), metav1.PatchOptions{})
+	err = requestMore(ctx, e, claim)
 	if err == nil {
 		err = errors.New("it was accepted")
 	}
@@ -124,6 +154,35 @@ func expectNotEnlarged(ctx context.Context, e *framework.Env, driver string) {
 	after := storage.CurrentClaim(ctx, e, claim)
 	e.Expect("DRV-15", "the claim keeps its capacity (bytes)", name, after.Status.Capacity.Storage().Value(), gomega.Equal(claim.Status.Capacity.Storage().Value()))
 	expectLargeEnough(ctx, e, after, name)
+	return claim
+}
+
+func requestMore(ctx context.Context, e *framework.Env, claim *corev1.PersistentVolumeClaim) error {
+	_, err := e.Cluster.Client.CoreV1().PersistentVolumeClaims(claim.Namespace).Patch(ctx, claim.Name, types.MergePatchType,
+		[]byte(`{"spec":{"resources":{"requests":{"storage":"16Mi"}}}}`), metav1.PatchOptions{})
+	return err
+}
+
+// expectNoExpansion requests more where the class allows that, so that the request is accepted and the driver has to
+// leave it without effect.
+func expectNoExpansion(ctx context.Context, e *framework.Env, driver string) {
+	class := storage.MakeClass(ctx, e, driver, "expandable", storagev1.VolumeBindingImmediate, nil)
+	_, err := e.Cluster.Client.StorageV1().StorageClasses().Patch(ctx, class.Name, types.MergePatchType, []byte(`{"allowVolumeExpansion":true}`), metav1.PatchOptions{})
+	e.NoError(err, "let storage class %s allow expansion", class.Name)
+	claim, err := storage.AwaitBound(ctx, e, storage.MakeClaim(ctx, e, class.Name, "8Mi", corev1.PersistentVolumeFilesystem))
+	e.NoError(err, "bind a claim")
+	name := framework.Name("claim", claim)
+	e.NoError(requestMore(ctx, e, claim), "request more for %s", name)
+	// The controller of Kubernetes leaves volumes of a CSI driver to that driver, and reports so.
+	_, err = events.Await(ctx, e, "claim", claim, "ExternalExpanding", "waiting for an external controller")
+	e.Expect("DRV-15", "where the class allows expansion, an event reports that a controller of the driver would have to enlarge the volume", name, err, framework.Succeed)
+	after := storage.CurrentClaim(ctx, e, claim)
+	e.Expect("DRV-15", "where the class allows expansion, the claim keeps its capacity, too (bytes)", name,
+		after.Status.Capacity.Storage().Value(), gomega.Equal(claim.Status.Capacity.Storage().Value()))
+	pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
+	e.NoError(err, "get the volume of %s", name)
+	e.Expect("DRV-15", "where the class allows expansion, the volume keeps its capacity, too (bytes)", name,
+		pv.Spec.Capacity.Storage().Value(), gomega.Equal(claim.Status.Capacity.Storage().Value()))
 }
 
 // An inlineRequest is a pod with an inline volume that the driver must refuse.

@@ -14,6 +14,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/e2e/internal/storage"
@@ -33,10 +34,12 @@ var _ = framework.It(spec.Spec{
 	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	e.NoError(err, "list the nodes")
 	set := driverSet(ctx, e)
-	chosen := labels.SelectorFromSet(set.Spec.Template.Spec.NodeSelector)
+	chosen := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: set.Spec.Template.Spec})
+	e.Expect("DRV-03", "the DaemonSet of the driver selects nodes by their labels", framework.Name("DaemonSet", &set), selection(set.Spec.Template.Spec), gomega.Not(gomega.Equal(everyNode)))
 	pods := driverPods(ctx, e, set)
 	for _, node := range nodes.Items {
-		wanted := chosen.Matches(labels.Set(node.Labels))
+		wanted, err := chosen.Match(&node)
+		e.NoError(err, "match node %s with the selector of DaemonSet %s", node.Name, set.Name)
 		object := framework.Name("node", &node)
 		p, runs := pods[node.Name]
 		ready := runs && podutils.IsPodReady(&p)
@@ -45,6 +48,19 @@ var _ = framework.It(spec.Spec{
 	}
 	expectConverted(ctx, e, name, nodes.Items)
 })
+
+const everyNode = "every node"
+
+// selection is how a pod selects its nodes by their labels, or [everyNode].
+func selection(p corev1.PodSpec) string {
+	if len(p.NodeSelector) > 0 {
+		return labels.Set(p.NodeSelector).String()
+	}
+	if p.Affinity != nil && p.Affinity.NodeAffinity != nil && p.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		return p.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.String()
+	}
+	return everyNode
+}
 
 // onNode is what, or "not" what.
 func onNode(yes bool, what string) string {

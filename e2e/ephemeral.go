@@ -165,6 +165,10 @@ func expectEndpoint(ctx context.Context, e *framework.Env, d *deploy.Deployment,
 		return workload.OnlyOf(p, addresses), fmt.Sprintf("ready addresses %v", addresses), nil
 	})
 	e.Expect("OBJ-01", "the pod's address is the only ready address of the Service", service, err, framework.Succeed)
+	s, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, metav1.GetOptions{})
+	e.NoError(err, "read %s", service)
+	e.Expect("OBJ-01", "the Service leads to no pod that is not Ready", service, fmt.Sprintf("publishNotReadyAddresses: %t", s.Spec.PublishNotReadyAddresses),
+		gomega.Equal("publishNotReadyAddresses: false"))
 }
 
 // expectDemo follows the published walk-through, byte for byte.
@@ -240,7 +244,7 @@ func volumeOnNode(ctx context.Context, e *framework.Env, req spec.ReqID, d *depl
 }
 
 func expectSize(e *framework.Env, c cache.Cache) {
-	usable := c.FS.Available + c.File.Allocated
+	usable := c.FS.Usable()
 	e.Note("memory file", fmt.Sprintf("%d MiB, %.1f %% of the %d MiB that a user can use of %s", c.File.Size/cache.MiB,
 		100*float64(c.File.Size)/float64(usable), usable/cache.MiB, c.Mount.Device))
 	e.Expect("EPH-04", "the memory file has at least 85 % of the bytes that a user can use", c.Name, c.File.Size,

@@ -30,7 +30,7 @@ var _ = framework.It(spec.Spec{
 	d := e.Deploy(ctx, "RST-01", e.Manifest(spec.Persistent))
 	p := workload.Pod(ctx, e, d)
 	claim, pv := boundClaim(ctx, e, "RST-05", d, p)
-	e.Expect("RST-06", "the volume is tied to a node by its affinity", framework.Name("volume", pv), storage.AffinityNodes(pv), gomega.Not(gomega.BeEmpty()))
+	e.Expect("RST-06", "the volume is tied to a node by its affinity", framework.Name("volume", pv), placedOn(ctx, e, pv), gomega.Equal([]string{p.Spec.NodeName}))
 	placement.ExpectPMEM(ctx, e, "EPH-03", cache.Inspect(ctx, e, "RST-01", p), workload.RequestedSize(d))
 
 	items := fill(ctx, e, p)

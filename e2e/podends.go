@@ -32,8 +32,8 @@ func expectEnds(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	e.Step("restart by SIGTERM to the first process of the container")
 	p := workload.Pod(ctx, e, d)
 	stock.StoreIn(ctx, e, p, first)
-	p = workload.RestartInPlace(ctx, e, "RST-60", p, `kill -s TERM 1`)
-	e.Expect("RST-60", "after SIGTERM to process 1 the next start in the pod serves every item", framework.Name("pod", p), stock.ServedBy(ctx, e, p, first).After(cache.LastEnd(p)), stock.All())
+	p = workload.RestartInPlace(ctx, e, "RST-60", p, workload.SignalScript, "TERM", "top")
+	e.Expect("RST-60", "after SIGTERM to the container's first process the next start in the pod serves every item", framework.Name("pod", p), stock.ServedBy(ctx, e, p, first).After(cache.LastEnd(p)), stock.All())
 
 	e.Step("kill memcached after a warm start and a change")
 	changed := memcached.Item{Key: first[1].Key, Value: []byte("changed")}
@@ -59,7 +59,7 @@ func expectEnds(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 func expectRemovals(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	first, second := stock.Of("first"), stock.Of("second")
 	e.Step("let the grace period of a stopped process run out, after a restart")
-	q := workload.RestartInPlace(ctx, e, "RST-53", workload.Pod(ctx, e, d), `kill -s TERM 1`)
+	q := workload.RestartInPlace(ctx, e, "RST-53", workload.Pod(ctx, e, d), workload.SignalScript, "TERM", "top")
 	stock.StoreIn(ctx, e, q, second)
 	workload.Signal(ctx, e, q, workload.SignalScript, "STOP", "itself")
 	workload.ReplacePod(ctx, e, d, q, "RST-53", shortGrace)

@@ -27,6 +27,15 @@ var Succeed = gomega.BeNil()
 // fault.
 func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) bool {
 	ginkgo.GinkgoHelper()
+	ok := e.expect(req, says, object, observed, want)
+	e.mu.Lock()
+	e.examined[req] = true
+	e.mu.Unlock()
+	return ok
+}
+
+func (e *Env) expect(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) bool {
+	ginkgo.GinkgoHelper()
 	if !slices.Contains(e.Spec.Covers, req) {
 		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
 	}
@@ -41,9 +50,6 @@ func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gom
 	if isError && !ok && fault.Of(err) == fault.Infrastructure {
 		unseen()
 	}
-	e.mu.Lock()
-	e.examined[req] = true
-	e.mu.Unlock()
 	if ok {
 		return true
 	}
@@ -57,6 +63,15 @@ func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gom
 func (e *Env) Require(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) {
 	ginkgo.GinkgoHelper()
 	if !e.Expect(req, says, object, observed, want) {
+		ginkgo.Fail(e.message())
+	}
+}
+
+// Presume is Require for what has to hold before a requirement can be examined:
+// that it does hold does not yet examine the requirement.
+func (e *Env) Presume(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) {
+	ginkgo.GinkgoHelper()
+	if !e.expect(req, says, object, observed, want) {
 		ginkgo.Fail(e.message())
 	}
 }

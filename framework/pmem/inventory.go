@@ -151,6 +151,9 @@ func parseFiles(text string) ([]string, error) {
 // pkg/pmem-common/vgname.go of v1.1.0.
 var driverGroup = regexp.MustCompile(`^ndbus[0-9]+region[0-9]+fsdax$`)
 
+// OfDriver reports whether a volume group has a name that the driver gives.
+func OfDriver(group string) bool { return driverGroup.MatchString(group) }
+
 // mounted reports whether m is a mount of a volume of the driver.
 func (d *NodeDriver) mounted(m probe.Mount) bool {
 	if group, _, ok := MountedVolume(m); ok && driverGroup.MatchString(group) {

@@ -56,6 +56,9 @@ type Filesystem struct {
 	Available int64 // to users other than root
 }
 
+// Usable is what users other than root can take of the filesystem as a whole, whatever is in it.
+func (f Filesystem) Usable() int64 { return f.Size - (f.Free - f.Available) }
+
 // A Placement is where a file lies.
 type Placement struct {
 	File       MemoryFile

@@ -57,7 +57,7 @@ func sources(t *testing.T) []source {
 		}
 		paths = append(paths, found...)
 	}
-	taking := map[string]int{"Expect": 1, "Require": 1}
+	taking := map[string]int{"Expect": 1, "Require": 1, "Presume": 1}
 	var all []source
 	for _, path := range paths {
 		if strings.HasSuffix(path, "_test.go") {

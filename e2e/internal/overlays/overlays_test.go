@@ -3,6 +3,7 @@ package overlays
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ func TestRestartOverlays(t *testing.T) {
 	for dir, change := range map[string]string{
 		"broken/arguments-dropped":            "unset MEMCACHED_ARGS",
 		"broken/cas-begins-anew":              "Kcurrent_cas 1/",
+		"broken/cas-one-too-low":              "$((cas - 1))",
 		"broken/claims-deleted-with-scale":    `"whenScaled":"Delete"`,
 		"broken/commands-disabled-persistent": `"MEMCACHED_ARGS","value":"-F -C"`,
 		"broken/downtime-not-counted":         "Kstop_time $(($(date +%s) - 2))/",
@@ -122,6 +124,16 @@ func TestOverlays(t *testing.T) {
 		{"broken/no-readiness-probe", "Deployment", func(m *deploy.Manifest) bool {
 			return podSpec(m).Containers[0].ReadinessProbe == nil && runs("sleep 20")(m)
 		}},
+		{"broken/ballast", "Deployment", initRuns("/data/ballast")},
+		{"broken/published-before-ready", "Deployment", service("publishNotReadyAddresses", true)},
+		{"broken/external-address", "Deployment", service("externalIPs", []any{"192.0.2.1"})},
+		{"broken/hook-before-stop", "Deployment", func(m *deploy.Manifest) bool {
+			return podSpec(m).Containers[0].Lifecycle.PreStop.Sleep.Seconds == 25 && *podSpec(m).TerminationGracePeriodSeconds == 120
+		}},
+		{"broken/stop-takes-a-minute", "Deployment", runs("trap 'sleep 60; kill -TERM")},
+		{"broken/ready-too-early", "Deployment", func(m *deploy.Manifest) bool {
+			return podSpec(m).Containers[0].ReadinessProbe.Exec.Command[0] == "true" && runs("sleep 20")(m)
+		}},
 		{"broken/init-silent", "Deployment", initRuns("2>/dev/null")},
 		{"broken/init-failure-ignored", "Deployment", initRuns("; true")},
 		{"broken/host-port", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).Containers[0].Ports[0].HostPort == 31211 }},
@@ -160,6 +172,14 @@ func podSpec(m *deploy.Manifest) corev1.PodSpec {
 func runs(text string) func(*deploy.Manifest) bool {
 	return func(m *deploy.Manifest) bool {
 		return strings.Contains(strings.Join(podSpec(m).Containers[0].Command, " "), text)
+	}
+}
+
+// service reports whether the Service has a field with a value.
+func service(field string, value any) func(*deploy.Manifest) bool {
+	return func(m *deploy.Manifest) bool {
+		spec, _ := object(m, "Service")["spec"].(map[string]any)
+		return reflect.DeepEqual(spec[field], value)
 	}
 }
 

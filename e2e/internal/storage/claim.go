@@ -3,6 +3,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/onsi/gomega"
@@ -10,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"pmem-memcached-e2e/e2e/internal/events"
 	"pmem-memcached-e2e/framework"
@@ -125,19 +127,24 @@ func AwaitBound(ctx context.Context, e *framework.Env, claim *corev1.PersistentV
 	return claim, err
 }
 
-// AffinityNodes are the nodes that a volume's affinity names. The driver uses a
-// label with its own name as key and the node's name as value.
-func AffinityNodes(pv *corev1.PersistentVolume) []string {
-	var nodes []string
-	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
-		return nil
-	}
-	for _, term := range pv.Spec.NodeAffinity.Required.NodeSelectorTerms {
-		for _, expression := range term.MatchExpressions {
-			nodes = append(nodes, expression.Values...)
+// AffinityNodes are those of nodes on which the scheduler places the pods of a
+// volume; all of them if it has no affinity.
+func AffinityNodes(pv *corev1.PersistentVolume, nodes []corev1.Node) ([]string, error) {
+	var names []string
+	for i := range nodes {
+		fits := true
+		if pv.Spec.NodeAffinity != nil && pv.Spec.NodeAffinity.Required != nil {
+			selector, err := nodeaffinity.NewNodeSelector(pv.Spec.NodeAffinity.Required)
+			if err != nil {
+				return nil, fmt.Errorf("affinity of volume %s: %w", pv.Name, err)
+			}
+			fits = selector.Match(&nodes[i])
+		}
+		if fits {
+			names = append(names, nodes[i].Name)
 		}
 	}
-	return nodes
+	return names, nil
 }
 
 // What [ClaimState] returns.

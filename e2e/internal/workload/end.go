@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/kubectl/pkg/util/podutils"
 
@@ -26,14 +28,16 @@ func AwaitReplaced(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 }
 
 // SignalScript sends the signal $1 to the process named memcached, and if $2 is
-// "top" to its ancestor that was started in the container.
+// "top" to its ancestor that was started in the container. That has the number 1,
+// but not in a pod whose containers share their processes; its parent is in no
+// case visible, and has the number 0.
 const SignalScript = `for d in /proc/[0-9]*; do
 	read -r name 2>/dev/null <"$d/comm" && [ "$name" = memcached ] && pid=${d#/proc/}
 done
 [ -n "$pid" ] || { echo "no memcached runs" >&2; exit 1; }
 while [ "$2" = top ]; do
 	parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
-	[ "$parent" -gt 1 ] || break
+	[ "$parent" -gt 0 ] || break
 	pid=$parent
 done
 kill -s "$1" "$pid"`
@@ -64,6 +68,33 @@ func ReplacePod(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *
 	e.NoError(err, "delete %s", framework.Name("pod", p))
 	AwaitReplaced(ctx, e, d, p)
 	e.Require(req, fmt.Sprintf("after removal with a grace period of %d s the next pod serves", grace), Name(d), d.Ready(ctx), framework.Succeed)
+}
+
+// TimeRemoval deletes a pod with its own grace period and returns how long it took until the pod was gone. It
+// does not wait much longer than limit.
+func TimeRemoval(ctx context.Context, e *framework.Env, p *corev1.Pod, limit time.Duration) (time.Duration, error) {
+	pods := e.Cluster.Client.CoreV1().Pods(p.Namespace)
+	start := time.Now()
+	if err := pods.Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}}); err != nil {
+		return 0, err
+	}
+	precise := e.Waiter
+	precise.Limits = map[wait.Name]time.Duration{wait.PodGone: limit + time.Second}
+	precise.Interval = 100 * time.Millisecond
+	err := precise.Until(ctx, wait.PodGone, framework.Name("pod", p)+" to be gone after its deletion", func(ctx context.Context) (bool, string, error) {
+		now, err := pods.Get(ctx, p.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return true, "gone", nil
+		case err != nil:
+			return false, "", err
+		}
+		return now.UID != p.UID, string(now.Status.Phase), nil
+	})
+	if _, late := errors.AsType[*wait.TimeoutError](err); late {
+		err = nil
+	}
+	return time.Since(start), err
 }
 
 // exhaust takes memory until the kernel ends what is in the container. The

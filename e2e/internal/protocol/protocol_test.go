@@ -35,7 +35,7 @@ func TestExchanges(t *testing.T) {
 // TestLimit makes sure that a memcached that stores larger items than its settings say does not match, and neither
 // does one that refuses smaller ones.
 func TestLimit(t *testing.T) {
-	talk := Conversation{Addr: memcachedtest.Start(t)}
+	talk := Conversation{Open: opener(t)}
 	defer talk.Close()
 	for limit, wrong := range map[int]string{
 		512 << 10: "a value above the limit",

@@ -69,6 +69,11 @@ func connect(ctx context.Context, kubeconfig, contextName string, limit time.Dur
 		}
 		return nil, fmt.Errorf("kubeconfig %s: %w; %s", path, err, remedy)
 	}
+	// The first request was not repeated, so that a cluster that is not there is reported at once.
+	config.Wrap(retryReads)
+	if c.Client, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
+	}
 	if c.Resources, err = resources.New(config); err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
 	}

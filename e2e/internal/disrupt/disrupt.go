@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/drain"
 
@@ -69,10 +70,39 @@ func ExpectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deploy
 		gomega.And(gomega.HavePrefix("Pending: Unschedulable: "), gomega.ContainSubstring("unschedulable")))
 }
 
+// budgetsAgainst are the disruption budgets that allow no eviction of p. One that was just made is given the time in
+// which its controller counts the pods.
+func budgetsAgainst(ctx context.Context, e *framework.Env, p *corev1.Pod) ([]string, error) {
+	var against []string
+	err := e.Waiter.Until(ctx, wait.EventSeen, "the disruption budgets of "+framework.Name("pod", p)+" to be counted", func(ctx context.Context) (bool, string, error) {
+		against = nil
+		list, err := e.Cluster.Client.PolicyV1().PodDisruptionBudgets(p.Namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		counted := true
+		for _, b := range list.Items {
+			selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+			if err != nil || !selector.Matches(labels.Set(p.Labels)) {
+				continue
+			}
+			counted = counted && b.Status.ObservedGeneration >= b.Generation && b.Status.CurrentHealthy > 0
+			if b.Status.DisruptionsAllowed < 1 {
+				against = append(against, fmt.Sprintf("PodDisruptionBudget %s needs %d healthy pods and has %d", b.Name, b.Status.DesiredHealthy, b.Status.CurrentHealthy))
+			}
+		}
+		return counted, strings.Join(against, "; "), nil
+	})
+	return against, err
+}
+
 // Drain drains the node of p as kubectl drain does, except that it evicts no pods
 // outside the namespace of p. It returns when p is gone.
 func Drain(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon func(context.Context) error) {
 	node := p.Spec.NodeName
+	blocked, err := budgetsAgainst(ctx, e, p)
+	e.NoError(err, "read the disruption budgets of %s", framework.Name("pod", p))
+	e.Require("OPS-09", "a disruption budget allows the pod to be evicted", framework.Name("pod", p), blocked, gomega.BeEmpty())
 	e.Step("drain node %s", node)
 	uncordon = Cordon(ctx, e, node)
 	var output strings.Builder

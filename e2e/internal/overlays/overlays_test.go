@@ -114,6 +114,10 @@ func TestOverlays(t *testing.T) {
 			return len(c) == 3 && strings.Contains(c[2].(string), "tmpfs")
 		}},
 		{"broken/inline-without-dax", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).Volumes[0].CSI.VolumeAttributes["usage"] == "FileIO" }},
+		{"broken/never-evicted", "Deployment", func(m *deploy.Manifest) bool {
+			one, err := deploy.Load("../../testdata/broken/never-evicted", deploy.Changes{Replicas: 1})
+			return err == nil && object(one, "PodDisruptionBudget") != nil && object(m, "PodDisruptionBudget") != nil
+		}},
 		{"broken/refuses-when-full", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-M" }},
 		{"broken/commands-disabled", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-F -C" }},
 		{"broken/listens-on-udp", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-U 11211" }},

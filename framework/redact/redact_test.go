@@ -38,6 +38,7 @@ func TestForms(t *testing.T) {
 		"map in JSON":        {`{"DB_PASSWORD":"hunter2","password" : "hunter2", "auth":"aHVudGVyMg=="}`, `{"DB_PASSWORD":"REDACTED","password" : "REDACTED", "auth":"REDACTED"}`},
 		"JSON in a string":   {`"{\"password\":\"hunter2\",\"b\":\"c\"}"`, `"{\"password\":\"REDACTED\",\"b\":\"c\"}"`},
 		"flags":              {"app --token=hunter2 --password hunter2 --api-key 'hunter2' -v", "app --token=REDACTED --password REDACTED --api-key 'REDACTED' -v"},
+		"file of a shell":    {`sh -c "echo 'bob:hunter2' > /auth; printf \"amy:hunter2\n\" >> /auth; echo a:b"`, `sh -c "echo 'bob:REDACTED' > /auth; printf \"amy:REDACTED\n\" >> /auth; echo a:b"`},
 		"query":              {"GET /x?access_token=hunter2&b=c", "GET /x?access_token=REDACTED&b=c"},
 		"kubeconfig":         {"    client-certificate-data: LS0tLS1CRUdJTiBDRVJU\n    client-key-data: LS0thunter2\n    token: hunter2\n    server: https://x\n", "    client-certificate-data: REDACTED\n    client-key-data: REDACTED\n    token: REDACTED\n    server: https://x\n"},
 		"quoted value":       {`  password: "hunter2"` + "\n", "  password: REDACTED\n"},

@@ -96,6 +96,8 @@ var rules = []rule{
 	matching([]string{"-u", "user"}, `(?:^|[\s"'])(?:-u|--user|--proxy-user)(?:=|["']?,?\s*["']?)[^\s:"'=,]+:(?P<secret>[^\s"',\]]+)`),
 	// Queries and variables of a shell.
 	matching(named, `(?:^|[\s"'?&;,(\[{\x60])`+name+`\\*["']?=`+value),
+	// A file of credentials that a shell writes.
+	matching([]string{"echo", "printf"}, `\b(?:echo|printf)\s+(?:-\w+\s+)?\\*["']?[\w.@-]+:(?P<secret>[^\s"'\\>]+)(?:\\+n)?\\*["']?\s*>`),
 	// Headers in quotes.
 	matching(named, `["'](?P<name>[A-Za-z][\w-]*):\s+(?P<secret>[^"'\s][^"']*)["']`),
 	// Files of settings: redis.conf and netrc.

@@ -39,6 +39,9 @@ func (e *Env) expect(req spec.ReqID, says, object string, observed any, want gom
 	if !slices.Contains(e.Spec.Covers, req) {
 		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
 	}
+	if r := e.suite.requirements[req]; r.Versions != "" && !e.holds[req] {
+		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which holds for memcached %s, and has not compared the version", e.Spec.ID, req, r.Versions)})
+	}
 	err, isError := observed.(error)
 	unseen := func() {
 		e.stop(report.Failure{Says: fmt.Sprintf("%s %q could not be seen", req, says), Observed: err.Error(), Object: object})
@@ -56,6 +59,25 @@ func (e *Env) expect(req spec.ReqID, says, object string, observed any, want gom
 	f.Requirement, f.Says, f.Object = req, says, object
 	fmt.Fprintln(ginkgo.GinkgoWriter, e.failed(f))
 	return false
+}
+
+// Holds reports whether a requirement holds for a version of memcached. One
+// that does not is not applicable, and the body leaves it out. Of a version that
+// is not known nothing can be said, which ends the spec.
+func (e *Env) Holds(req spec.ReqID, version string) bool {
+	ginkgo.GinkgoHelper()
+	r := e.suite.requirements[req]
+	holds, err := r.HoldsFor(version)
+	e.NoError(err, "find whether %s holds", req)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if holds {
+		e.holds[req] = true
+	} else {
+		e.inapplicable = append(e.inapplicable, req)
+		e.notes = append(e.notes, report.Note{Name: string(req), Text: fmt.Sprintf("not applicable: it holds for memcached %s, and this is %s", r.Versions, version)})
+	}
+	return holds
 }
 
 // Require is Expect for what the rest of the spec depends on: the spec ends at
@@ -120,7 +142,7 @@ func (e *Env) finish() {
 	if len(e.failures) == 0 {
 		var missed []string
 		for _, r := range e.Spec.Covers {
-			if !e.examined[r] {
+			if !e.examined[r] && !slices.Contains(e.inapplicable, r) {
 				missed = append(missed, string(r))
 			}
 		}

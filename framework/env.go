@@ -47,20 +47,22 @@ type Env struct {
 	complete   bool          // the body came to its end
 	evidence   string        // relative to the report, when there is some
 
-	mu       sync.Mutex
-	relied   reliance
-	examined map[spec.ReqID]bool
-	failures []report.Failure
-	waits    []wait.Record
-	steps    []string
-	notes    []report.Note
+	mu           sync.Mutex
+	relied       reliance
+	examined     map[spec.ReqID]bool
+	holds        map[spec.ReqID]bool // for the version of memcached, of those that depend on it
+	inapplicable []spec.ReqID
+	failures     []report.Failure
+	waits        []wait.Record
+	steps        []string
+	notes        []report.Note
 }
 
 func newEnv(s *suite, sp spec.Spec) *Env {
 	e := &Env{
 		Spec: sp, Config: s.config, Cluster: s.cluster, Ledger: &ledger.Ledger{}, suite: s,
 		Namespace: fmt.Sprintf("e2e-%s-%s", strings.ToLower(sp.ID), rand.String(5)),
-		examined:  map[spec.ReqID]bool{},
+		examined:  map[spec.ReqID]bool{}, holds: map[spec.ReqID]bool{},
 	}
 	e.Waiter = wait.Waiter{Scale: s.config.WaitScale, Final: fault.Lasting, Begin: e.waitBegan, Observe: e.waitEnded}
 	return e

@@ -57,6 +57,8 @@ type suite struct {
 	env    *Env                     // of the spec that runs
 	leaked map[string][]report.Leak // by spec: of its earlier attempts
 
+	requirements map[spec.ReqID]spec.Requirement
+
 	homes sync.Map // by kustomization: what it has for its namespace
 
 	// Kubernetes takes some seconds to remove an empty namespace. They are
@@ -112,7 +114,8 @@ func Run(c config.Config, limit time.Duration, power cluster.NodePower) error {
 // RunAs runs the specs that Ginkgo's own configuration selects, such as that of
 // the command line of go test.
 func RunAs(c config.Config, power cluster.NodePower, suiteConfig types.SuiteConfig, reporterConfig types.ReporterConfig) error {
-	if err := spec.ValidateAll(registered.specs); err != nil {
+	catalogue, err := spec.NewCatalogue(registered.specs)
+	if err != nil {
 		return err
 	}
 	secrets := &redact.Redactor{}
@@ -120,7 +123,10 @@ func RunAs(c config.Config, power cluster.NodePower, suiteConfig types.SuiteConf
 	if err != nil {
 		return err
 	}
-	s := &suite{config: c, power: power, events: stream, secrets: secrets, leaked: map[string][]report.Leak{}}
+	s := &suite{config: c, power: power, events: stream, secrets: secrets, leaked: map[string][]report.Leak{}, requirements: map[spec.ReqID]spec.Requirement{}}
+	for _, r := range catalogue.Requirements {
+		s.requirements[r.ID] = r
+	}
 	registered.suite = s
 	ginkgo.BeforeSuite(s.setUp, ginkgo.NodeTimeout(s.scaled(setUpLimit)))
 	ginkgo.ReportAfterEach(s.specEnded)

@@ -152,22 +152,24 @@ type SpecResult struct {
 	Covers  []spec.ReqID `yaml:"covers"`
 	// Benchmark says that the spec measures. Such a spec, like one that does
 	// not, is skipped in a run of the other purpose, and then not missed.
-	Benchmark bool          `yaml:"benchmark,omitempty"`
-	Outcome   spec.Outcome  `yaml:"outcome"`
-	Reason    string        `yaml:"reason,omitempty"`   // one line; empty when passed
-	Known     string        `yaml:"known,omitempty"`    // link of the known failure that it is
-	Failures  []Failure     `yaml:"failures,omitempty"` // in the order in which they were found
-	Examined  []spec.ReqID  `yaml:"examined,omitempty"`
-	Complete  bool          `yaml:"complete"` // the body came to its end
-	Leaks     []Leak        `yaml:"leaks,omitempty"`
-	Started   time.Time     `yaml:"started,omitempty"`
-	Took      time.Duration `yaml:"took"`
-	Attempts  int           `yaml:"attempts"` // more than 1: flaky
-	Steps     []string      `yaml:"steps,omitempty"`
-	Waits     []wait.Record `yaml:"waits,omitempty"`
-	Notes     []Note        `yaml:"notes,omitempty"`
-	Evidence  string        `yaml:"evidence,omitempty" redact:"-"` // directory, relative to the report
-	Again     string        `yaml:"again,omitempty"`               // the command that repeats it
+	Benchmark bool         `yaml:"benchmark,omitempty"`
+	Outcome   spec.Outcome `yaml:"outcome"`
+	Reason    string       `yaml:"reason,omitempty"`   // one line; empty when passed
+	Known     string       `yaml:"known,omitempty"`    // link of the known failure that it is
+	Failures  []Failure    `yaml:"failures,omitempty"` // in the order in which they were found
+	Examined  []spec.ReqID `yaml:"examined,omitempty"`
+	// Inapplicable are the requirements that do not hold for the memcached under test.
+	Inapplicable []spec.ReqID  `yaml:"inapplicable,omitempty"`
+	Complete     bool          `yaml:"complete"` // the body came to its end
+	Leaks        []Leak        `yaml:"leaks,omitempty"`
+	Started      time.Time     `yaml:"started,omitempty"`
+	Took         time.Duration `yaml:"took"`
+	Attempts     int           `yaml:"attempts"` // more than 1: flaky
+	Steps        []string      `yaml:"steps,omitempty"`
+	Waits        []wait.Record `yaml:"waits,omitempty"`
+	Notes        []Note        `yaml:"notes,omitempty"`
+	Evidence     string        `yaml:"evidence,omitempty" redact:"-"` // directory, relative to the report
+	Again        string        `yaml:"again,omitempty"`               // the command that repeats it
 }
 
 // Note is something worth telling that a spec has seen.

@@ -11,6 +11,9 @@ import (
 // an undetermined spec saw violated may have come from what broke it off.
 func (s SpecResult) fate(req spec.ReqID) spec.Outcome {
 	violated := slices.Contains(s.violated(), req)
+	if !violated && slices.Contains(s.Inapplicable, req) {
+		return spec.NotApplicable
+	}
 	switch s.Outcome {
 	case spec.Passed, spec.Leaked:
 		return spec.Passed

@@ -12,6 +12,8 @@ func TestFate(t *testing.T) {
 	incomplete := undetermined("RST-01")
 	incomplete.Examined = []spec.ReqID{"RST-01"}
 	complete := incomplete
+	newer := passing("RST-01")
+	newer.Inapplicable, newer.Examined = []spec.ReqID{"RST-02"}, []spec.ReqID{"RST-01"}
 	complete.Complete = true
 	tests := []struct {
 		name string
@@ -29,6 +31,7 @@ func TestFate(t *testing.T) {
 		{"violated while the cluster was lost", lost, [2]spec.Outcome{spec.Undetermined, spec.Passed}},
 		{"skipped", SpecResult{Outcome: spec.Skipped}, [2]spec.Outcome{spec.Skipped, spec.Skipped}},
 		{"not applicable", SpecResult{Outcome: spec.NotApplicable}, [2]spec.Outcome{spec.NotApplicable, spec.NotApplicable}},
+		{"one does not hold for the release", newer, [2]spec.Outcome{spec.Passed, spec.NotApplicable}},
 		{"not run", SpecResult{Outcome: spec.NotRun}, [2]spec.Outcome{spec.NotRun, spec.NotRun}},
 	}
 	for _, tt := range tests {

@@ -33,7 +33,7 @@ func (s SpecResult) contradiction() string {
 func (s SpecResult) unfounded() string {
 	var missed []spec.ReqID
 	for _, req := range s.Covers {
-		if !slices.Contains(s.Examined, req) {
+		if !slices.Contains(s.Examined, req) && !slices.Contains(s.Inapplicable, req) {
 			missed = append(missed, req)
 		}
 	}

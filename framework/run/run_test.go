@@ -206,6 +206,11 @@ func TestOutcomes(t *testing.T) {
 			reason: `EPH-01 is not met: "the deployment serves while the spec uses it", expected no error, observed could not store items: no answer within 1m0s`,
 		},
 		{
+			name: "versions of a requirement", change: focus("AAA-3[1-4]"), code: 1, result: report.NotConformant,
+			want:   map[string]spec.Outcome{"AAA-31": spec.Passed, "AAA-32": spec.Failed, "AAA-33": spec.Undetermined, "AAA-34": spec.Undetermined},
+			reason: "spec AAA-34 examines RST-66, which holds for memcached >= 1.6.9, and has not compared the version",
+		},
+		{
 			name: "failed in parts", change: focus("AAA-1[79]"), code: 1, result: report.NotConformant,
 			want:   map[string]spec.Outcome{"AAA-17": spec.Failed, "AAA-19": spec.Passed},
 			reason: `2 checks failed: EPH-01 is not met: "the first part is right", expected to equal 1, observed 0; EPH-01 is not met: "the second part is right"`,

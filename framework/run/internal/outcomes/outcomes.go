@@ -58,6 +58,16 @@ var _ = framework.It(spec.Spec{
 	examine(e, 1)
 })
 
+func versioned(id, title string, examine func(*framework.Env)) bool {
+	return framework.It(spec.Spec{
+		ID: id, Title: title, Covers: []spec.ReqID{"RST-01", "RST-66"}, Level: spec.Must, Profile: spec.Persistent,
+		Tags: []string{"outcome"}, Budget: time.Second,
+	}, func(_ context.Context, e *framework.Env) {
+		e.Expect("RST-01", "one pod is ready", "StatefulSet default/cache", 1, gomega.Equal(1))
+		examine(e)
+	})
+}
+
 func examine(e *framework.Env, observed int) {
 	e.Expect(e.Spec.Covers[0], "one pod is ready", "Deployment default/cache", observed, gomega.Equal(1))
 }
@@ -152,6 +162,20 @@ var (
 	_ = it("AAA-29", "meets a deployment that is silent", spec.Must, func(_ context.Context, e *framework.Env) {
 		e.Serves("EPH-01", "the deployment becomes ready", &deploy.Deployment{Manifest: &deploy.Manifest{Kind: "Deployment", Namespace: "default", Name: "cache"}}, nil)
 		e.NoError(fault.OfDeployment(errors.New("no answer within 1m0s")), "store items")
+	})
+	_ = versioned("AAA-31", "finds a requirement that holds for newer releases only", func(e *framework.Env) {
+		if e.Holds("RST-66", "1.6.8") {
+			e.Expect("RST-66", "shutdown is refused", "the cache", 0, gomega.Equal(1))
+		}
+	})
+	_ = versioned("AAA-32", "finds a requirement that holds", func(e *framework.Env) {
+		if e.Holds("RST-66", "1.6.9") {
+			e.Expect("RST-66", "shutdown is refused", "the cache", 0, gomega.Equal(1))
+		}
+	})
+	_ = versioned("AAA-33", "does not know the release", func(e *framework.Env) { e.Holds("RST-66", "unknown") })
+	_ = versioned("AAA-34", "does not compare the release", func(e *framework.Env) {
+		e.Expect("RST-66", "shutdown is refused", "the cache", 1, gomega.Equal(1))
 	})
 	_ = it("AAA-23", "leaves something behind, and passes when it is tried again", spec.Must, func(_ context.Context, e *framework.Env) {
 		seen := filepath.Join(e.Config.ReportDir, "tried")

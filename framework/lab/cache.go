@@ -153,8 +153,9 @@ func neededByLabs(dir string) (map[string][]string, error) {
 
 // VerifyCache compares every artifact with the digests that were recorded when
 // it was made, and calls verified for each. With rebuild it removes what is
-// damaged, and makes again what this checkout needs; what a lab uses stays.
-// The error joins the *artifact.DamageError of what is still damaged.
+// damaged or has no digests, and makes again what this checkout needs; what a
+// lab uses stays. The error joins the *artifact.DamageError of what is still
+// damaged, and with rebuild the errors of what could not be replaced.
 func (l *Lab) VerifyCache(ctx context.Context, rebuild bool, verified func(artifact.Entry, error)) error {
 	store, err := artifact.Open(l.opts.CacheDir, l.progress)
 	if err != nil {
@@ -172,7 +173,8 @@ func (l *Lab) VerifyCache(ctx context.Context, rebuild bool, verified func(artif
 		}
 		err := store.Verify(e)
 		verified(e, err)
-		if _, damaged := errors.AsType[*artifact.DamageError](err); !damaged {
+		_, damaged := errors.AsType[*artifact.DamageError](err)
+		if !damaged && !(rebuild && errors.Is(err, artifact.ErrNoSums)) {
 			continue
 		}
 		if rebuild {

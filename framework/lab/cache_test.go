@@ -166,6 +166,35 @@ func TestPruneRefusesWhileALabSaysNothing(t *testing.T) {
 	}
 }
 
+// A part without digests is replaced with rebuild alone, and not while a lab
+// has it.
+func TestVerifyCacheWithoutDigests(t *testing.T) {
+	l := testLab(t)
+	path := fill(t, l, "thing")
+	if err := os.Remove(path + ".sums"); err != nil {
+		t.Fatal(err)
+	}
+	var found []error
+	note := func(_ artifact.Entry, err error) { found = append(found, err) }
+	if err := l.VerifyCache(t.Context(), false, note); err != nil || len(found) != 1 || !errors.Is(found[0], artifact.ErrNoSums) {
+		t.Errorf("without rebuild: %v, found %v", err, found)
+	}
+	if err := l.writeMade(made{artifact.DefaultVersions(), []string{path}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.VerifyCache(t.Context(), true, note); !errors.Is(err, artifact.ErrHeld) || !errors.Is(err, artifact.ErrNoSums) {
+		t.Errorf("while a lab has it: %v", err)
+	}
+	if err := os.RemoveAll(l.dir); err != nil {
+		t.Fatal(err)
+	}
+	l.opts.SourceDir = "/nowhere" // nothing can be built
+	_ = l.VerifyCache(t.Context(), true, note)
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
 func TestVerifyCache(t *testing.T) {
 	l := testLab(t)
 	l.opts.CacheDir = t.TempDir()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
 
 	"pmem-memcached-e2e/framework/wait"
@@ -167,6 +168,15 @@ func writeFile(path string, content []byte) error {
 		return err
 	}
 	return os.WriteFile(path, content, 0o600)
+}
+
+// replaceFile writes all of a file or leaves it as it was, also when the power
+// fails.
+func replaceFile(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return renameio.WriteFile(path, content, 0o600)
 }
 
 func appendFile(path string, content []byte) error {

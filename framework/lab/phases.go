@@ -25,7 +25,7 @@ func (l *Lab) recordPhase(name string, took time.Duration) error {
 	}
 	text, err := json.Marshal(append(phases, PhaseTime{name, took}))
 	if err == nil {
-		err = writeFile(l.path(phasesFile), text)
+		err = replaceFile(l.path(phasesFile), text)
 	}
 	if err != nil {
 		return fmt.Errorf("write down how long the phase took: %w", err)

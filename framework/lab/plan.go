@@ -87,7 +87,7 @@ func (l *Lab) writePlan() error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(l.path(planFile), append(text, '\n')); err != nil {
+	if err := replaceFile(l.path(planFile), append(text, '\n')); err != nil {
 		return fmt.Errorf("write down what the lab consists of: %w", err)
 	}
 	return nil

@@ -303,11 +303,7 @@ func (l *Lab) record(n node, change func(*nodeRecord)) error {
 	if err != nil {
 		return err
 	}
-	aside := l.nodePath(n, recordFile+".new")
-	if err := writeFile(aside, text); err != nil {
-		return err
-	}
-	return os.Rename(aside, l.nodePath(n, recordFile))
+	return replaceFile(l.nodePath(n, recordFile), text)
 }
 
 // seenBefore returns the record of a node that is about to start.

@@ -25,10 +25,7 @@ const madeFile = "made.json"
 func (l *Lab) writeMade(m made) error {
 	text, err := json.MarshalIndent(m, "", "\t")
 	if err == nil {
-		err = os.MkdirAll(l.dir, 0o700)
-	}
-	if err == nil {
-		err = os.WriteFile(l.path(madeFile), append(text, '\n'), 0o600)
+		err = replaceFile(l.path(madeFile), append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write down what the lab is made of: %w", err)

@@ -39,7 +39,7 @@ func (s *Store) List() ([]Entry, error) {
 	}
 	var entries []Entry
 	for _, d := range dirs {
-		if !d.IsDir() || !entryForm.MatchString(d.Name()) {
+		if !d.IsDir() && d.Type()&fs.ModeSymlink == 0 || !entryForm.MatchString(d.Name()) {
 			continue
 		}
 		e, err := entryAt(filepath.Join(s.dir, d.Name()))
@@ -56,7 +56,7 @@ func (s *Store) List() ([]Entry, error) {
 }
 
 func entryAt(path string) (Entry, error) {
-	info, err := os.Stat(path)
+	info, err := os.Lstat(path)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -66,6 +66,13 @@ func entryAt(path string) (Entry, error) {
 	}
 	e.Size, err = sizeOf(path)
 	return e, err
+}
+
+// isLink reports whether path is a symbolic link. What it leads to was not made
+// by a store and can change at any time, so it is no artifact.
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 // sizeOf returns what the tree at path takes of the disk, in bytes. Blocks are
@@ -97,15 +104,17 @@ func (s *Store) Remove(e Entry, allowed func() error) error {
 		return fmt.Errorf("%s is %w: another command makes it", e.Name, ErrHeld)
 	}
 	defer lock.Close()
-	dir, err := os.Open(e.Path)
-	if err != nil {
-		return fmt.Errorf("remove %s: %w", e.Name, err)
-	}
-	defer dir.Close()
-	if err := lockfile.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%s is %w: another command builds or starts a lab with it", e.Name, ErrHeld)
-	} else if err != nil {
-		return fmt.Errorf("remove %s: %w", e.Name, err)
+	if !isLink(e.Path) { // nobody can hold one
+		dir, err := os.Open(e.Path)
+		if err != nil {
+			return fmt.Errorf("remove %s: %w", e.Name, err)
+		}
+		defer dir.Close()
+		if err := lockfile.Flock(dir, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+			return fmt.Errorf("%s is %w: another command builds or starts a lab with it", e.Name, ErrHeld)
+		} else if err != nil {
+			return fmt.Errorf("remove %s: %w", e.Name, err)
+		}
 	}
 	if err := allowed(); err != nil {
 		return err

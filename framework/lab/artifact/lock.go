@@ -23,6 +23,9 @@ const (
 // removed as long as s is open: its directory is locked, shared with all who
 // use it. It returns false if there is none.
 func (s *Store) hold(lock *os.File, path string) (bool, error) {
+	if isLink(path) {
+		return false, fmt.Errorf("%w: %s is a symbolic link and not a directory; lab cache verify --rebuild replaces it", ErrCache, path)
+	}
 	dir, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

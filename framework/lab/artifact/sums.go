@@ -131,6 +131,9 @@ func digestOf(path string) (string, error) {
 // made. What differs is a *DamageError; an error without digests wraps
 // ErrNoSums. It reads all of the artifact.
 func (s *Store) Verify(e Entry) error {
+	if isLink(e.Path) {
+		return &DamageError{Name: e.Name, Found: []string{"it is a symbolic link and not a directory"}}
+	}
 	recorded, err := os.ReadFile(e.Path + sumsSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("verify %s: %w", e.Name, ErrNoSums)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -80,5 +81,38 @@ func TestVerifyWithoutDigests(t *testing.T) {
 	}
 	if err := s.Verify(Entry{Name: "thing", Path: dir}); !errors.Is(err, ErrNoSums) {
 		t.Errorf("err = %v, want ErrNoSums", err)
+	}
+}
+
+// What a link leads to is not what the store has made.
+func TestALinkIsNoArtifact(t *testing.T) {
+	s := openStore(t)
+	a := numbered(1, writeTree)
+	dir, err := s.Get(t.Context(), a)
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	if err := errors.Join(os.Rename(dir, elsewhere), os.Symlink(elsewhere, dir)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), a); !errors.Is(err, ErrCache) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("err = %v, want a refusal that names %s", err, dir)
+	}
+	entries, err := s.List()
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("entries = %v, %v; want the link", entries, err)
+	}
+	if _, damaged := errors.AsType[*DamageError](s.Verify(entries[0])); !damaged {
+		t.Error("it is verified")
+	}
+	if err := s.Remove(entries[0], allow); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(elsewhere, "usr/bin/tool")); err != nil {
+		t.Errorf("what the link led to: %v", err)
+	}
+	if _, err := s.Get(t.Context(), a); err != nil {
+		t.Errorf("after it was removed: %v", err)
 	}
 }

@@ -41,19 +41,24 @@ func newVerify() *cobra.Command {
 	cmd := onLab("verify", "Compare what was built with the digests recorded then", cli.NoArguments, func(ctx context.Context, l *lab.Lab, _ []string) error {
 		return verify(ctx, l, rebuild, os.Stdout)
 	})
-	cmd.Long = "Compare what was built for labs with the digests that were recorded then. The exit code is 1\nwhen something is damaged; --rebuild removes it, and builds again what this checkout needs."
-	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "remove what is damaged, and build again what this checkout needs")
+	cmd.Long = "Compare what was built for labs with the digests that were recorded then. The exit code is 1\nwhen something is damaged; --rebuild removes it and what has no digests, and builds again what\nthis checkout needs."
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "remove what is damaged or has no digests, and build again what this checkout needs")
 	return cmd
 }
 
 func verify(ctx context.Context, l *lab.Lab, rebuild bool, w io.Writer) error {
+	var whole, damaged, unknown int
 	err := l.VerifyCache(ctx, rebuild, func(e artifact.Entry, err error) {
 		state := "whole"
 		switch {
 		case errors.Is(err, artifact.ErrNoSums):
 			state = artifact.ErrNoSums.Error()
+			unknown++
 		case err != nil:
 			state = "damaged"
+			damaged++
+		default:
+			whole++
 		}
 		fmt.Fprintf(w, "%-50s %s\n", e.Name, state)
 		if damaged, ok := errors.AsType[*artifact.DamageError](err); ok {
@@ -62,6 +67,10 @@ func verify(ctx context.Context, l *lab.Lab, rebuild bool, w io.Writer) error {
 			}
 		}
 	})
+	fmt.Fprintf(w, "%d whole, %d damaged, %d without recorded digests\n", whole, damaged, unknown)
+	if unknown > 0 && !rebuild {
+		fmt.Fprintln(w, "what has no digests cannot be verified; --rebuild replaces it")
+	}
 	if err != nil {
 		return &cli.ExitError{Code: exitFailed, Err: err}
 	}

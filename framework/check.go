@@ -39,7 +39,7 @@ func (e *Env) expect(req spec.ReqID, says, object string, observed any, want gom
 	if !slices.Contains(e.Spec.Covers, req) {
 		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
 	}
-	if r := e.suite.requirements[req]; r.Versions != "" && !e.holds[req] {
+	if r := e.suite.requirements[req]; r.Versions != "" && !e.held(req) {
 		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which holds for memcached %s, and has not compared the version", e.Spec.ID, req, r.Versions)})
 	}
 	err, isError := observed.(error)
@@ -78,6 +78,12 @@ func (e *Env) Holds(req spec.ReqID, version string) bool {
 		e.notes = append(e.notes, report.Note{Name: string(req), Text: fmt.Sprintf("not applicable: it holds for memcached %s, and this is %s", r.Versions, version)})
 	}
 	return holds
+}
+
+func (e *Env) held(req spec.ReqID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.holds[req]
 }
 
 // Require is Expect for what the rest of the spec depends on: the spec ends at

@@ -62,7 +62,7 @@ func TestMessage(t *testing.T) {
 
 // TestPresume makes sure that a spec which ends early has not examined a requirement whose precondition holds.
 func TestPresume(t *testing.T) {
-	e := &Env{Spec: spec.Spec{ID: "EPH-03", Covers: []spec.ReqID{"EPH-03", "EPH-08"}}, examined: map[spec.ReqID]bool{}}
+	e := &Env{Spec: spec.Spec{ID: "EPH-03", Covers: []spec.ReqID{"EPH-03", "EPH-08"}}, suite: &suite{}, examined: map[spec.ReqID]bool{}}
 	e.Presume("EPH-03", "memcached runs with a memory file", "pod", "/data/file", gomega.Equal("/data/file"))
 	e.Expect("EPH-08", "the process has mapped the memory file", "pod", "mapped", gomega.Equal("mapped"))
 	if e.examined["EPH-03"] || !e.examined["EPH-08"] {

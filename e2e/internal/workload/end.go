@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,7 @@ import (
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -70,31 +72,57 @@ func ReplacePod(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *
 	e.Require(req, fmt.Sprintf("after removal with a grace period of %d s the next pod serves", grace), Name(d), d.Ready(ctx), framework.Succeed)
 }
 
-// TimeRemoval deletes a pod with its own grace period and returns how long it took until the pod was gone. It
-// does not wait much longer than limit.
-func TimeRemoval(ctx context.Context, e *framework.Env, p *corev1.Pod, limit time.Duration) (time.Duration, error) {
+// TimeStop deletes a pod with its own grace period and returns how long memcached's container took to end, its hooks
+// included: by the kubelet's own times if they can be seen, in whole seconds. It does not wait much longer than limit.
+func TimeStop(ctx context.Context, e *framework.Env, p *corev1.Pod, limit time.Duration) (time.Duration, error) {
 	pods := e.Cluster.Client.CoreV1().Pods(p.Namespace)
 	start := time.Now()
 	if err := pods.Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}}); err != nil {
 		return 0, err
 	}
-	precise := e.Waiter
-	precise.Limits = map[wait.Name]time.Duration{wait.PodGone: limit + time.Second}
-	precise.Interval = 100 * time.Millisecond
-	err := precise.Until(ctx, wait.PodGone, framework.Name("pod", p)+" to be gone after its deletion", func(ctx context.Context) (bool, string, error) {
+	waiter := e.Waiter
+	waiter.Limits = map[wait.Name]time.Duration{wait.PodGone: limit + time.Second}
+	waiter.Interval = 100 * time.Millisecond
+	var ended *corev1.ContainerStateTerminated
+	err := waiter.Until(ctx, wait.PodGone, "memcached's container in "+framework.Name("pod", p)+" to end after the deletion of the pod", func(ctx context.Context) (bool, string, error) {
 		now, err := pods.Get(ctx, p.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
 			return true, "gone", nil
 		case err != nil:
 			return false, "", err
+		case now.UID != p.UID:
+			return true, "replaced", nil
 		}
-		return now.UID != p.UID, string(now.Status.Phase), nil
+		ended = cache.Status(now).State.Terminated
+		return ended != nil, string(now.Status.Phase), nil
 	})
+	took := time.Since(start)
 	if _, late := errors.AsType[*wait.TimeoutError](err); late {
-		err = nil
+		return took, nil
 	}
-	return time.Since(start), err
+	if err != nil || ended == nil {
+		return took, err
+	}
+	list, err := e.Cluster.Client.CoreV1().Events(p.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=Killing,involvedObject.uid=" + string(p.UID)})
+	if err != nil {
+		return took, err
+	}
+	if began, ok := stopBegan(list.Items, start); ok {
+		took = max(ended.FinishedAt.Sub(began), 0)
+	}
+	return took, nil
+}
+
+// stopBegan is when the kubelet began to stop memcached's container, at start or after.
+func stopBegan(killing []corev1.Event, start time.Time) (time.Time, bool) {
+	for _, event := range killing {
+		at := cluster.LastSeen(event)
+		if strings.HasSuffix(event.InvolvedObject.FieldPath, "{"+deploy.Container+"}") && !at.Before(start.Truncate(time.Second)) {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // exhaust takes memory until the kernel ends what is in the container. The

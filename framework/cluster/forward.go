@@ -81,7 +81,7 @@ func (f *Forward) Judge(ctx context.Context, err error) error {
 // refusedInPod reports whether the kubelet has reported that nothing accepts connections in the pod, or
 // that they were reset there. It reports so as text only.
 func refusedInPod(err error) bool {
-	text := err.Error()
+	text := strings.ToLower(err.Error())
 	return strings.Contains(text, "an error occurred forwarding") &&
 		(strings.Contains(text, "connection refused") || strings.Contains(text, "connection reset by peer"))
 }

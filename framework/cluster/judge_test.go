@@ -22,7 +22,7 @@ func TestJudge(t *testing.T) {
 	answers := reach(serve(t, `{"gitVersion":"v1.36.3"}`))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	const prefix = "an error occurred forwarding 45 -> 11211: error forwarding port 11211 to pod x: failed to execute portforward in network namespace: "
+	const prefix = "An error occurred forwarding: error forwarding port 11211 to pod x: failed to execute portforward in network namespace: "
 	for _, test := range []struct {
 		name    string
 		ctx     context.Context

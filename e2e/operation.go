@@ -85,7 +85,7 @@ func expectAnswers(ctx context.Context, e *framework.Env, p *corev1.Pod) {
 	e.NoError(err, "forward to %s", name)
 	defer f.Close()
 	c, err := memcached.Dial(ctx, f.Addr)
-	if e.Expect("OPS-03", "memcached answers when its pod is Ready", name, err, framework.Succeed) {
+	if e.Expect("OPS-03", "memcached answers when its pod is Ready", name, f.Judge(ctx, err), framework.Succeed) {
 		c.Close()
 	}
 }

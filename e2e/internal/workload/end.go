@@ -148,6 +148,9 @@ func AwaitRestart(ctx context.Context, e *framework.Env, p *corev1.Pod) (*corev1
 	before, current := cache.Status(p).RestartCount, p
 	err := e.Waiter.Until(ctx, wait.RestartedInPod, "memcached to be Ready again in "+framework.Name("pod", p), func(ctx context.Context) (bool, string, error) {
 		got, err := e.Cluster.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return false, "", wait.Stop(errors.New("the pod is gone"))
+		}
 		if err != nil {
 			return false, "", err
 		}

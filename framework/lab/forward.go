@@ -41,15 +41,21 @@ func (l *Lab) startForwarder() error {
 	return l.writeKubeconfig(l.Kubeconfig(), "admin", "https://"+listener.Addr().String())
 }
 
-// RunForwarder runs this process as a lab's forwarder if it was started as
-// one, and then does not return. A program that brings labs up calls it first.
-func RunForwarder() {
-	target := os.Getenv(forwardVariable)
-	if target == "" {
-		return
+// RunProgram runs this process as a lab's forwarder or guard if it was started
+// as one, and then does not return. A program that brings labs up calls it
+// first.
+func RunProgram() {
+	if target := os.Getenv(forwardVariable); target != "" {
+		fmt.Fprintln(os.Stderr, "forwarder:", forward(os.NewFile(listenerFD, "listener"), target))
+		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stderr, "forwarder:", forward(os.NewFile(listenerFD, "listener"), target))
-	os.Exit(1)
+	if dir := os.Getenv(guardVariable); dir != "" {
+		if err := runGuard(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "guard:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 }
 
 // forward returns when it can accept no more connections, with the reason.

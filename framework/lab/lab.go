@@ -85,7 +85,13 @@ func (l *Lab) carryOut(ctx context.Context, p phase) error {
 // Up brings the lab up and returns when PMEM-CSI offers the persistent memory
 // of every node. A lab that is up is left as it is. If Up fails or is interrupted,
 // what it started is removed again, but for what it built.
-func (l *Lab) Up(ctx context.Context) (err error) {
+func (l *Lab) Up(ctx context.Context) error { return l.up(ctx, false) }
+
+// UpWhileAlive is Up, and has a lab that was not up before be removed when this
+// process ends without having called Down, however it ends.
+func (l *Lab) UpWhileAlive(ctx context.Context) error { return l.up(ctx, true) }
+
+func (l *Lab) up(ctx context.Context, guarded bool) (err error) {
 	if err := l.Check(); err != nil {
 		return err
 	}
@@ -108,6 +114,11 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	}
 	if l.opts.Nodes == 0 && l.plan.Nodes != defaultNodes {
 		fmt.Fprintf(l.progress, "lab has one node: with %d processors and %d MiB of memory, %d are too many for this machine unless LAB_NODES asks for them\n", runtime.NumCPU(), available, defaultNodes)
+	}
+	if guarded {
+		if _, err := l.startGuard(); err != nil {
+			return errors.Join(err, l.remove())
+		}
 	}
 	if l.opts.Snapshot {
 		return l.bringUp(ctx, slices.Concat(l.preparing(), l.restoring()))
@@ -215,5 +226,6 @@ func (l *Lab) remove() error {
 		l.killAll(),
 		os.RemoveAll(l.memory),
 		os.RemoveAll(l.dir),
+		l.dismissGuard(),
 	)
 }

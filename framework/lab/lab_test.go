@@ -24,8 +24,9 @@ import (
 // TestMain lets the test's executable serve as the forwarder and as a user's
 // command.
 func TestMain(m *testing.M) {
-	RunForwarder()
+	RunProgram()
 	takeStep()
+	ownLab()
 	os.Exit(m.Run())
 }
 

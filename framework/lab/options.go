@@ -104,6 +104,7 @@ type Lab struct {
 	plan     plan
 	main     mainMemory
 	network  *os.File // its namespace while this command brings it up
+	guard    *os.File // this process's end of the pipe to the guard; nil: there is none
 }
 
 // New returns the lab that opts name. It changes nothing.

@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	lab.RunForwarder()
+	lab.RunProgram()
 	os.Exit(execute(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

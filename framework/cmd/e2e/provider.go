@@ -76,7 +76,11 @@ func (p *labProvider) Up(ctx context.Context, w progress.Writer, observe func(wa
 	}
 	// Who brought the lab up before wants to find it afterwards.
 	p.keep = p.keep || p.lab.Status(ctx).Err() == nil
-	if err := p.lab.Up(ctx); errors.Is(err, lab.ErrHost) || errors.Is(err, lab.ErrDiffers) {
+	up := p.lab.UpWhileAlive
+	if p.keep {
+		up = p.lab.Up
+	}
+	if err := up(ctx); errors.Is(err, lab.ErrHost) || errors.Is(err, lab.ErrDiffers) {
 		return run.Target{}, &run.UsageError{Err: err}
 	} else if err != nil {
 		return run.Target{}, err

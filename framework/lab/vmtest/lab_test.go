@@ -33,7 +33,7 @@ var (
 const namespace = "lab-test"
 
 func TestMain(m *testing.M) {
-	lab.RunForwarder()
+	lab.RunProgram()
 	flag.Parse()
 	if *cuts < 1 || *cuts > 1000 {
 		fmt.Fprintf(os.Stderr, "-cuts=%d: give 1 to 1000\n", *cuts)

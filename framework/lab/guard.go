@@ -1,0 +1,98 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"pmem-memcached-e2e/framework/progress"
+)
+
+// These make this executable the guard of the lab whose directories they name.
+const (
+	guardVariable       = "PMEM_LAB_GUARD"
+	guardMemoryVariable = "PMEM_LAB_GUARD_MEMORY"
+	guardOwnerVariable  = "PMEM_LAB_GUARD_OWNER"
+)
+
+// guardFD is the descriptor of the guard's end of the pipe.
+const guardFD = 3
+
+// ownerFile is in the state directory of a lab that has a guard. It holds a
+// text of which no other lab has the same, so that a guard never removes a
+// later lab of that name.
+const ownerFile = "owner"
+
+// startGuard starts a process that removes the lab when this process has ended
+// without removing it: it holds one end of a pipe whose other end this process
+// alone has, and which the kernel closes. The guard does not carry the lab's
+// mark: it is not in the lab's network, and outlasts the lab's processes.
+func (l *Lab) startGuard() (*os.Process, error) {
+	owner := rand.Text()
+	if err := writeFile(l.path(ownerFile), []byte(owner)); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(l.path("logs", "guard"+logSuffix), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args[0] = "lab-guard"
+	cmd.Dir = "/"
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(inherited(), guardVariable+"="+l.dir, guardMemoryVariable+"="+l.memory, guardOwnerVariable+"="+owner)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := onThread(func() error { return withoutRights(cmd.Start) }); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the guard of the lab: %w", err), ours.Close())
+	}
+	l.guard = ours
+	go func() { _ = cmd.Wait() }() // it is in its log
+	return cmd.Process, nil
+}
+
+// dismissGuard lets the guard of a lab that was removed end.
+func (l *Lab) dismissGuard() error {
+	if l.guard == nil {
+		return nil
+	}
+	err := l.guard.Close()
+	l.guard = nil
+	return err
+}
+
+// runGuard returns when the process that started it has ended and its lab is
+// gone.
+func runGuard(dir string) error {
+	pipe := os.NewFile(guardFD, "pipe")
+	if _, err := io.Copy(io.Discard, pipe); err != nil { // nothing is ever written to it
+		return err
+	}
+	l := &Lab{opts: Options{Name: filepath.Base(dir)}, dir: dir, memory: os.Getenv(guardMemoryVariable), progress: progress.Lines(os.Stderr)}
+	return l.change(context.Background(), func() error {
+		owner, err := os.ReadFile(l.path(ownerFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || string(owner) != os.Getenv(guardOwnerVariable) {
+			return err
+		}
+		return l.remove()
+	})
+}

@@ -92,7 +92,7 @@ func accelArguments(accel string) []string {
 //   - wide registers, which each switch of a process has to save;
 //   - protection of kernel and keys, which interrupts translated code;
 //   - virtual machines in the virtual machine. Without them the processor would
-//     not tell its name and the size of its addresses if it were not told to
+//     not report its name and the size of its addresses unless asked to
 //     (xlevel).
 //
 // A lab of one node comes up in five sixths of the time.

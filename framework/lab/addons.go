@@ -69,7 +69,7 @@ func (l *Lab) applyAddons(ctx context.Context) error {
 		texts[name] = string(content)
 	}
 	for name, text := range texts {
-		if err := decoder.DecodeEach(ctx, strings.NewReader(text), decoder.CreateHandler(res), decoder.MutateOption(useLabImages), decoder.MutateOption(allowNewProvisioner), decoder.MutateOption(hurryProvisioner)); err != nil {
+		if err := decoder.DecodeEach(ctx, strings.NewReader(text), decoder.CreateHandler(res), decoder.MutateOption(useLabImages), decoder.MutateOption(allowNewProvisioner), decoder.MutateOption(shortenDelay)); err != nil {
 			return fmt.Errorf("apply %s: %w", name, err)
 		}
 	}
@@ -113,10 +113,10 @@ func allowNewProvisioner(obj k8s.Object) error {
 	return nil
 }
 
-// hurryProvisioner has the external-provisioner of a node take up a claim with
+// shortenDelay has the external-provisioner of a node take up a claim with
 // immediate binding at once. By default it waits 20 s, so that those of
 // hundreds of nodes do not want the same one at the same time.
-func hurryProvisioner(obj k8s.Object) error {
+func shortenDelay(obj k8s.Object) error {
 	set, ok := obj.(*appsv1.DaemonSet)
 	if !ok {
 		return nil

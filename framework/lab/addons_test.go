@@ -38,7 +38,7 @@ func TestHurryProvisioner(t *testing.T) {
 	set := &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{
 		{Name: "driver", Args: []string{"-v=3"}}, {Name: "provisioner", Args: []string{"--node-deployment=true"}},
 	}}}}}
-	if err := hurryProvisioner(set); err != nil {
+	if err := shortenDelay(set); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"-v=3", "--node-deployment=true --node-deployment-base-delay=1s"} {

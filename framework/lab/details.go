@@ -16,7 +16,7 @@ import (
 	"pmem-memcached-e2e/framework/pmem"
 )
 
-// Details are what a lab tells about itself beyond its Status. What could not
+// Details are what a lab reports about itself beyond its Status. What could not
 // be found out has the reason in its place.
 type Details struct {
 	// Phases are those of the Up that made the lab, and how long they took.
@@ -31,7 +31,7 @@ type Details struct {
 // Fact is a name and a value for people.
 type Fact struct{ Name, Value string }
 
-// NodeDetails tell what a node has and runs.
+// NodeDetails are what a node has and runs.
 type NodeDetails struct {
 	Name string
 	// Programs are the versions of what runs on the node.
@@ -41,7 +41,7 @@ type NodeDetails struct {
 }
 
 // detailsLimit is how long all questions together may take: what does not
-// answer by then is told as such.
+// answer by then is reported as such.
 const detailsLimit = 5 * time.Second
 
 // Details asks a lab that has come to be for its details.

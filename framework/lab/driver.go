@@ -10,7 +10,7 @@ type Driver string
 
 const (
 	// LVM has volumes be logical volumes. The persistent memory of a node is a
-	// part of its main memory that the kernel is told to take for such.
+	// part of its main memory that the kernel takes for such by an argument.
 	LVM Driver = "lvm"
 	// Direct has volumes be namespaces of the node's persistent memory, which
 	// is an NVDIMM, because only a device has labels to keep them in.

@@ -29,7 +29,7 @@ func ownLab() {
 	sleeper := exec.Command("sleep", "600")
 	sleeper.Env = l.environment("etcd", nil)
 	guard, err := l.startGuard()
-	started := onThread(func() error { return withoutRights(sleeper.Start) })
+	started := onThread(func() error { return withoutCapabilities(sleeper.Start) })
 	if err := errors.Join(err, os.MkdirAll(memory, 0o700), started); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

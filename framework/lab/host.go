@@ -17,7 +17,7 @@ import (
 var tools = []string{"qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
 
 // headroom is the memory in MiB that the control plane and the suite need
-// beside the nodes.
+// in addition to the nodes.
 const headroom = 2048
 
 // ErrHost is wrapped by errors that say that this host cannot run a lab.

@@ -22,8 +22,8 @@ import (
 // keyLife is how long the keys of a lab are valid: longer than any lab lives.
 const keyLife = 30 * 24 * time.Hour
 
-// authority signs the lab's certificates. It lives no longer than the lab.
-type authority struct {
+// certificateAuthority signs the lab's certificates. It lives no longer than the lab.
+type certificateAuthority struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 }
@@ -45,7 +45,7 @@ func (l *Lab) makeKeys(context.Context) error {
 	if err := os.MkdirAll(l.path(keysDir), 0o700); err != nil {
 		return err
 	}
-	ca, err := newAuthority()
+	ca, err := newCertificateAuthority()
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (l *Lab) makeKeys(context.Context) error {
 
 func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
-func newAuthority() (*authority, error) {
+func newCertificateAuthority() (*certificateAuthority, error) {
 	key, err := newKey()
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func newAuthority() (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &authority{cert, key}, nil
+	return &certificateAuthority{cert, key}, nil
 }
 
 func sign(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
@@ -115,7 +115,7 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, signer cr
 	return x509.ParseCertificate(der)
 }
 
-func (l *Lab) issue(ca *authority, id identity) error {
+func (l *Lab) issue(ca *certificateAuthority, id identity) error {
 	key, err := newKey()
 	if err != nil {
 		return err

@@ -40,7 +40,7 @@ func (l *Lab) path(elem ...string) string {
 type phase struct {
 	name string
 	do   func(context.Context) error
-	// hint tells what to look at when the phase fails.
+	// hint names what to look at when the phase fails.
 	hint string
 }
 
@@ -61,7 +61,7 @@ func (l *Lab) booting() []phase {
 		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
 		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
 		{"addons", l.applyAddons, "see logs/kube-apiserver.log"},
-		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, beside the logs of its programs"},
+		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, next to the logs of its programs"},
 		{"pmem-csi", l.awaitDriver, driverHint},
 	}
 }
@@ -170,7 +170,7 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 				return err
 			}
 		case Paused:
-			fmt.Fprintf(l.progress, "lab %s: %s is paused and goes on\n", l.opts.Name, n.name())
+			fmt.Fprintf(l.progress, "lab %s: %s is paused and is resumed\n", l.opts.Name, n.name())
 			return l.ask(ctx, n, qmp.Command{Execute: "cont"}, nil)
 		}
 		return l.awaitRestart(ctx, client, n)

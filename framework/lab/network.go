@@ -54,7 +54,7 @@ func (l *Lab) makeNetwork(ctx context.Context) error {
 	}
 	for _, n := range l.plan.nodes() {
 		commands = append(commands,
-			// The one user who may have it without rights over the network.
+			// The one user who may have it without permissions on the network.
 			[]string{"tuntap", "add", "dev", n.tap(), "mode", "tap", "user", "0"},
 			[]string{"link", "set", n.tap(), "master", bridge},
 			[]string{"link", "set", n.tap(), "up"},
@@ -93,7 +93,7 @@ func (l *Lab) openNetwork() (*os.File, error) {
 	if ended != nil {
 		return nil, fmt.Errorf("network namespace of lab %s: %w", l.opts.Name, ended)
 	}
-	return nil, fmt.Errorf("lab %s has no processes, and so no network: make lab-up starts it afresh", l.opts.Name)
+	return nil, fmt.Errorf("lab %s has no processes, and so no network: make lab-up starts it again", l.opts.Name)
 }
 
 // leaveNetwork lets go of the network namespace.

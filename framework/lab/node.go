@@ -199,7 +199,7 @@ func command(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// alive tells that the node's QEMU still runs; what ends a wait for the node
+// alive reports whether the node's QEMU still runs; what ends a wait for the node
 // early.
 func (l *Lab) alive(n node) error {
 	if _, ok := l.find(n.name()); !ok {

@@ -17,7 +17,7 @@ import (
 
 // Options say where a lab lives, how large it is and how patient.
 type Options struct {
-	// Name tells several labs of one machine apart; empty means "default".
+	// Name distinguishes the labs of one machine; empty means "default".
 	Name string
 	// Nodes is the number of nodes; 0 means as many as the lab has if it is
 	// up, and otherwise 1.

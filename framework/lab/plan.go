@@ -49,7 +49,7 @@ func (o Options) planned(available, processors int) plan {
 	return p
 }
 
-// differs tells what of the options a lab with this plan does not have.
+// differs returns what of the options a lab with this plan does not have.
 func (o Options) differs(p plan) error {
 	var errs []error
 	if o.Nodes != 0 && o.Nodes != p.Nodes {

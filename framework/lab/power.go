@@ -31,7 +31,7 @@ const (
 	On Action = "on"
 	// Reboot is Off and On.
 	Reboot Action = "reboot"
-	// Pause stops the node's processors, and Resume lets them go on as if
+	// Pause stops the node's processors, and Resume continues them as if
 	// nothing had been. The node's clock stands still in between.
 	Pause  Action = "pause"
 	Resume Action = "resume"
@@ -49,10 +49,10 @@ const (
 	Paused  Power = "paused"
 	// Down is the state after Off and Cut.
 	Down Power = "off"
-	// Lost is a node whose virtual machine ended without being told to.
+	// Lost is a node whose virtual machine ended by itself.
 	Lost Power = "lost"
-	// Mute is a node whose virtual machine does not tell its state.
-	Mute Power = "mute"
+	// Unresponsive is a node whose virtual machine does not report its state.
+	Unresponsive Power = "unresponsive"
 )
 
 // ErrPower is wrapped by errors that say that a node is not in the state that
@@ -65,7 +65,7 @@ var ErrUnknown = errors.New("unknown")
 
 // Power carries out an action on the node of that name. Off returns when the
 // node has shut down; On and Reboot when it is Ready and PMEM-CSI offers its
-// persistent memory again. If ctx ends before, what was begun takes its course.
+// persistent memory again. If ctx ends before, what was begun continues.
 // An action that leads to the state that the node is in does nothing.
 //
 // Power does not interfere with another action on another node.
@@ -88,9 +88,9 @@ func (l *Lab) Power(ctx context.Context, name string, action Action) error {
 			err = l.switchOn(ctx, n)
 		}
 	case Pause:
-		err = l.tell(ctx, n, "stop", Running, Paused)
+		err = l.switchTo(ctx, n, "stop", Running, Paused)
 	case Resume:
-		err = l.tell(ctx, n, "cont", Paused, Running)
+		err = l.switchTo(ctx, n, "cont", Paused, Running)
 	default:
 		return fmt.Errorf("%w: action %q: want one of %q", ErrUnknown, action, Actions)
 	}
@@ -103,7 +103,7 @@ func (l *Lab) Power(ctx context.Context, name string, action Action) error {
 // powered finds a node of a lab that was brought up, and the lab as it was
 // planned then.
 func (l *Lab) powered(name string) (node, *Lab, error) {
-	if s := l.inspect(); !s.present() || !s.Ready || s.trouble != nil {
+	if s := l.inspect(); !s.present() || !s.Ready || s.unknown != nil {
 		return 0, nil, s.Err()
 	}
 	return l.planned(name)
@@ -162,7 +162,7 @@ func (l *Lab) switchOff(ctx context.Context, n node) error {
 		p, runs := l.find(n.name())
 		return !runs, fmt.Sprintf("QEMU, process %d, still runs", p.pid), nil
 	}); err != nil {
-		return fmt.Errorf("%w\nit goes on shutting down; the action cut ends it at once", l.console(n, err))
+		return fmt.Errorf("%w\nit continues to shut down; the action cut ends it at once", l.console(n, err))
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (l *Lab) switchOn(ctx context.Context, n node) error {
 		return nil
 	case Down, Lost:
 	default:
-		return fmt.Errorf("%w: it is %s; the action resume goes on with it", ErrPower, state)
+		return fmt.Errorf("%w: it is %s; the action resume continues it", ErrPower, state)
 	}
 	if err := l.change(ctx, func() error { return l.restart(ctx, client, n) }); err != nil {
 		return err
@@ -218,8 +218,8 @@ func (l *Lab) awaitRestart(ctx context.Context, client kubernetes.Interface, n n
 	return l.console(n, l.awaitPMEM(ctx, client, n))
 }
 
-// tell has a node go from one state to another by a command of QEMU.
-func (l *Lab) tell(ctx context.Context, n node, command string, from, to Power) error {
+// switchTo takes a node from one state to another by a command of QEMU.
+func (l *Lab) switchTo(ctx context.Context, n node, command string, from, to Power) error {
 	switch state := l.power(ctx, n); state {
 	case to:
 		return nil
@@ -256,7 +256,7 @@ func (l *Lab) power(ctx context.Context, n node) Power {
 		Status  string `json:"status"`
 	}
 	if err := l.ask(ctx, n, qmp.Command{Execute: "query-status"}, &answer); err != nil {
-		return Mute
+		return Unresponsive
 	}
 	if answer.Running {
 		return Running
@@ -266,7 +266,7 @@ func (l *Lab) power(ctx context.Context, n node) Power {
 
 // nodeRecord is what is written down about a node.
 type nodeRecord struct {
-	// Off says that the node does not run because it was told not to.
+	// Off says that the node does not run because it was switched off.
 	Off bool `json:"off"`
 	// Boot and Containers are the boot id of the node and the containers of
 	// the cluster's own pods that the API server knew of before the node was

@@ -240,7 +240,7 @@ func TestOldStateIsNoNews(t *testing.T) {
 	if err := l.awaitNode(t.Context(), client, n); err == nil || !strings.Contains(err.Error(), "nothing of the node since it started") {
 		t.Errorf("the same boot: %v", err)
 	}
-	if ok, seen, err := driverState(t.Context(), client, n, before); ok || err != nil || !strings.Contains(seen, "driver has not started anew") {
+	if ok, seen, err := driverState(t.Context(), client, n, before); ok || err != nil || !strings.Contains(seen, "driver has not started again") {
 		t.Errorf("the same containers: %v %s %v", ok, seen, err)
 	}
 	ready.Status.NodeInfo.BootID, pod.Status.ContainerStatuses[0].ContainerID = "second", "containerd://2"

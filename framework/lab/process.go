@@ -153,7 +153,7 @@ func (l *Lab) find(name string) (process, bool) {
 }
 
 // start starts a program in the lab's network namespace, detached from this
-// process, without rights and with its output in the log of that name. What arrives on exited
+// process, without capabilities and with its output in the log of that name. What arrives on exited
 // is how it ended.
 func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error) {
 	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
@@ -168,7 +168,7 @@ func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error)
 	cmd.Dir = l.dir
 	cmd.Env = l.environment(name, cmd.Env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := l.inNamespace(func() error { return withoutRights(cmd.Start) }); err != nil {
+	if err := l.inNamespace(func() error { return withoutCapabilities(cmd.Start) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	ended := make(chan error, 1)

@@ -53,7 +53,7 @@ func (l *Lab) mishaps(n node) (panics, hangs int) {
 }
 
 func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node) error {
-	defer l.tellPanics(n)
+	defer l.reportPanics(n)
 	before, err := l.readRecord(n)
 	if err != nil {
 		return err
@@ -87,8 +87,8 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 	})
 }
 
-// tellPanics tells how often the node's kernel had to start again.
-func (l *Lab) tellPanics(n node) {
+// reportPanics reports how often the node's kernel had to start again.
+func (l *Lab) reportPanics(n node) {
 	if times, _ := l.mishaps(n); times > 0 {
 		fmt.Fprintf(l.progress, "lab %s: its kernel has panicked and started again, %d times by now; see logs/%s/console.log\n", n.name(), times, n.name())
 	}
@@ -154,14 +154,14 @@ func systemPods(ctx context.Context, client kubernetes.Interface, n node) ([]cor
 	return found, nil
 }
 
-// old tells whether the pod has a container of before the node started.
+// old reports whether the pod has a container of before the node started.
 func (r nodeRecord) old(p corev1.Pod) bool {
 	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
 		return slices.Contains(r.Containers, c.ContainerID)
 	})
 }
 
-// driverState tells whether the driver offers persistent memory on a node, and
+// driverState reports whether the driver offers persistent memory on a node, and
 // the other pods of the cluster there are Ready.
 func driverState(ctx context.Context, client kubernetes.Interface, n node, before nodeRecord) (bool, string, error) {
 	node, err := client.StorageV1().CSINodes().Get(ctx, n.name(), metav1.GetOptions{})
@@ -175,7 +175,7 @@ func driverState(ctx context.Context, client kubernetes.Interface, n node, befor
 	var unready []string
 	for _, p := range pods {
 		if before.old(p) {
-			unready = append(unready, p.Name+" has not started anew")
+			unready = append(unready, p.Name+" has not started again")
 		} else if !podutils.IsPodReady(&p) {
 			unready = append(unready, podState(p))
 		}
@@ -198,7 +198,7 @@ func driverState(ctx context.Context, client kubernetes.Interface, n node, befor
 	return false, fmt.Sprintf("driver registered, %d capacity objects, none above 0 for %s", len(capacities.Items), n.name()), nil
 }
 
-// reaches tells whether storage of that topology is the node's.
+// reaches reports whether storage of that topology is the node's.
 func reaches(topology *metav1.LabelSelector, n node) bool {
 	selector, err := metav1.LabelSelectorAsSelector(topology)
 	return err == nil && selector.Matches(labels.Set{driverName + "/node": n.name()})

@@ -16,7 +16,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// restoring are the phases of a lab that goes on from a snapshot.
+// restoring are the phases of a lab that continues from a snapshot.
 func (l *Lab) restoring() []phase {
 	return []phase{
 		{"snapshot", l.makeSnapshot, "make lab-up without LAB_SNAPSHOT starts the lab from nothing"},
@@ -50,7 +50,7 @@ func (l *Lab) makeSnapshot(ctx context.Context) (err error) {
 }
 
 // restore makes of a snapshot what Up makes of nothing, up to the machines and
-// the control plane, which it starts side by side. The nodes do not run yet.
+// the control plane, which it starts in parallel. The nodes do not run yet.
 func (l *Lab) restore(ctx context.Context) error {
 	l.plan.boot(l.parts)
 	if err := errors.Join(l.writePlan(), makeOwn(l.plan.Memory)); err != nil {
@@ -125,7 +125,7 @@ func (l *Lab) loadState(ctx context.Context, n node, path string) error {
 	return l.awaitMigration(ctx, n)
 }
 
-// wake has the nodes go on at the present time.
+// wake has the nodes continue at the present time.
 func (l *Lab) wake(ctx context.Context) error {
 	return l.eachNode(ctx, func(ctx context.Context, n node) error {
 		if err := l.setClock(n); err != nil {

@@ -95,12 +95,12 @@ func checkTun(path string) error {
 	return f.Close()
 }
 
-// checkReach finds out whether programs without rights can be started from dir.
+// checkReach finds out whether programs without capabilities can be started from dir.
 func checkReach(dir string) error {
 	return onThread(func() error {
-		return withoutRights(func() error {
+		return withoutCapabilities(func() error {
 			if _, err := os.ReadDir(dir); err != nil {
-				return fmt.Errorf("%w: the lab's programs have no rights over files of others and cannot reach the cache: %w; name a directory of your own with CACHE_DIR", ErrHost, err)
+				return fmt.Errorf("%w: the lab's programs have no permissions on files of others and cannot reach the cache: %w; name a directory of your own with CACHE_DIR", ErrHost, err)
 			}
 			return nil
 		})

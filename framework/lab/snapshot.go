@@ -20,7 +20,7 @@ import (
 )
 
 // snapshotForm changes when Up does something else to a cluster that the key
-// of a snapshot does not tell.
+// of a snapshot does not contain.
 const snapshotForm = "2"
 
 // snapshotLife is how long a snapshot is used. The keys in it must outlast
@@ -38,7 +38,7 @@ func (l *Lab) snapshot(ctx context.Context) (artifact.Artifact, error) {
 	return l.snapshotBy(string(qemu))
 }
 
-// snapshotBy is snapshot for a QEMU that tells that version.
+// snapshotBy is snapshot for a QEMU that reports that version.
 func (l *Lab) snapshotBy(qemu string) (artifact.Artifact, error) {
 	a := artifact.Artifact{Name: "snapshot", Make: l.takeSnapshot}
 	processor := ""
@@ -118,7 +118,7 @@ func (l *Lab) stop() error {
 }
 
 // freeze stops the nodes at a moment at which each of their programs knows that
-// the API server is gone, so that each looks for it as soon as it goes on.
+// the API server is gone, so that each looks for it as soon as it continues.
 // Otherwise it would wait for messages on a connection that only it knows of.
 func (l *Lab) freeze(ctx context.Context) error {
 	for _, name := range []string{"forwarder", "kube-controller-manager", "kube-scheduler", "kube-apiserver"} {
@@ -169,7 +169,7 @@ func openConnections(path string) (open int, err error) {
 	return open, nil
 }
 
-// Files of a node in a snapshot, beside those of its memory.
+// Files of a node in a snapshot, next to those of its memory.
 func stateFile(dir string, n node) string    { return filepath.Join(dir, n.name()+".state") }
 func savedDisk(dir string, n node) string    { return filepath.Join(dir, n.name()+".qcow2") }
 func savedConfig(dir string, n node) string  { return filepath.Join(dir, n.name()+".config") }

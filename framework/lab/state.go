@@ -17,7 +17,7 @@ const readyMark = "ready"
 // programs make up a lab that is up, together with its nodes.
 var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "forwarder"}
 
-// Status tells what there is of a lab.
+// Status is what there is of a lab.
 type Status struct {
 	Name string
 	// Ready says that Up came to its end.
@@ -34,11 +34,11 @@ type Status struct {
 	// memory, empty if there is none.
 	Dir, Memory string
 
-	// trouble is why the nodes cannot be known.
-	trouble error
+	// unknown is why the nodes cannot be known.
+	unknown error
 }
 
-// NodeStatus tells what a node has.
+// NodeStatus is what a node has.
 type NodeStatus struct {
 	Name, Address string
 	// PMEM is the size of its persistent memory in MiB.
@@ -73,19 +73,19 @@ func (s Status) Err() error {
 	case !s.present():
 		return fmt.Errorf("lab %s is not there: bring it up with make lab-up", s.Name)
 	case !s.Ready:
-		return fmt.Errorf("lab %s was not brought up to the end: make lab-up starts it afresh, make lab-down removes it", s.Name)
-	case s.trouble != nil:
-		return s.trouble
+		return fmt.Errorf("lab %s was not brought up to the end: make lab-up starts it again, make lab-down removes it", s.Name)
+	case s.unknown != nil:
+		return s.unknown
 	case len(s.missing()) > 0:
 		return s.lost()
 	}
 	return nil
 }
 
-// lost tells what ended that should not have, and how.
+// lost describes what ended that should not have, and how.
 func (s Status) lost() error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "lab %s lost %s: make lab-up starts it afresh, make lab-down removes it; a node alone is started by lab power NODE on", s.Name, strings.Join(s.missing(), ", "))
+	fmt.Fprintf(&b, "lab %s lost %s: make lab-up starts it again, make lab-down removes it; a node alone is started by lab power NODE on", s.Name, strings.Join(s.missing(), ", "))
 	for _, name := range s.missing() {
 		fmt.Fprintf(&b, "\nthe end of the log of %s:\n%s", name, logTail(filepath.Join(s.Dir, "logs", name+logSuffix), 8))
 	}
@@ -121,7 +121,7 @@ func orNone(s string) string {
 	return s
 }
 
-// Status tells what there is of the lab.
+// Status returns what there is of the lab.
 func (l *Lab) Status(ctx context.Context) Status {
 	s := l.inspect()
 	for i, n := range s.Nodes {
@@ -148,10 +148,10 @@ func (l *Lab) inspect() Status {
 		s.Ready = true
 	}
 	var p plan
-	p, s.trouble = l.readPlan()
+	p, s.unknown = l.readPlan()
 	s.Snapshot = p.Snapshot
-	if s.Ready && s.trouble == nil && p.Nodes == 0 {
-		s.trouble = fmt.Errorf("lab %s lost %s: make lab-up starts it afresh, make lab-down removes it", s.Name, l.path(planFile))
+	if s.Ready && s.unknown == nil && p.Nodes == 0 {
+		s.unknown = fmt.Errorf("lab %s lost %s: make lab-up starts it again, make lab-down removes it", s.Name, l.path(planFile))
 	}
 	for _, n := range p.nodes() {
 		state := NodeStatus{Name: n.name(), Address: n.address(), PMEM: p.PMEM, Power: Running}

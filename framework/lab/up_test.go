@@ -114,7 +114,7 @@ func checkKept(t *testing.T, temp string, want bool) {
 		}
 		for _, name := range []string{".", "etcd.log"} {
 			if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm()&0o077 != 0 {
-				t.Errorf("%s: %v, %v, want a mode without rights of others", name, info.Mode(), err)
+				t.Errorf("%s: %v, %v, want a mode without permissions for others", name, info.Mode(), err)
 			}
 		}
 		if _, err := os.Stat(filepath.Join(dir, "ca.key")); err == nil {

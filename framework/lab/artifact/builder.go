@@ -53,15 +53,6 @@ func NewBuilder(store *Store, root string, versions Versions) (*Builder, error) 
 	return b, nil
 }
 
-// roots returns the root filesystems that the disk is made from.
-func (b *Builder) roots() []RootFS {
-	roots := []RootFS{b.kernel.root(), driverRoot}
-	for _, r := range b.memcached {
-		roots = append(roots, r.root())
-	}
-	return roots
-}
-
 // images returns what the node has, so that it need not pull anything.
 func (b *Builder) images() []Image {
 	images := slices.Clone(Images)
@@ -88,115 +79,53 @@ type Parts struct {
 }
 
 // Parts makes what is missing, and returns all of it. Programs and root
-// filesystems are made side by side: one waits for the processor, the other
+// filesystems are made in parallel: one waits for the processor, the other
 // for downloads.
 func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
-	disk, err := b.diskArtifact()
+	of, err := b.parts()
 	if err != nil {
 		return nil, err
 	}
-	if err := b.expect(disk); err != nil {
-		return nil, err
-	}
+	missing := b.missing(of.all())
+	b.store.work.expect(len(missing))
 	b.store.progress.Doing(b.store.work.String)
 	defer b.store.progress.Doing(nil)
-	if !exists(b.store.Path(disk)) {
-		if err := b.prepare(ctx); err != nil {
+	if slices.Contains(missing, of.disk) {
+		if err := b.prepare(ctx, missing); err != nil {
 			return nil, err
 		}
 	}
 	var p Parts
-	for _, want := range []struct {
-		program Program
-		file    string
-		path    *string
-	}{
-		{b.kubernetes, "kubernetes", &p.Kubernetes},
-		{etcd, "etcd", &p.Etcd},
-		{driver, "", &p.Driver},
-	} {
-		dir, err := b.program(ctx, want.program)
+	for _, part := range []*part{of.kubernetes, of.etcd, of.driver, of.disk, of.qemu} {
+		dir, err := b.store.Get(ctx, part.Artifact)
 		if err != nil {
 			return nil, err
 		}
-		*want.path = filepath.Join(dir, want.file)
 		p.Directories = append(p.Directories, dir)
 	}
-	dir, err := b.store.Get(ctx, disk)
-	if err != nil {
-		return nil, err
-	}
-	p.Kernel, p.InitRD, p.Disk = filepath.Join(dir, kernelFile), filepath.Join(dir, initrdFile), filepath.Join(dir, diskFile)
-	p.Directories = append(p.Directories, dir)
-	if dir, err = b.store.Get(ctx, qemuArtifact()); err != nil {
-		return nil, err
-	}
-	p.QEMU = QEMU(filepath.Join(dir, qemuDir))
-	p.Directories = append(p.Directories, dir)
+	file := func(part *part, name string) string { return filepath.Join(b.store.Path(part.Artifact), name) }
+	p.Kubernetes, p.Etcd, p.Driver = file(of.kubernetes, "kubernetes"), file(of.etcd, "etcd"), file(of.driver, "")
+	p.Kernel, p.InitRD, p.Disk = file(of.disk, kernelFile), file(of.disk, initrdFile), file(of.disk, diskFile)
+	p.QEMU = QEMU(file(of.qemu, qemuDir))
 	return &p, nil
-}
-
-// programs returns the programs that a lab consists of, the quickest to build
-// first.
-func (b *Builder) programs() []Program {
-	return []Program{pause, nodeShell, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
-}
-
-func (b *Builder) programPaths(programs ...Program) ([]string, error) {
-	var paths []string
-	for _, p := range programs {
-		a, err := p.artifact(b.root)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, b.store.Path(a))
-	}
-	return paths, nil
 }
 
 // Paths returns where all artifacts are, or will be, that a lab is made from.
 func (b *Builder) Paths() ([]string, error) {
-	disk, err := b.diskArtifact()
+	of, err := b.parts()
 	if err != nil {
 		return nil, err
 	}
-	paths, err := b.programPaths(b.programs()...)
-	if err != nil {
-		return nil, err
-	}
-	paths = append(paths, b.store.Path(disk), b.store.Path(qemuArtifact()))
-	for _, r := range b.roots() {
-		paths = append(paths, b.store.Path(r.artifact()))
-	}
-	for _, i := range b.images() {
-		a, err := i.artifact(b)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, b.store.Path(a))
+	var paths []string
+	for _, p := range b.below(of.all(), func(*part) bool { return true }) {
+		paths = append(paths, b.store.Path(p.Artifact))
 	}
 	return paths, nil
 }
 
-// expect counts what is missing. A disk that is there does without what it was
-// made from.
-func (b *Builder) expect(disk Artifact) error {
-	var paths []string
-	var err error
-	if exists(b.store.Path(disk)) {
-		paths, err = b.programPaths(b.kubernetes, etcd, driver)
-		paths = append(paths, b.store.Path(qemuArtifact()))
-	} else {
-		paths, err = b.Paths()
-	}
-	if err != nil {
-		return err
-	}
-	b.store.work.expect(len(slices.DeleteFunc(paths, exists)))
-	return nil
-}
-
-func (b *Builder) prepare(ctx context.Context) error {
+// prepare makes those of the missing parts that take long: programs and root
+// filesystems.
+func (b *Builder) prepare(ctx context.Context, missing []*part) error {
 	free, err := b.store.Free()
 	if err != nil {
 		return err
@@ -205,25 +134,19 @@ func (b *Builder) prepare(ctx context.Context) error {
 		return fmt.Errorf("%w: directory %s has %d MiB left and the lab's parts need up to %d MiB: free some, or name another with CACHE_DIR", ErrCache, b.store.dir, free>>20, minFree>>20)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		for _, p := range b.programs() {
-			if _, err := b.program(ctx, p); err != nil {
-				return err
+	for _, kind := range []kind{programKind, rootKind} {
+		g.Go(func() error {
+			for _, p := range missing {
+				if p.kind != kind {
+					continue
+				}
+				if _, err := b.store.Get(ctx, p.Artifact); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	})
-	g.Go(func() error {
-		if _, err := b.store.Get(ctx, qemuArtifact()); err != nil {
-			return err
-		}
-		for _, r := range b.roots() {
-			if _, err := b.store.Get(ctx, r.artifact()); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	return g.Wait()
 }
 
@@ -237,11 +160,11 @@ func (b *Builder) program(ctx context.Context, p Program) (string, error) {
 
 // image returns the file of an image, which is made when it is missing.
 func (b *Builder) image(ctx context.Context, i Image) (string, error) {
-	a, err := i.artifact(b)
+	p, err := b.imagePart(i)
 	if err != nil {
 		return "", err
 	}
-	dir, err := b.store.Get(ctx, a)
+	dir, err := b.store.Get(ctx, p.Artifact)
 	return filepath.Join(dir, imageTar), err
 }
 

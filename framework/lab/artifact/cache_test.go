@@ -226,7 +226,9 @@ func TestPathsOfABuilder(t *testing.T) {
 		t.Fatal(err)
 	}
 	paths, err := b.Paths()
-	if want := 2 + len(b.programs()) + len(b.roots()) + len(b.images()); err != nil || len(paths) != want {
+	programs := []Program{pause, nodeShell, registrar, etcd, containerd, driver, provisioner, coredns, b.kubernetes}
+	roots := 3 + len(b.memcached) // the node's, the driver's and QEMU's
+	if want := 1 + len(programs) + roots + len(b.images()); err != nil || len(paths) != want {
 		t.Errorf("%d paths, %v; want %d", len(paths), err, want)
 	}
 	seen := map[string]bool{}

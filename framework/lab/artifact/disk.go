@@ -28,21 +28,14 @@ const (
 	diskSize = "6G"
 )
 
-// diskArtifact returns the node's disk: the root filesystem, the node's
-// programs, and the images already unpacked in containerd's store, which is
-// much faster here than on an emulated processor.
-func (b *Builder) diskArtifact() (Artifact, error) {
+// diskArtifact returns the node's disk. below are the parts that it is made
+// from.
+func (b *Builder) diskArtifact(below []*part) (Artifact, error) {
 	a := Artifact{Name: "disk", Make: b.makeDisk}
-	for _, p := range []Program{b.kubernetes, containerd, nodeShell, driver, provisioner, registrar, coredns, pause} {
-		pa, err := p.artifact(b.root)
-		if err != nil {
-			return a, err
+	for _, p := range below {
+		if p.kind == programKind || p.kind == rootKind {
+			a.Key.Add(string(p.kind), p.Name, p.Key.digest())
 		}
-		a.Key.Add("program", pa.Name, pa.Key.digest())
-	}
-	for _, r := range b.roots() {
-		ra := r.artifact()
-		a.Key.Add("root", ra.Name, ra.Key.digest())
 	}
 	for _, i := range b.images() {
 		a.Key.Add("image", i.Reference(), fmt.Sprint(i.Config), i.Path)

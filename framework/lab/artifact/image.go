@@ -26,7 +26,7 @@ const Registry = "lab.invalid"
 type Image struct {
 	// Name and Tag make up the reference below Registry.
 	Name, Tag string
-	// Config is what a container of the image runs unless told otherwise.
+	// Config is what a container of the image runs unless its pod says otherwise.
 	Config v1.Config
 	// Base is the root filesystem below the program; nil for none.
 	Base *RootFS
@@ -43,20 +43,15 @@ func (i Image) Reference() string {
 // imageTar is the file of the artifact that holds the image.
 const imageTar = "image.tar"
 
-func (i Image) artifact(b *Builder) (Artifact, error) {
+// artifact returns the image of the parts that it is made from, each nil if it
+// has none.
+func (i Image) artifact(store *Store, base, program *part) Artifact {
 	a := Artifact{Name: "image-" + i.Name}
-	var base, program *Artifact
 	from := []string{".", "."}
-	if i.Base != nil {
-		made := i.Base.artifact()
-		base, from[0] = &made, filepath.Base(b.store.Path(made))
-	}
-	if i.Program != nil {
-		made, err := i.Program.artifact(b.root)
-		if err != nil {
-			return a, err
+	for k, p := range []*part{base, program} {
+		if p != nil {
+			from[k] = filepath.Base(store.Path(p.Artifact))
 		}
-		program, from[1] = &made, filepath.Base(b.store.Path(made))
 	}
 	a.Key.Add("reference", i.Reference())
 	a.Key.Add("config", fmt.Sprint(i.Config))
@@ -64,18 +59,18 @@ func (i Image) artifact(b *Builder) (Artifact, error) {
 	a.Make = func(ctx context.Context, out string, _ io.Writer) (err error) {
 		var basePath, programPath string
 		if base != nil {
-			if basePath, err = b.store.Get(ctx, *base); err != nil {
+			if basePath, err = store.Get(ctx, base.Artifact); err != nil {
 				return err
 			}
 		}
 		if program != nil {
-			if programPath, err = b.store.Get(ctx, *program); err != nil {
+			if programPath, err = store.Get(ctx, program.Artifact); err != nil {
 				return err
 			}
 		}
 		return i.write(out, basePath, programPath)
 	}
-	return a, nil
+	return a
 }
 
 func (i Image) write(out, basePath, programPath string) error {

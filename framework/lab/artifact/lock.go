@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Beside an artifact lie its lock, whose time is that of the last use, and the
+// Next to an artifact lie its lock, whose time is that of the last use, and the
 // output of the tools that made it.
 const (
 	lockSuffix = ".lock"

@@ -80,8 +80,8 @@ var (
 	}
 )
 
-// driverRoot has what the driver calls: mkfs, LVM and the tools that tell
-// about persistent memory. No udev runs in a container, so LVM makes its device
+// driverRoot has what the driver calls: mkfs, LVM and the tools that report
+// on persistent memory. No udev runs in a container, so LVM makes its device
 // nodes itself.
 var driverRoot = RootFS{
 	Name:     "root-pmem-csi",

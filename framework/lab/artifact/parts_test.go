@@ -56,15 +56,15 @@ func TestArtifactsOfThisCheckout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	disk, err := b.diskArtifact()
+	disk, err := b.diskPart()
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := b.diskArtifact()
+	again, err := b.diskPart()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.store.Path(disk) != b.store.Path(again) {
+	if b.store.Path(disk.Artifact) != b.store.Path(again.Artifact) {
 		t.Error("the same checkout gives two disks")
 	}
 }

@@ -34,7 +34,7 @@ type Program struct {
 	Cgo bool
 	// Toolchain is the Go release to build with, empty for the current one.
 	Toolchain string
-	// Extra are files of a module that are kept beside the executable:
+	// Extra are files of a module that are kept next to the executable:
 	// module path to file names relative to the module.
 	Extra map[string][]string
 }

@@ -23,7 +23,7 @@ type making struct {
 	since     time.Time
 }
 
-// expect tells how many artifacts will be made.
+// expect records how many artifacts will be made.
 func (w *work) expect(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -52,7 +52,7 @@ func (w *work) end(log string) {
 	}
 }
 
-// String tells what is being made, how long already, and what the tools said
+// String describes what is being made, how long already, and what the tools said
 // last.
 func (w *work) String() string {
 	w.mu.Lock()

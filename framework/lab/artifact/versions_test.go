@@ -91,11 +91,11 @@ func TestDisksOfVersionsLieSideBySide(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		disk, err := b.diskArtifact()
+		disk, err := b.diskPart()
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := store.Path(disk)
+		path := store.Path(disk.Artifact)
 		if other, ok := seen[path]; ok {
 			t.Errorf("%q and %q have the same disk", names, other)
 		}

@@ -16,7 +16,7 @@ import (
 	"pmem-memcached-e2e/framework/lab/artifact"
 )
 
-// module is what go list -m -versions -json tells ("go help list").
+// module is what go list -m -versions -json prints ("go help list").
 type module struct {
 	Version  string
 	Versions []string

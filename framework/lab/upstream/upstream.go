@@ -32,7 +32,7 @@ type Release struct {
 const askLimit = 2 * time.Minute
 
 // Ask returns a release for each program that the checkout at root pins. What
-// could not be asked is told in its Err.
+// could not be asked is reported in its Err.
 func Ask(ctx context.Context, root string) []Release {
 	modules, suites := artifact.Pins(), artifact.SuitePins()
 	releases := make([]Release, len(modules)+len(suites))

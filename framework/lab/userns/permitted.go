@@ -44,7 +44,7 @@ func setting(root fs.FS, path string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// appArmor tells, as the end of an error, of a setting that may be its reason.
+// appArmor describes, as the end of an error, a setting that may be its reason.
 func appArmor(root fs.FS) string {
 	if setting(root, "proc/sys/kernel/apparmor_restrict_unprivileged_userns") != "1" {
 		return ""

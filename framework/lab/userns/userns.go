@@ -137,7 +137,7 @@ func (ids mapping) make() (ns *os.File, err error) {
 	probe := exec.Command(args[0], args[1:]...)
 	probe.ExtraFiles = []*os.File{ns}
 	if err := call(probe); err != nil {
-		return nil, errors.Join(fmt.Errorf("it was made and gives no rights: %w%s", err, appArmor(os.DirFS("/"))), ns.Close())
+		return nil, errors.Join(fmt.Errorf("it was made and gives no permissions: %w%s", err, appArmor(os.DirFS("/"))), ns.Close())
 	}
 	return ns, nil
 }

@@ -42,7 +42,7 @@ func newVerify() *cobra.Command {
 		return verify(ctx, l, rebuild, os.Stdout)
 	})
 	cmd.Long = "Compare what was built for labs with the digests that were recorded then. The exit code is 1\nwhen something is damaged; --rebuild removes it and what has no digests, and builds again what\nthis checkout needs."
-	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "remove what is damaged or has no digests, and build again what this checkout needs")
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "replace what is damaged or has no digests")
 	return cmd
 }
 

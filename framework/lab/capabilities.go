@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withoutRights takes all capabilities from this thread, for good, and calls
+// withoutCapabilities takes all capabilities from this thread, for good, and calls
 // f. What f starts has none either and cannot get any: to it root is a user
 // like others, who owns root's files. The thread must be onThread's.
-func withoutRights(f func() error) error {
+func withoutCapabilities(f func() error) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var has, none [2]unix.CapUserData
 	if err := unix.Capget(&header, &has[0]); err != nil {
@@ -26,7 +26,7 @@ func withoutRights(f func() error) error {
 		return fmt.Errorf("give up all capabilities: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("give up getting rights from programs: %w", err)
+		return fmt.Errorf("give up getting capabilities from programs: %w", err)
 	}
 	return f()
 }

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-func TestWithoutRights(t *testing.T) {
+func TestWithoutCapabilities(t *testing.T) {
 	before, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var status []byte
 	if err := onThread(func() error {
-		return withoutRights(func() (err error) {
+		return withoutCapabilities(func() (err error) {
 			status, err = exec.Command("cat", "/proc/self/status").Output()
 			return err
 		})
@@ -83,7 +83,7 @@ func TestCheckTun(t *testing.T) {
 	if err := checkTun(filepath.Join(dir, "absent")); !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "kernel module tun") {
 		t.Errorf("absent: %v", err)
 	}
-	err := onThread(func() error { return withoutRights(func() error { return checkTun(closed) }) })
+	err := onThread(func() error { return withoutCapabilities(func() error { return checkTun(closed) }) })
 	if !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "chmod 0666 "+closed) || !strings.Contains(err.Error(), "setfacl") {
 		t.Errorf("closed: %v", err)
 	}

@@ -33,7 +33,7 @@ var _ = framework.It(spec.Spec{
 	expectDeclared(ctx, e, name)
 	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	e.NoError(err, "list the nodes")
-	set := driverSet(ctx, e)
+	set := driverSet(ctx, e, name)
 	chosen := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: set.Spec.Template.Spec})
 	e.Expect("DRV-03", "the DaemonSet of the driver selects nodes by their labels", framework.Name("DaemonSet", &set), selection(set.Spec.Template.Spec), gomega.Not(gomega.Equal(everyNode)))
 	pods := driverPods(ctx, e, set)
@@ -94,16 +94,16 @@ func expectDeclared(ctx context.Context, e *framework.Env, name string) {
 }
 
 // driverSet is the DaemonSet that runs the driver.
-func driverSet(ctx context.Context, e *framework.Env) appsv1.DaemonSet {
-	list, err := e.Cluster.Client.AppsV1().DaemonSets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: pmem.NodeDriverSelector})
+func driverSet(ctx context.Context, e *framework.Env, name string) appsv1.DaemonSet {
+	sets, err := pmem.FindDriverSets(ctx, e.Cluster, name)
 	e.NoError(err, "list the DaemonSets of the driver")
-	e.Require("DRV-03", "one DaemonSet runs the driver", "DaemonSets labelled "+pmem.NodeDriverSelector, len(list.Items), gomega.Equal(1))
-	return list.Items[0]
+	e.Require("DRV-03", "one DaemonSet runs the driver", "DaemonSets of "+name, len(sets), gomega.Equal(1))
+	return sets[0]
 }
 
 // driverPods are the pods of the driver by their nodes.
 func driverPods(ctx context.Context, e *framework.Env, set appsv1.DaemonSet) map[string]corev1.Pod {
-	list, err := e.Cluster.Client.CoreV1().Pods(set.Namespace).List(ctx, metav1.ListOptions{LabelSelector: pmem.NodeDriverSelector})
+	list, err := e.Cluster.Client.CoreV1().Pods(set.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(set.Spec.Selector)})
 	e.NoError(err, "list the pods of the driver")
 	pods := map[string]corev1.Pod{}
 	for _, p := range list.Items {

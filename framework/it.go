@@ -43,6 +43,7 @@ func register(s spec.Spec, body func(context.Context, *Env), location types.Code
 				ginkgo.Skip(why) // the runner has decided so, and reports it
 			}
 			env = newEnv(suite, s)
+			env.Cluster = suite.examined(ctx, env.dir(s.Profile))
 			suite.env = env
 			env.emit(report.Event{Kind: report.SpecStarted})
 			ginkgo.DeferCleanup(env.findLeaks, ginkgo.NodeTimeout(suite.scaled(leaksLimit)))

@@ -59,7 +59,7 @@ type suite struct {
 
 	requirements map[spec.ReqID]spec.Requirement
 
-	homes sync.Map // by kustomization: what it has for its namespace
+	manifests sync.Map // by directory
 
 	// Kubernetes takes some seconds to remove an empty namespace. They are
 	// removed during the next specs and awaited at the end.
@@ -68,17 +68,45 @@ type suite struct {
 	leftovers []error
 }
 
-// home is what a kustomization has for its own namespace. One that does not render is for the specs to report.
+// manifest is a kustomization as it is written, rendered once. One that does not render is nil, which the specs report.
+func (s *suite) manifest(dir string) *deploy.Manifest {
+	if m, ok := s.manifests.Load(dir); ok {
+		return m.(*deploy.Manifest)
+	}
+	m, err := deploy.Load(dir, deploy.Changes{LoadAnyFile: s.config.Deploy.LoadsAnyFile()})
+	if err != nil {
+		m = nil
+	}
+	s.manifests.Store(dir, m)
+	return m
+}
+
+// home is what a kustomization has for its own namespace.
 func (s *suite) home(dir string) metav1.ObjectMeta {
-	if home, ok := s.homes.Load(dir); ok {
-		return home.(metav1.ObjectMeta)
+	if m := s.manifest(dir); m != nil {
+		return m.Home
 	}
-	var home metav1.ObjectMeta
-	if m, err := deploy.Load(dir, deploy.Changes{LoadAnyFile: s.config.Deploy.LoadsAnyFile()}); err == nil {
-		home = m.Home
+	return metav1.ObjectMeta{}
+}
+
+// drivers are those of kustomizations.
+func (s *suite) drivers(ctx context.Context, dirs ...string) []string {
+	var manifests []*deploy.Manifest
+	for _, dir := range dirs {
+		if m := s.manifest(dir); m != nil {
+			manifests = append(manifests, m)
+		}
 	}
-	s.homes.Store(dir, home)
-	return home
+	return deploy.Drivers(ctx, s.cluster.Client, manifests...)
+}
+
+// examined is the cluster with the driver of one kustomization, or with all if that has none.
+func (s *suite) examined(ctx context.Context, dir string) *cluster.Cluster {
+	c := *s.cluster
+	if own := s.drivers(ctx, dir); len(own) > 0 {
+		c.Drivers = own
+	}
+	return &c
 }
 
 // Specs returns what was passed to It so far, in an order of no meaning.
@@ -157,6 +185,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	c.Power = s.power
 	s.secrets.Learn(c.Credentials()...)
 	s.cluster = c
+	c.Drivers = s.drivers(ctx, s.config.Deploy.Ephemeral, s.config.Deploy.Persistent)
 	s.leaks = newWatcher(s)
 	s.leaks.begin(ctx)
 	ginkgo.DeferCleanup(func(ctx ginkgo.SpecContext) error {

@@ -36,6 +36,9 @@ type Cluster struct {
 	Resources  *resources.Resources
 	Kubeconfig string    // the path that was given, or the files that were searched
 	Power      NodePower // of its provider; nil: none
+	// Drivers are the names of the CSI drivers that are examined, by the deployments under test; empty: every
+	// PMEM-CSI on the cluster.
+	Drivers []string
 }
 
 // Connect reads kubeconfig, which may be several files as in $KUBECONFIG, and

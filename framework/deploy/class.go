@@ -48,6 +48,29 @@ func StorageClasses(ctx context.Context, client kubernetes.Interface, manifests 
 	return classes, errors.Join(errs...)
 }
 
+// Drivers returns the names of the CSI drivers behind the volumes of manifests, each once. What cannot be found
+// out is left out; the specs report what is wrong with such a volume.
+func Drivers(ctx context.Context, client kubernetes.Interface, manifests ...*Manifest) []string {
+	var names []string
+	for _, m := range manifests {
+		v, err := m.Volume()
+		if err != nil {
+			continue
+		}
+		name := v.Driver
+		if v.Source != Inline {
+			classes, _ := StorageClasses(ctx, client, m)
+			if class, ok := v.StorageClass(classes); ok {
+				name = class.Provisioner
+			}
+		}
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // StorageClass returns the class of the volume's claim, by its name or, when the
 // claim names none, the default class. An Inline volume has none.
 func (v Volume) StorageClass(classes []storagev1.StorageClass) (storagev1.StorageClass, bool) {

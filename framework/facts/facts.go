@@ -248,7 +248,7 @@ func (p *prober) driverPods(group string, found []nodeDriver) {
 		}
 	}
 	first := found[0].driver
-	from := fmt.Sprintf("pod %s/%s, container %s", first.Namespace, first.Pod, pmem.NodeDriverContainer)
+	from := fmt.Sprintf("pod %s/%s, container %s", first.Namespace, first.Pod, first.Container)
 	if len(found) > 1 {
 		from += fmt.Sprintf(", and the pods of %d other nodes", len(found)-1)
 	}
@@ -268,7 +268,7 @@ func (p *prober) driverPods(group string, found []nodeDriver) {
 func (n nodeDriver) says() map[string]string {
 	found := map[string]string{}
 	for _, c := range n.pod.Spec.Containers {
-		if c.Name != pmem.NodeDriverContainer {
+		if c.Name != n.driver.Container {
 			continue
 		}
 		found["image"] = c.Image
@@ -282,7 +282,7 @@ func (n nodeDriver) says() map[string]string {
 		}
 	}
 	for _, s := range n.pod.Status.ContainerStatuses {
-		if s.Name == pmem.NodeDriverContainer && s.ImageID != "" {
+		if s.Name == n.driver.Container && s.ImageID != "" {
 			found["image digest"] = s.ImageID
 		}
 	}

@@ -182,7 +182,7 @@ func TestUnread(t *testing.T) {
 		absent         spec.Feature // that cannot be decided
 	}{
 		{"nodes", "cluster: nodes: unknown (refused by the test)", spec.SecondNode},
-		{"pods", "cluster: nodes with the driver: unknown (refused by the test)", spec.NodeAccess},
+		{"pods", "cluster: nodes with the driver: unknown (looking for the pods of PMEM-CSI: refused by the test)", spec.NodeAccess},
 		{"storageclasses", "cluster: storage classes: unknown (list the storage classes: refused by the test)", ""},
 		{"csidrivers", "driver: volume modes: unknown (refused by the test)", spec.InlineVolume},
 	} {

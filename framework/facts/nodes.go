@@ -34,22 +34,16 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	} else {
 		p.add("cluster", "nodes", fmt.Sprint(len(list.Items)), "list of nodes")
 	}
-	pods, err := p.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: pmem.NodeDriverSelector})
-	if err != nil {
-		p.unread("cluster", "nodes with the driver", err)
-		p.unseen(oneLine(err.Error()), "let the user of the kubeconfig list pods in all namespaces", spec.NodeAccess, spec.SecondNode)
-		return nil, nil
-	}
-	if len(pods.Items) == 0 {
-		why := "no pod is labelled " + pmem.NodeDriverSelector
+	drivers, unready, err := pmem.FindNodeDrivers(ctx, p.cluster)
+	if none, ok := errors.AsType[*pmem.NoneError](err); ok {
+		why := none.Why
 		p.add("cluster", "nodes with the driver", "0", why)
 		p.unseen(why, "label the pods of PMEM-CSI on the nodes as its own deployment does", spec.NodeAccess, spec.SecondNode)
 		return nil, nil
 	}
-	drivers, unready, err := pmem.FindNodeDrivers(ctx, p.cluster)
 	if err != nil {
 		p.unread("cluster", "nodes with the driver", err)
-		p.unseen(oneLine(err.Error()), "see why the driver's pods cannot be found", spec.NodeAccess, spec.SecondNode)
+		p.unseen(oneLine(err.Error()), "let the user of the kubeconfig list pods in all namespaces", spec.NodeAccess, spec.SecondNode)
 		return nil, nil
 	}
 	p.add("cluster", "nodes with the driver", fmt.Sprint(len(drivers)+len(unready)), "pods labelled "+pmem.NodeDriverSelector)
@@ -66,7 +60,7 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	var answered atomic.Int32
 	p.show(fmt.Sprintf("the driver's pods on %d nodes", len(drivers)))
 	for i, driver := range drivers {
-		found[i].driver, found[i].pod = driver, podOf(pods.Items, driver)
+		found[i].driver, found[i].pod = driver, driver.Object
 		asking.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
@@ -128,15 +122,6 @@ func sorted[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-func podOf(pods []corev1.Pod, driver *pmem.NodeDriver) *corev1.Pod {
-	for i := range pods {
-		if pods[i].Namespace == driver.Namespace && pods[i].Name == driver.Pod {
-			return &pods[i]
-		}
-	}
-	return &corev1.Pod{} // made after the list
 }
 
 // nodeAccess is decided by having tried it. Pods that are not Ready now, and

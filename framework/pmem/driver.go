@@ -15,9 +15,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/probe"
@@ -26,8 +24,11 @@ import (
 
 // Labels and names of PMEM-CSI's deployment, deploy/kubernetes-1.25/pmem-csi-lvm.yaml of v1.1.0.
 const (
-	NodeDriverSelector  = "app.kubernetes.io/name=pmem-csi-node"
+	NodeDriverSelector  = nameLabel + "=" + nodeDriver
 	NodeDriverContainer = "pmem-driver"
+
+	nameLabel  = "app.kubernetes.io/name"
+	nodeDriver = "pmem-csi-node"
 
 	defaultName = "pmem-csi.intel.com"
 	metricsPort = "metrics"
@@ -45,54 +46,11 @@ type NodeDriver struct {
 	Mode           string // its flag -deviceManager, lvm or Direct; empty if it is not given
 	StateDir       string // where it remembers its volumes: a file VOLUME.json each
 	MetricsPort    int    // of the pod; 0 if the container names no such port
+	Container      string // of the pod, with the driver's program
+	Object         *corev1.Pod
 
 	exec   probe.Execer
 	client kubernetes.Interface
-}
-
-// FindNodeDriver returns the driver on a node.
-func FindNodeDriver(ctx context.Context, c *cluster.Cluster, node string) (*NodeDriver, error) {
-	pods, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
-		LabelSelector: NodeDriverSelector,
-		FieldSelector: "spec.nodeName=" + node,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("looking for the PMEM-CSI pod on node %s: %w", node, err)
-	}
-	pod, err := choose(pods.Items, node)
-	if err != nil {
-		return nil, err
-	}
-	return newNodeDriver(c, node, pod), nil
-}
-
-// FindNodeDrivers returns the drivers on all nodes that have one, ordered by node, and for each node
-// with a driver that is not Ready the reason why it is missing in the result.
-func FindNodeDrivers(ctx context.Context, c *cluster.Cluster) (drivers []*NodeDriver, unready map[string]error, err error) {
-	pods, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: NodeDriverSelector})
-	if err != nil {
-		return nil, nil, fmt.Errorf("looking for the pods of PMEM-CSI: %w", err)
-	}
-	if len(pods.Items) == 0 {
-		return nil, nil, fmt.Errorf("no pod is labelled %s; install PMEM-CSI", NodeDriverSelector)
-	}
-	byNode := map[string][]corev1.Pod{}
-	for _, pod := range pods.Items {
-		if pod.Spec.NodeName != "" {
-			byNode[pod.Spec.NodeName] = append(byNode[pod.Spec.NodeName], pod)
-		}
-	}
-	unready = map[string]error{}
-	for node, onNode := range byNode {
-		pod, err := choose(onNode, node)
-		if err != nil {
-			unready[node] = err
-			continue
-		}
-		drivers = append(drivers, newNodeDriver(c, node, pod))
-	}
-	slices.SortFunc(drivers, func(a, b *NodeDriver) int { return strings.Compare(a.Node, b.Node) })
-	return drivers, unready, nil
 }
 
 // AwaitNodeDrivers waits until the driver is Ready on every node that has it. Without a driver, or without the
@@ -111,30 +69,13 @@ func AwaitNodeDrivers(ctx context.Context, c *cluster.Cluster, w wait.Waiter) er
 	})
 }
 
-func choose(pods []corev1.Pod, node string) (*corev1.Pod, error) {
-	var states []string
-	for i := range pods {
-		pod := &pods[i]
-		if pod.DeletionTimestamp == nil && podutils.IsPodReady(pod) {
-			return pod, nil
-		}
-		states = append(states, fmt.Sprintf("%s/%s (%s)", pod.Namespace, pod.Name, pod.Status.Phase))
-	}
-	if len(states) == 0 {
-		return nil, fmt.Errorf("no pod labelled %s on node %s; install PMEM-CSI there", NodeDriverSelector, node)
-	}
-	return nil, fmt.Errorf("no PMEM-CSI pod on node %s is Ready: %s", node, strings.Join(states, ", "))
-}
-
 func newNodeDriver(c *cluster.Cluster, node string, pod *corev1.Pod) *NodeDriver {
-	d := &NodeDriver{Node: node, Namespace: pod.Namespace, Pod: pod.Name, Name: defaultName, exec: c, client: c.Client}
-	for _, container := range pod.Spec.Containers {
-		if container.Name != NodeDriverContainer {
-			continue
-		}
-		if name := flagValue(container, "drivername"); name != "" {
-			d.Name = name
-		}
+	d := &NodeDriver{
+		Node: node, Namespace: pod.Namespace, Pod: pod.Name, Object: pod, Name: nameOf(pod.Spec),
+		Container: NodeDriverContainer, exec: c, client: c.Client,
+	}
+	if container, ok := driverContainer(pod.Spec); ok {
+		d.Container = container.Name
 		d.Mode = flagValue(container, "deviceManager")
 		d.StateDir = flagValue(container, "statePath")
 		for _, port := range container.Ports {

@@ -50,12 +50,12 @@ exit 0`
 // Inventory reads everything with one command in the driver's container. A part that could not be
 // read is in Unread, by its name.
 func (d *NodeDriver) Inventory(ctx context.Context) (Inventory, error) {
-	result, err := d.exec.Exec(ctx, d.Namespace, d.Pod, NodeDriverContainer, "sh", "-c", inventoryScript, "sh", d.StateDir)
+	result, err := d.exec.Exec(ctx, d.Namespace, d.Pod, d.Container, "sh", "-c", inventoryScript, "sh", d.StateDir)
 	if err != nil {
 		return Inventory{}, fmt.Errorf("node %s: %w", d.Node, err)
 	}
 	if result.ExitCode != 0 {
-		return Inventory{}, fmt.Errorf("node %s: %w", d.Node, probe.ExitError(d.Namespace, d.Pod, NodeDriverContainer, []string{"sh"}, result))
+		return Inventory{}, fmt.Errorf("node %s: %w", d.Node, probe.ExitError(d.Namespace, d.Pod, d.Container, []string{"sh"}, result))
 	}
 	return d.parseInventory(result.Stdout, result.Stderr), nil
 }

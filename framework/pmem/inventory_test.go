@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -193,6 +194,49 @@ func TestFindNodeDrivers(t *testing.T) {
 	}
 	if _, _, err := FindNodeDrivers(t.Context(), &cluster.Cluster{Client: fake.NewClientset()}); err == nil || !strings.Contains(err.Error(), "install PMEM-CSI") {
 		t.Errorf("no driver: %v", err)
+	}
+}
+
+// TestSeveralDrivers has two drivers on one node, with other labels and names of containers than PMEM-CSI's own
+// deployment, and expects the one that is examined.
+func TestSeveralDrivers(t *testing.T) {
+	pod := func(name, driver, container string, labels map[string]string) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "storage", Name: name, Labels: labels},
+			Spec: corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{
+				{Name: "registrar"}, {Name: container, Args: []string{"-drivername=" + driver, "-deviceManager=lvm"}}}},
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+		}
+	}
+	usual, other := map[string]string{"app.kubernetes.io/name": "pmem-csi-node"}, map[string]string{"app": "fast-memory"}
+	slow, fast := pod("a", "slow.example", "pmem-driver", usual), pod("b", "fast.example", "plugin", other)
+	set := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "storage", Name: "fast"}, Spec: appsv1.DaemonSetSpec{
+		Selector: &metav1.LabelSelector{MatchLabels: other}, Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: other}, Spec: fast.Spec}}}
+	unrelated := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: "storage", Name: "proxy"}, Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{}}}
+	client := fake.NewClientset(slow, fast, set, unrelated)
+	for driver, want := range map[string]string{"slow.example": "a pmem-driver", "fast.example": "b plugin"} {
+		c := &cluster.Cluster{Client: client, Drivers: []string{driver}}
+		d, err := FindNodeDriver(t.Context(), c, "node-1")
+		if err != nil || d.Pod+" "+d.Container != want || d.Name != driver {
+			t.Errorf("%s: %+v, %v, want %s", driver, d, err, want)
+		}
+		all, unready, err := FindNodeDrivers(t.Context(), c)
+		if err != nil || len(all) != 1 || len(unready) > 0 || all[0].Name != driver {
+			t.Errorf("%s: %d drivers, %v, %v", driver, len(all), unready, err)
+		}
+	}
+	both := &cluster.Cluster{Client: client, Drivers: []string{"slow.example", "fast.example"}}
+	if all, _, err := FindNodeDrivers(t.Context(), both); err != nil || len(all) != 2 {
+		t.Errorf("%d drivers of two on a node, %v", len(all), err)
+	}
+	absent := &cluster.Cluster{Client: client, Drivers: []string{"absent.example"}}
+	var none *NoneError
+	if _, _, err := FindNodeDrivers(t.Context(), absent); !errors.As(err, &none) || !strings.Contains(err.Error(), "runs the driver absent.example") {
+		t.Errorf("a driver that is absent: %v", err)
+	}
+	sets, err := FindDriverSets(t.Context(), both, "fast.example")
+	if err != nil || len(sets) != 1 || sets[0].Name != "fast" {
+		t.Errorf("%d DaemonSets, %v", len(sets), err)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func (d *NodeDriver) run(ctx context.Context, command ...string) (string, error) {
-	text, err := probe.Output(ctx, d.exec, d.Namespace, d.Pod, NodeDriverContainer, command...)
+	text, err := probe.Output(ctx, d.exec, d.Namespace, d.Pod, d.Container, command...)
 	if err != nil {
 		return "", fmt.Errorf("node %s: %w", d.Node, err)
 	}

@@ -85,12 +85,12 @@ exit 0`
 
 // Platform asks the node about its machine, with one command in the driver's container.
 func (d *NodeDriver) Platform(ctx context.Context) (Platform, error) {
-	result, err := d.exec.Exec(ctx, d.Namespace, d.Pod, NodeDriverContainer, "sh", "-c", platformScript)
+	result, err := d.exec.Exec(ctx, d.Namespace, d.Pod, d.Container, "sh", "-c", platformScript)
 	if err != nil {
 		return Platform{}, fmt.Errorf("node %s: %w", d.Node, err)
 	}
 	if result.ExitCode != 0 {
-		return Platform{}, fmt.Errorf("node %s: %w", d.Node, probe.ExitError(d.Namespace, d.Pod, NodeDriverContainer, []string{"sh"}, result))
+		return Platform{}, fmt.Errorf("node %s: %w", d.Node, probe.ExitError(d.Namespace, d.Pod, d.Container, []string{"sh"}, result))
 	}
 	return parsePlatform(result.Stdout, result.Stderr), nil
 }

@@ -198,7 +198,7 @@ func TestPlatformErrors(t *testing.T) {
 		{failing{}, "node node-1: unable to upgrade connection: Forbidden"},
 		{ended{}, `node node-1: "sh" in container pmem-driver of pod n/p ended with exit code 126: sh: permission denied`},
 	} {
-		d := &NodeDriver{Node: "node-1", Namespace: "n", Pod: "p", exec: test.exec}
+		d := &NodeDriver{Node: "node-1", Namespace: "n", Pod: "p", Container: NodeDriverContainer, exec: test.exec}
 		if _, err := d.Platform(t.Context()); err == nil || err.Error() != test.want {
 			t.Errorf("error %v, want %s", err, test.want)
 		}

@@ -54,7 +54,7 @@ var needed = []rule{
 	{"discovery.k8s.io", "endpointslices", "list"},
 	{"storage.k8s.io", "csidrivers", "get"},
 	{"storage.k8s.io", "csinodes", "get list"},
-	{"storage.k8s.io", "storageclasses", "get list create delete"},
+	{"storage.k8s.io", "storageclasses", "get list create delete patch"},
 }
 
 // disruptive are the permissions that specs need besides where they may put nodes

@@ -132,6 +132,7 @@ func (r *Runner) probe(ctx context.Context, listing spec.Listing) (probed, error
 	for _, d := range deployments {
 		p.subject.Manifests = append(p.subject.Manifests, d.Manifest)
 	}
+	c.Drivers = deploy.Drivers(ctx, c.Client, p.subject.Manifests...)
 	part := r.live.Begin("facts", "the driver's pods, until they are ready")
 	if err := pmem.AwaitNodeDrivers(ctx, c, p.subject.Waiter); err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
 		return probed{}, context.Cause(ctx)

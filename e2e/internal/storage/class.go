@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"slices"
 
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,9 +14,13 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// DriverName is the name of the driver that the manifests use.
+// DriverName is the name of the driver that the manifest of the spec's mode uses, or that of the other one.
 func DriverName(ctx context.Context, e *framework.Env) string {
-	for _, profile := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
+	profiles := []spec.Profile{spec.Ephemeral, spec.Persistent}
+	if e.Spec.Profile == spec.Persistent {
+		slices.Reverse(profiles)
+	}
+	for _, profile := range profiles {
 		m := e.Manifest(profile)
 		v, err := m.Volume()
 		if err != nil {

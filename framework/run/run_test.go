@@ -229,7 +229,7 @@ func TestOutcomes(t *testing.T) {
 		{
 			name: "not seen", change: focus("AAA-0[19]"), code: 2, result: report.Undetermined,
 			want: map[string]spec.Outcome{"AAA-01": spec.Passed, "AAA-09": spec.Undetermined},
-			reason: "because  AAA-09 is undetermined: it was not examined for lack of node-access: no pod is labelled app.kubernetes.io/name=pmem-csi-node; " +
+			reason: "because  AAA-09 is undetermined: it was not examined for lack of node-access: no pod labelled app.kubernetes.io/name=pmem-csi-node, and none of a DaemonSet, runs the driver driver.example; " +
 				"label the pods of PMEM-CSI",
 		},
 		{

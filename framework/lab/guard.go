@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"pmem-memcached-e2e/framework/lab/thread"
 	"pmem-memcached-e2e/framework/progress"
 )
 
@@ -59,7 +60,7 @@ func (l *Lab) startGuard() (*os.Process, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(inherited(), guardVariable+"="+l.dir, guardMemoryVariable+"="+l.memory, guardOwnerVariable+"="+owner)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := onThread(func() error { return withoutCapabilities(cmd.Start) }); err != nil {
+	if err := thread.On(func() error { return thread.WithoutCapabilities(cmd.Start) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the guard of the lab: %w", err), ours.Close())
 	}
 	l.guard = ours

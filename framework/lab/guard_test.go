@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pmem-memcached-e2e/framework/lab/thread"
 )
 
 // ownerVariable makes the test's executable a run that has brought up the lab
@@ -29,7 +31,7 @@ func ownLab() {
 	sleeper := exec.Command("sleep", "600")
 	sleeper.Env = l.environment("etcd", nil)
 	guard, err := l.startGuard()
-	started := onThread(func() error { return withoutCapabilities(sleeper.Start) })
+	started := thread.On(func() error { return thread.WithoutCapabilities(sleeper.Start) })
 	if err := errors.Join(err, os.MkdirAll(memory, 0o700), started); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"pmem-memcached-e2e/framework/lab/thread"
 )
 
 // Addresses inside the lab's network namespace. They cannot clash with the
@@ -61,7 +63,7 @@ func (l *Lab) makeNetwork(ctx context.Context) error {
 			[]string{"route", "add", n.podRange(), "via", n.address()},
 		)
 	}
-	return onThread(func() (err error) {
+	return thread.On(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pmem-memcached-e2e/framework/lab/thread"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -168,7 +168,7 @@ func (l *Lab) start(name string, cmd *exec.Cmd) (exited <-chan error, err error)
 	cmd.Dir = l.dir
 	cmd.Env = l.environment(name, cmd.Env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := l.inNamespace(func() error { return withoutCapabilities(cmd.Start) }); err != nil {
+	if err := l.inNamespace(func() error { return thread.WithoutCapabilities(cmd.Start) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	ended := make(chan error, 1)
@@ -204,23 +204,12 @@ func (l *Lab) inNamespace(f func() error) error {
 		return err
 	}
 	defer target.Close()
-	return onThread(func() error {
+	return thread.On(func() error {
 		if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("enter the network namespace of lab %s: %w", l.opts.Name, err)
 		}
 		return f()
 	})
-}
-
-// onThread calls f on a thread of its own, which ends with it: what f changes
-// of its thread is not for anything else in this process.
-func onThread(f func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked
-		result <- f()
-	}()
-	return <-result
 }
 
 // killAll ends all processes of the lab at once: nothing of what they hold

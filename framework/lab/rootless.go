@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"pmem-memcached-e2e/framework/lab/thread"
 	"pmem-memcached-e2e/framework/lab/userns"
 )
 
@@ -97,8 +98,8 @@ func checkTun(path string) error {
 
 // checkReach finds out whether programs without capabilities can be started from dir.
 func checkReach(dir string) error {
-	return onThread(func() error {
-		return withoutCapabilities(func() error {
+	return thread.On(func() error {
+		return thread.WithoutCapabilities(func() error {
 			if _, err := os.ReadDir(dir); err != nil {
 				return fmt.Errorf("%w: the lab's programs have no permissions on files of others and cannot reach the cache: %w; name a directory of your own with CACHE_DIR", ErrHost, err)
 			}

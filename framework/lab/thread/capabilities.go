@@ -1,16 +1,19 @@
-package lab
+// Package thread does what changes a thread for good: it has functions run on
+// one of their own, and takes the capabilities from it.
+package thread
 
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
 
-// withoutCapabilities takes all capabilities from this thread, for good, and calls
+// WithoutCapabilities takes all capabilities from this thread, for good, and calls
 // f. What f starts has none either and cannot get any: to it root is a user
-// like others, who owns root's files. The thread must be onThread's.
-func withoutCapabilities(f func() error) error {
+// like others, who owns root's files. The thread must be On's.
+func WithoutCapabilities(f func() error) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var has, none [2]unix.CapUserData
 	if err := unix.Capget(&header, &has[0]); err != nil {
@@ -45,4 +48,15 @@ func emptyBoundingSet() error {
 			return fmt.Errorf("give up capability %d for good: %w; the lab needs CAP_SETPCAP for that", c, err)
 		}
 	}
+}
+
+// On calls f on a thread of its own, which ends with it: what f changes
+// of its thread is not for anything else in this process.
+func On(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		result <- f()
+	}()
+	return <-result
 }

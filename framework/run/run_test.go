@@ -234,7 +234,7 @@ func TestOutcomes(t *testing.T) {
 		},
 		{
 			name: "leaks could not be compared", change: focus("AAA-01"), code: 2, result: report.Undetermined,
-			reason: "because  whether something was left behind is not known: 4 parts could not be compared, first capacity view of all nodes: no pod is labelled",
+			reason: "because  whether something was left behind is not known: 4 parts could not be compared, first capacity view of all nodes: no pod labelled",
 		},
 		{
 			name: "the suite dies: what ran is known, the rest is not run", change: func(c *config.Config, _ *recorder) {

@@ -38,7 +38,7 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 // ExecTo is Exec with output that is there while the command runs.
 func (c *Cluster) ExecTo(ctx context.Context, stdout, stderr io.Writer, namespace, pod, container string, command ...string) (exitCode int, err error) {
 	fail := func(err error) error {
-		return fault.OfInfrastructure(fmt.Errorf("running %q in container %s of pod %s/%s: %w", strings.Join(command, " "), container, namespace, pod, err))
+		return fault.OfInfrastructure(fmt.Errorf("running %q in container %s of pod %s/%s: %w", brief(command), container, namespace, pod, err))
 	}
 	executor, err := c.executor(c.Client.CoreV1().RESTClient().Post().
 		Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
@@ -55,6 +55,19 @@ func (c *Cluster) ExecTo(ctx context.Context, stdout, stderr io.Writer, namespac
 		return 0, fail(err)
 	}
 	return 0, nil
+}
+
+// brief is the beginning of a command, such as that of a script.
+func brief(command []string) string {
+	const limit = 80
+	text, _, more := strings.Cut(strings.Join(command, " "), "\n")
+	if len(text) > limit {
+		text, more = strings.ToValidUTF8(text[:limit], ""), true
+	}
+	if more {
+		text += " …"
+	}
+	return text
 }
 
 // Attach connects to the standard streams of a container that was made with

@@ -12,6 +12,7 @@ import (
 	gomegatypes "github.com/onsi/gomega/types"
 
 	"pmem-memcached-e2e/framework/fault"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
@@ -183,7 +184,7 @@ func compare(observed any, want gomegatypes.GomegaMatcher) (report.Failure, bool
 	ok, err := want.Match(observed)
 	switch {
 	case err != nil:
-		return report.Failure{Expected: strings.Join(strings.Fields(err.Error()), " "), Observed: seen}, false
+		return report.Failure{Expected: oneline.Words(err.Error()), Observed: seen}, false
 	case ok:
 		return report.Failure{}, true
 	case want == Succeed:

@@ -11,6 +11,7 @@ import (
 
 	"pmem-memcached-e2e/framework/leak"
 	"pmem-memcached-e2e/framework/ledger"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -61,7 +62,7 @@ func (w *watcher) begin(ctx context.Context) {
 // uncompared reports what is not watched, so that nobody takes silence for
 // cleanliness.
 func (w *watcher) uncompared(err error) {
-	w.suite.events.emit(report.Event{Kind: report.Uncompared, Text: firstLine(err.Error())})
+	w.suite.events.emit(report.Event{Kind: report.Uncompared, Text: oneline.First(err.Error())})
 }
 
 // since returns what was left behind since the spec began. What it cannot
@@ -137,9 +138,9 @@ func (e *Env) findLeaks(ctx ginkgo.SpecContext) {
 // leftover records what could not be removed.
 func (e *Env) leftover(err error) {
 	for _, r := range ledger.RemovalErrors(err) {
-		e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: r.What, Detail: firstLine(r.Err.Error())})
+		e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: r.What, Detail: oneline.First(r.Err.Error())})
 	}
 	if len(e.leftovers) == 0 {
-		e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: "clean-up", Detail: firstLine(err.Error())})
+		e.leftovers = append(e.leftovers, report.Leak{View: string(leak.API), Where: e.Namespace, What: "clean-up", Detail: oneline.First(err.Error())})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -31,13 +32,13 @@ func (e *Env) conclude(sr ginkgo.SpecReport) {
 	state, failure := sr.State, sr.Failure
 	switch {
 	case state.Is(types.SpecStatePanicked):
-		e.failed(report.Failure{Says: "the spec panicked: " + firstLine(failure.ForwardedPanic), Observed: failure.Location.String()})
+		e.failed(report.Failure{Says: "the spec panicked: " + oneline.First(failure.ForwardedPanic), Observed: failure.Location.String()})
 	case state.Is(interrupted):
 		e.failed(report.Failure{Says: "the run was interrupted"})
 	case state.Is(types.SpecStateTimedout):
-		e.failed(report.Failure{Says: failure.FailureNodeType.String() + " did not end in time: " + firstLine(failure.Message)})
+		e.failed(report.Failure{Says: failure.FailureNodeType.String() + " did not end in time: " + oneline.First(failure.Message)})
 	case sr.Failed() && len(e.failuresSoFar()) == 0 && len(e.leftovers) == 0:
-		e.failed(report.Failure{Says: firstLine(failure.Message), Observed: rest(failure.Message)})
+		e.failed(report.Failure{Says: oneline.First(failure.Message), Observed: rest(failure.Message)})
 	}
 }
 
@@ -67,7 +68,7 @@ func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
 	}.Outcome()
 	switch {
 	case e.lost != nil:
-		r.Reason = "the cluster no longer answers: " + firstLine(e.lost.Error())
+		r.Reason = "the cluster no longer answers: " + oneline.First(e.lost.Error())
 	case len(e.failures) > 0:
 		r.Reason = report.Heading(e.failures)
 	case len(leaks) > 0:

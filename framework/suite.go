@@ -20,6 +20,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/ledger"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
@@ -200,14 +201,14 @@ func (s *suite) suiteEnded(r ginkgo.Report) {
 	trouble := func(text string) { s.events.emit(report.Event{Kind: report.TroubleMet, Text: text}) }
 	for _, sr := range r.SpecReports {
 		if sr.LeafNodeType != types.NodeTypeIt && sr.Failed() {
-			trouble(fmt.Sprintf("%s %s: %s", sr.LeafNodeType, sr.State, firstLine(sr.Failure.Message)))
+			trouble(fmt.Sprintf("%s %s: %s", sr.LeafNodeType, sr.State, oneline.First(sr.Failure.Message)))
 		}
 	}
 	if r.SuiteHasProgrammaticFocus {
 		trouble("the suite's code focuses single specs, so the others cannot run")
 	}
 	for _, reason := range r.SpecialSuiteFailureReasons {
-		trouble(firstLine(reason))
+		trouble(oneline.First(reason))
 	}
 	s.events.emit(report.Event{Kind: report.SuiteEnded})
 }

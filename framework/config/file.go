@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"pmem-memcached-e2e/framework/nearest"
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 // FileError is a line of a configuration file that was refused.
@@ -63,7 +64,7 @@ func (c *Config) readFile(field, path, home string) (variables []string, err err
 			refuse("give one value, such as 'wait-scale: 2'")
 		default:
 			if err := settings[i].value.set(c, base{filepath.Dir(path), home}, entry.value); err != nil {
-				refuse(oneLine(err))
+				refuse(oneline.Of(err.Error()))
 			}
 			variables = append(variables, settings[i].Variable)
 		}
@@ -119,7 +120,7 @@ func entriesOf(path string, file *ast.File) (entries []entry, errs []error) {
 		}
 		seen = true
 		if want != "" {
-			errs = append(errs, &FileError{File: path, Line: line, Value: firstLine(doc.Body.String()), Want: want})
+			errs = append(errs, &FileError{File: path, Line: line, Value: oneline.First(doc.Body.String()), Want: want})
 			continue
 		}
 		for _, v := range values {
@@ -140,16 +141,8 @@ func written(node ast.Node) (text string, scalar bool) {
 	case *ast.LiteralNode:
 		return n.Value.GetToken().Value, true
 	}
-	return firstLine(node.String()), false
+	return oneline.First(node.String()), false
 }
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line
-}
-
-// oneLine is the text of an error that may be several.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 func flagNames() []string {
 	var names []string

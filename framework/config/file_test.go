@@ -116,7 +116,7 @@ func TestFileRefuses(t *testing.T) {
 		{"the name of a variable", "WAIT_SCALE: 2\n", `FILE:1: WAIT_SCALE: "2": there is no such setting; did you mean wait-scale?`},
 		{"the file itself", "config-file: other.yaml\n", `FILE:1: config-file: "other.yaml": there is no such setting; did you mean context?`},
 		{"bad value", "# slow\nwait-scale: fast\n", `FILE:2: wait-scale: "fast": "fast" is no factor; give a number from 0.1 to 100`},
-		{"two reasons", "wait-scale: fast,slow=9x\n", `FILE:1: wait-scale: "fast,slow=9x": "fast" is no factor; give a number from 0.1 to 100; "9x" is no factor; give a number from 0.1 to 100`},
+		{"two reasons", "wait-scale: fast,slow=9x\n", `FILE:1: wait-scale: "fast,slow=9x": "fast" is no factor; give a number from 0.1 to 100 | "9x" is no factor; give a number from 0.1 to 100`},
 		{"not finite", "wait-scale: .nan\n", `FILE:1: wait-scale: ".nan": ".nan" is no factor; give a number from 0.1 to 100`},
 		{"no truth value", "qualification: maybe\n", `FILE:1: qualification: "maybe": give 1 or 0`},
 		{"no exclusive", "exclusive: yes\n", `FILE:1: exclusive: "yes": give 1 or 0`},

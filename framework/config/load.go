@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 // Flags adds a flag for each setting of the given groups, or of all groups if
@@ -74,7 +76,7 @@ const (
 
 func (l *loader) set(s Setting, field, text string, from source) {
 	if err := s.value.set(&l.config, l.base, text); err != nil {
-		l.errs = append(l.errs, &FieldError{Field: field, Value: text, Remedy: oneLine(err)})
+		l.errs = append(l.errs, &FieldError{Field: field, Value: text, Remedy: oneline.Of(err.Error())})
 	}
 	l.sources[s.Variable] = from
 }
@@ -127,7 +129,7 @@ func (l *loader) chooseCluster(exported string) error {
 		}
 		c.Kubeconfig = "" // the lab makes its own
 		if exported != "" && !given {
-			c.Why += "; the exported KUBECONFIG=" + oneLine(errors.New(exported)) + " is not used" + instead
+			c.Why += "; the exported KUBECONFIG=" + oneline.Of(exported) + " is not used" + instead
 		}
 	case !given && exported != "":
 		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Variable == kubeconfigVariable })

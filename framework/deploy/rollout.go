@@ -15,6 +15,7 @@ import (
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -351,7 +352,7 @@ func ending(t *corev1.ContainerStateTerminated) string {
 }
 
 func eventLine(e corev1.Event) string {
-	return fmt.Sprintf("%s of %s %s: %s", e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Name, strings.Join(strings.Fields(e.Message), " "))
+	return fmt.Sprintf("%s of %s %s: %s", e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Name, oneline.Words(e.Message))
 }
 
 func count(e corev1.Event) int32 {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/redact"
 )
@@ -130,7 +131,7 @@ func (c *collector) step(ctx context.Context, path string, produce func(context.
 }
 
 func (c *collector) miss(path string, err error) {
-	c.missing = append(c.missing, fmt.Sprintf("%s: %s", path, strings.Join(strings.Fields(err.Error()), " ")))
+	c.missing = append(c.missing, fmt.Sprintf("%s: %s", path, oneline.Words(err.Error())))
 }
 
 func (c *collector) write(path, text string) {

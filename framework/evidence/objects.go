@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -185,7 +186,7 @@ func eventTable(events []corev1.Event) string {
 			times = max(times, e.Series.Count)
 		}
 		fmt.Fprintf(&b, "%s %-7s %s %s/%s (%s, %d times): %s\n", cluster.LastSeen(e).UTC().Format(time.RFC3339), e.Type, e.Reason,
-			e.InvolvedObject.Kind, e.InvolvedObject.Name, source, max(1, times), strings.Join(strings.Fields(e.Message), " "))
+			e.InvolvedObject.Kind, e.InvolvedObject.Name, source, max(1, times), oneline.Words(e.Message))
 	}
 	return b.String()
 }

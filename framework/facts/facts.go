@@ -15,6 +15,7 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
@@ -89,16 +90,14 @@ func (p *prober) rest(ctx context.Context) Found {
 type facts []report.Fact
 
 func (f *facts) add(group, name, value, evidence string) {
-	if value = oneLine(value); value == "" {
+	if value = oneline.Words(value); value == "" {
 		value = "none"
 	}
-	*f = append(*f, report.Fact{Group: group, Name: name, Value: value, Evidence: oneLine(evidence)})
+	*f = append(*f, report.Fact{Group: group, Name: name, Value: value, Evidence: oneline.Words(evidence)})
 }
 
 // unread is a fact that could not be read.
 func (f *facts) unread(group, name string, err error) { f.add(group, name, unknown, err.Error()) }
-
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func (p *prober) kubernetes(ctx context.Context) {
 	version, err := p.cluster.ServerVersion(ctx)

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
@@ -43,7 +44,7 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	}
 	if err != nil {
 		p.unread("cluster", "nodes with the driver", err)
-		p.unseen(oneLine(err.Error()), "let the user of the kubeconfig list pods in all namespaces", spec.NodeAccess, spec.SecondNode)
+		p.unseen(oneline.Words(err.Error()), "let the user of the kubeconfig list pods in all namespaces", spec.NodeAccess, spec.SecondNode)
 		return nil, nil
 	}
 	p.add("cluster", "nodes with the driver", fmt.Sprint(len(drivers)+len(unready)), "pods labelled "+pmem.NodeDriverSelector)
@@ -138,7 +139,7 @@ func (p *prober) nodeAccess(ctx context.Context, drivers []*pmem.NodeDriver, err
 	if err == nil || ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
-	p.unseen(oneLine(err.Error()), "allow the user of the kubeconfig to run commands in the driver's pods (create on pods/exec, and what admission policies decide about it)", spec.NodeAccess)
+	p.unseen(oneline.Words(err.Error()), "allow the user of the kubeconfig to run commands in the driver's pods (create on pods/exec, and what admission policies decide about it)", spec.NodeAccess)
 }
 
 func (f *facts) status(nodes []corev1.Node, name string) {
@@ -201,7 +202,7 @@ func size(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
 
 // words cuts what is too long for a line.
 func words(text string, limit int) string {
-	text = oneLine(text)
+	text = oneline.Words(text)
 	if len(text) <= limit {
 		return text
 	}

@@ -13,6 +13,7 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
 )
 
@@ -134,7 +135,7 @@ func reason(ctx context.Context, err error) string {
 	if ctx.Err() != nil {
 		return fmt.Sprintf("no answer in %s", detailsLimit)
 	}
-	return strings.ReplaceAll(err.Error(), "\n", " ")
+	return oneline.Of(err.Error())
 }
 
 // String describes all of it, a line for each.

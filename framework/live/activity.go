@@ -32,7 +32,7 @@ func when(e report.Event) time.Time {
 
 // started is the activity after the start of a spec, or of one more attempt.
 func (a activity) started(e report.Event, title string) activity {
-	next := activity{spec: e.Spec, what: oneLine(title), since: when(e), attempt: 1, waits: &wait.Open{}}
+	next := activity{spec: e.Spec, what: printable(title), since: when(e), attempt: 1, waits: &wait.Open{}}
 	if a.spec == e.Spec {
 		next.attempt = a.attempt + 1
 	}
@@ -44,7 +44,7 @@ func (a activity) started(e report.Event, title string) activity {
 
 func (a activity) stepped(e report.Event) activity {
 	if e.Spec == a.spec {
-		a.what, a.waits = oneLine(e.Text), &wait.Open{}
+		a.what, a.waits = printable(e.Text), &wait.Open{}
 	}
 	return a
 }
@@ -65,14 +65,14 @@ func (a activity) waited(e report.Event) {
 func (p *Printer) doing() string {
 	a, now := p.now, time.Now()
 	if a.ask != nil {
-		a.what = oneLine(a.ask())
+		a.what = printable(a.ask())
 	}
 	var parts []string
 	switch {
 	case a.spec == "":
 		parts = append(parts, a.what+" "+elapsed(now.Sub(a.since)))
 	default:
-		head := oneLine(a.spec) + " " + elapsed(now.Sub(a.since))
+		head := printable(a.spec) + " " + elapsed(now.Sub(a.since))
 		if p.toRun > 0 {
 			head = fmt.Sprintf("%d/%d %s", len(p.ended)+1, p.toRun, head)
 		}
@@ -84,7 +84,7 @@ func (p *Printer) doing() string {
 	if waits := a.waits.Waits(); len(waits) > 0 {
 		w := waits[len(waits)-1]
 		parts = append(parts, fmt.Sprintf("waiting %s of %s for %s",
-			elapsed(now.Sub(w.Since)), elapsed(w.Limit), oneLine(w.What)))
+			elapsed(now.Sub(w.Since)), elapsed(w.Limit), printable(w.What)))
 	}
 	return " ▸ " + strings.Join(parts, " · ")
 }

@@ -54,7 +54,7 @@ func (p *Printer) Plan(plan []spec.Planned) {
 	for _, s := range plan {
 		if s.Outcome == spec.NotApplicable || s.Outcome == spec.Undetermined {
 			p.line(p.headline(report.SpecResult{ID: s.ID, Title: s.Title, Level: s.Level, Outcome: s.Outcome}))
-			p.line(indent + oneLine(s.Why))
+			p.line(indent + printable(s.Why))
 			p.leftOut[s.ID] = true
 		}
 	}
@@ -101,7 +101,7 @@ func (p *Printer) Facts(facts []report.Fact, took time.Duration) {
 			if group != h.group || f.Name != h.name {
 				continue
 			}
-			if part := oneLine(h.show(f.Value)); !slices.Contains(parts, part) {
+			if part := printable(h.show(f.Value)); !slices.Contains(parts, part) {
 				parts = append(parts, part)
 			}
 		}
@@ -110,7 +110,7 @@ func (p *Printer) Facts(facts []report.Fact, took time.Duration) {
 }
 
 func (p *Printer) fact(f report.Fact) {
-	p.topic("fact", oneLine(fmt.Sprintf("%s: %s: %s (%s)", f.Group, f.Name, f.Value, f.Evidence)))
+	p.topic("fact", printable(fmt.Sprintf("%s: %s: %s (%s)", f.Group, f.Name, f.Value, f.Evidence)))
 }
 
 // checkOutcomes are the outcomes of specs whose symbols the checks have.
@@ -141,9 +141,9 @@ func (p *Printer) Preflight(checks []report.Check, took time.Duration) {
 		if c.State == report.CheckPassed && !p.Verbose {
 			continue
 		}
-		p.line(strings.TrimRight(fmt.Sprintf(" %s %-7s %s: %s", p.symbol(checkOutcomes[c.State]), oneLine(c.Name), oneLine(string(c.State)), oneLine(c.Saw)), ": "))
+		p.line(strings.TrimRight(fmt.Sprintf(" %s %-7s %s: %s", p.symbol(checkOutcomes[c.State]), printable(c.Name), printable(string(c.State)), printable(c.Saw)), ": "))
 		if c.Remedy != "" {
-			p.line(indent + oneLine(c.Remedy))
+			p.line(indent + printable(c.Remedy))
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 // benchmark shows what was measured: the throughput of both memories and what
 // its comparison shows. The report has the other comparisons.
 func (p *Printer) benchmark(b report.Benchmark) {
-	parts := []string{fmt.Sprintf("%-14s %-10s", oneLine(b.Name), oneLine(string(b.Profile)))}
+	parts := []string{fmt.Sprintf("%-14s %-10s", printable(b.Name), printable(string(b.Profile)))}
 	rate := func(memory string, perSecond float64) {
-		parts = append(parts, fmt.Sprintf("%s %.0f/s", oneLine(memory), perSecond))
+		parts = append(parts, fmt.Sprintf("%s %.0f/s", printable(memory), perSecond))
 	}
 	if b.Rated() {
 		rate(report.Memory, b.Throughput())
@@ -29,17 +29,17 @@ func (p *Printer) benchmark(b report.Benchmark) {
 		p.compared(rates, b.Comparisons[0])
 	}
 	for _, text := range b.Found {
-		p.line(indent + oneLine(text))
+		p.line(indent + printable(text))
 	}
 	for _, reason := range b.Invalid {
-		p.line(indent + p.paint(yellow, "in doubt") + ": " + oneLine(reason))
+		p.line(indent + p.paint(yellow, "in doubt") + ": " + printable(reason))
 	}
 }
 
 // compared puts what c shows after rates, or on the next line where there
 // is no room.
 func (p *Printer) compared(rates string, c report.Comparison) {
-	figures, words, s := oneLine(c.Metric)+" "+c.Range(), c.Words(), dim
+	figures, words, s := printable(c.Metric)+" "+c.Range(), c.Words(), dim
 	switch {
 	case c.Worse():
 		s = yellow

@@ -68,7 +68,7 @@ func sectionName(r rune) rune {
 // annotate shows an error next to the job, on GitHub.
 func (p *Printer) annotate(title, text string) {
 	if p.ci == github {
-		p.print(fmt.Sprintf("::error title=%s::%s", escapeProperty(oneLine(p.ci.harmless(title))), escapeData(p.ci.harmless(clean(text)))))
+		p.print(fmt.Sprintf("::error title=%s::%s", escapeProperty(printable(p.ci.harmless(title))), escapeData(p.ci.harmless(clean(text)))))
 	}
 }
 
@@ -80,7 +80,7 @@ func annotation(r report.SpecResult) string {
 	}
 	for _, f := range r.Failures {
 		for _, field := range f.Fields() {
-			lines = append(lines, field.Name+" "+oneLine(field.Text))
+			lines = append(lines, field.Name+" "+printable(field.Text))
 		}
 	}
 	return strings.Join(append(lines, r.Again), "\n")

@@ -163,7 +163,7 @@ func (p *Printer) inReport(path string) string {
 			dir = rel
 		}
 	}
-	return oneLine(filepath.Join(dir, path))
+	return printable(filepath.Join(dir, path))
 }
 
 // Writer lets others print whole lines above the line about what is being done. What
@@ -219,14 +219,14 @@ func (p *Printer) Event(e report.Event) {
 	defer p.mu.Unlock()
 	switch e.Kind {
 	case report.SuiteStarted:
-		p.topic("seed", oneLine(e.Text))
+		p.topic("seed", printable(e.Text))
 		p.idle("the suite begins")
 	case report.SpecStarted:
 		p.now = p.now.started(e, p.titles[e.Spec])
 	case report.StepStarted:
 		p.now = p.now.stepped(e)
 		if p.Verbose {
-			p.line(fmt.Sprintf("   %-7s %s", oneLine(e.Spec), p.paint(dim, oneLine(e.Text))))
+			p.line(fmt.Sprintf("   %-7s %s", printable(e.Spec), p.paint(dim, printable(e.Text))))
 		}
 	case report.WaitStarted, report.WaitEnded:
 		p.now.waited(e)
@@ -248,10 +248,10 @@ func (p *Printer) Event(e report.Event) {
 		}
 	case report.LeakFound:
 		if e.Leak != nil {
-			p.line(fmt.Sprintf(" %s left behind: %s", p.symbol(spec.Leaked), oneLine(e.Leak.String())))
+			p.line(fmt.Sprintf(" %s left behind: %s", p.symbol(spec.Leaked), printable(e.Leak.String())))
 		}
 	case report.TroubleMet:
-		p.line(fmt.Sprintf(" %s error: %s", p.symbol(spec.Undetermined), oneLine(e.Text)))
+		p.line(fmt.Sprintf(" %s error: %s", p.symbol(spec.Undetermined), printable(e.Text)))
 	case report.SuiteEnded:
 		p.idle("")
 	}

@@ -32,7 +32,7 @@ func (part *Part) Now(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	announced := p.now.announced && p.now.part == part
-	p.now = activity{part: part, announced: announced, what: oneLine(part.name + ": " + what), since: part.since, waits: &wait.Open{}}
+	p.now = activity{part: part, announced: announced, what: printable(part.name + ": " + what), since: part.since, waits: &wait.Open{}}
 }
 
 // End removes what the part shows, and returns how long the part took.
@@ -55,7 +55,7 @@ func (part *Part) Done(result string) {
 func (p *Printer) Topic(name, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.topic(name, oneLine(text))
+	p.topic(name, printable(text))
 }
 
 // timed adds how long something took.

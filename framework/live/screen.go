@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 // screen is an output with whole lines and, on a terminal, one line below them
@@ -101,13 +103,9 @@ func clean(text string) string {
 	return b.String()
 }
 
-// oneLine is text that is safe to print, in one line.
-func oneLine(text string) string {
-	lines := strings.FieldsFunc(clean(text), func(r rune) bool { return r == '\n' })
-	for i, line := range lines {
-		lines[i] = strings.TrimSpace(line)
-	}
-	return cut(strings.Join(lines, " | "), longest)
+// printable is text in one line that is safe to print.
+func printable(text string) string {
+	return cut(oneline.Of(clean(text)), longest)
 }
 
 // Bounds of what is shown of a text from elsewhere; the report has all of it.

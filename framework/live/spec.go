@@ -32,16 +32,16 @@ const (
 
 // headline is the line about a spec. Only a terminal cuts its title.
 func (p *Printer) headline(r report.SpecResult) string {
-	title := oneLine(r.Title)
+	title := printable(r.Title)
 	switch {
 	case r.Outcome == spec.Passed && r.Attempts > 1:
 		title = fmt.Sprintf("flaky, passed at attempt %d: %s", r.Attempts, title)
 	case r.Attempts > 1:
-		title = fmt.Sprintf("%s at attempt %d: %s", oneLine(string(r.Outcome)), r.Attempts, title)
+		title = fmt.Sprintf("%s at attempt %d: %s", printable(string(r.Outcome)), r.Attempts, title)
 	case r.Outcome != spec.Passed:
-		title = oneLine(string(r.Outcome)) + ": " + title
+		title = printable(string(r.Outcome)) + ": " + title
 	}
-	head := fmt.Sprintf("%-7s ", oneLine(r.ID))
+	head := fmt.Sprintf("%-7s ", printable(r.ID))
 	took := ""
 	if r.Took > 0 {
 		took = fmt.Sprintf("  %7.1fs", r.Took.Seconds())
@@ -50,13 +50,13 @@ func (p *Printer) headline(r report.SpecResult) string {
 	if p.screen.terminal {
 		width := p.screen.width()
 		if width >= narrow {
-			head += fmt.Sprintf("%-6s  ", oneLine(string(r.Level)))
+			head += fmt.Sprintf("%-6s  ", printable(string(r.Level)))
 		}
 		const symbol, time = 3, 10
 		room = max(min(titleWidth, width-1-symbol-len(head)-time), 1)
 		title = cut(title, room)
 	} else {
-		head += fmt.Sprintf("%-6s  ", oneLine(string(r.Level)))
+		head += fmt.Sprintf("%-6s  ", printable(string(r.Level)))
 	}
 	return strings.TrimRight(fmt.Sprintf(" %s %s%s%s", p.symbol(r.Outcome), head, runewidth.FillRight(title, room), took), " ")
 }
@@ -68,7 +68,7 @@ func (p *Printer) spec(r report.SpecResult) {
 	if r.Outcome == spec.Passed {
 		return
 	}
-	title := oneLine(r.ID + " " + string(r.Outcome))
+	title := printable(r.ID + " " + string(r.Outcome))
 	p.fold(r.ID, title, func() { p.details(r) })
 	p.annotate(title, annotation(r))
 }
@@ -79,23 +79,23 @@ func (p *Printer) details(r report.SpecResult) {
 	same := len(r.Failures) > 0 && (r.Outcome == spec.Failed || r.Reason == r.Failures[0].Title()) ||
 		len(r.Leaks) > 0 && r.Outcome == spec.Leaked
 	if !same && r.Reason != "" {
-		p.line(indent + oneLine(r.Reason))
+		p.line(indent + printable(r.Reason))
 	}
 	for _, f := range r.Failures {
 		p.failure(f)
 	}
 	for _, l := range r.Leaks {
-		p.line(indent + "left behind: " + oneLine(l.String()))
+		p.line(indent + "left behind: " + printable(l.String()))
 	}
 	p.pointers(r)
 }
 
 func (p *Printer) failure(f report.Failure) {
 	if text := p.texts[f.Requirement]; text != "" {
-		p.line(indent + p.paint(bold, oneLine(string(f.Requirement)+" "+text)))
+		p.line(indent + p.paint(bold, printable(string(f.Requirement)+" "+text)))
 		p.field("checked", f.Says)
 	} else {
-		p.line(indent + p.paint(bold, oneLine(f.Title())))
+		p.line(indent + p.paint(bold, printable(f.Title())))
 	}
 	for _, field := range f.Fields() {
 		p.field(field.Name, field.Text)
@@ -120,7 +120,7 @@ func (p *Printer) field(name, text string) {
 func (p *Printer) pointers(r report.SpecResult) {
 	evidence, again := "", ""
 	if r.Evidence != "" {
-		evidence = fmt.Sprintf("%-8s  %s/", "evidence", oneLine(filepath.Join(p.ReportDir, r.Evidence)))
+		evidence = fmt.Sprintf("%-8s  %s/", "evidence", printable(filepath.Join(p.ReportDir, r.Evidence)))
 	}
 	if r.Again != "" {
 		again = "again  " + clean(r.Again)

@@ -27,7 +27,7 @@ func (p *Printer) Verdict(d report.Document, reportDir string) {
 			total[o] += n
 		}
 		if v.Result != report.NotExamined {
-			text := fmt.Sprintf("%s: %s (%s)", oneLine(string(v.Profile)), p.result(v.Result), counts(v.Counts))
+			text := fmt.Sprintf("%s: %s (%s)", printable(string(v.Profile)), p.result(v.Result), counts(v.Counts))
 			if v.Pairs.Stated > 0 && d.Run.Purpose != report.Measuring {
 				text += fmt.Sprintf(" · MUSTs: %s", v.Pairs)
 			}
@@ -39,7 +39,7 @@ func (p *Printer) Verdict(d report.Document, reportDir string) {
 		p.topic("because", reason)
 	}
 	if d.Verdict.Scope != "" {
-		p.topic("scope", oneLine(d.Verdict.Scope))
+		p.topic("scope", printable(d.Verdict.Scope))
 	}
 	if d.Verdict.ExitCode != 0 {
 		p.annotate(string(d.Verdict.Result), strings.Join(append(reasons, p.inReport("index.html")), "\n"))
@@ -54,10 +54,10 @@ func (p *Printer) unfinished(specs []report.SpecResult) {
 		switch {
 		case p.ended[s.ID] || p.leftOut[s.ID] || s.Outcome == spec.Skipped || s.Outcome == spec.NotApplicable:
 		case s.Outcome == spec.NotRun:
-			notRun = append(notRun, oneLine(s.ID))
+			notRun = append(notRun, printable(s.ID))
 		default:
 			p.line(p.headline(s))
-			p.line(indent + oneLine(s.Reason))
+			p.line(indent + printable(s.Reason))
 		}
 	}
 	if len(notRun) > 0 {
@@ -75,7 +75,7 @@ func (p *Printer) reasons(d report.Document) []string {
 		}
 	}
 	for _, reason := range all[:min(len(all), mostReasons)] {
-		shown = append(shown, oneLine(reason))
+		shown = append(shown, printable(reason))
 	}
 	if more := len(all) - len(shown); more > 0 {
 		shown = append(shown, fmt.Sprintf("… %d more reasons in %s", more, p.inReport("index.html")))
@@ -91,7 +91,7 @@ func (p *Printer) result(r report.Result) string {
 	case report.NotConformant:
 		s = red
 	}
-	return p.paint(s, oneLine(string(r)))
+	return p.paint(s, printable(string(r)))
 }
 
 func counts(of map[spec.Outcome]int) string {

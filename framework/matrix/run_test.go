@@ -101,7 +101,7 @@ func TestRun(t *testing.T) {
 	if columns := strings.Count(lines[0], "|"); columns != 14 || strings.Count(lines[2], "|") != columns {
 		t.Errorf("%d columns in\n%s", columns, markdown)
 	}
-	for _, want := range []string{`no \| such file`, "exited with 0, and its report says 1", "asked for v1.35.4 and found v1.37.2", "(01-" + six[0].Name() + "/index.html)"} {
+	for _, want := range []string{`no \| such<br>file`, "exited with 0, and its report says 1", "asked for v1.35.4 and found v1.37.2", "(01-" + six[0].Name() + "/index.html)"} {
 		if !strings.Contains(markdown, want) {
 			t.Errorf("%q is missing in\n%s", want, markdown)
 		}

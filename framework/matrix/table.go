@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"pmem-memcached-e2e/framework/markdown"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -92,7 +94,7 @@ func Text(w io.Writer, rows []Row) error {
 	err := table.Flush()
 	for _, r := range rows {
 		if r.Err != "" {
-			_, noteErr := fmt.Fprintf(w, "%s: %s\n", r.Report, strings.Join(strings.Fields(r.Err), " "))
+			_, noteErr := fmt.Fprintf(w, "%s: %s\n", r.Report, oneline.Words(r.Err))
 			err = errors.Join(err, noteErr)
 		}
 	}
@@ -101,33 +103,27 @@ func Text(w io.Writer, rows []Row) error {
 
 // Markdown writes the table with links to the reports.
 func Markdown(w io.Writer, rows []Row) error {
-	var b strings.Builder
+	var table markdown.Table
 	for _, c := range columns {
-		b.WriteString("| " + c.name + " ")
+		table.Head = append(table.Head, c.name)
 	}
-	b.WriteString("|\n" + strings.Repeat("|---", len(columns)) + "|\n")
+	var notes strings.Builder
 	for _, r := range rows {
+		var cells []string
 		for _, c := range columns {
-			cell := cell(c.of(r))
+			cell := markdown.Text(c.of(r))
 			if c.name == "report" && cell != "" {
-				cell = fmt.Sprintf("[%s](%s/index.html)", cell, cell)
+				cell = fmt.Sprintf("[%s](%s/index.html)", cell, c.of(r))
 			}
-			b.WriteString("| " + cell + " ")
+			cells = append(cells, cell)
 		}
-		b.WriteString("|\n")
-	}
-	for _, r := range rows {
+		table.Rows = append(table.Rows, cells)
 		if r.Err != "" {
-			fmt.Fprintf(&b, "\n%s: %s\n", r.Report, cell(r.Err))
+			fmt.Fprintf(&notes, "\n%s: %s\n", markdown.Text(r.Report), markdown.Text(r.Err))
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, table.String()+notes.String())
 	return err
-}
-
-// cell is text that does not end a cell of a table.
-func cell(text string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ").Replace(text)
 }
 
 // writeTable writes both forms to dir, each all or nothing.

@@ -18,6 +18,7 @@ import (
 
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/ledger"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -235,14 +236,14 @@ func memcachedSays(pod *corev1.Pod, log string) finding {
 func ending(pod *corev1.Pod) string {
 	for _, status := range pod.Status.ContainerStatuses {
 		if t := status.State.Terminated; t != nil && status.Name == deploy.Container {
-			return oneLine(fmt.Sprintf("exit code %d %s %s", t.ExitCode, t.Reason, t.Message))
+			return oneline.Of(fmt.Sprintf("exit code %d %s %s", t.ExitCode, t.Reason, t.Message))
 		}
 	}
 	return "an unknown exit code"
 }
 
 func cut(text string) string {
-	if text = oneLine(text); len(text) > logLimit {
+	if text = oneline.Of(text); len(text) > logLimit {
 		return strings.ToValidUTF8(text[:logLimit], "") + " ..."
 	}
 	return text

@@ -1,7 +1,6 @@
 package preflight
 
 import (
-	"errors"
 	"os/exec"
 	"slices"
 	"strings"
@@ -254,12 +253,5 @@ func TestProbePod(t *testing.T) {
 	own := &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{}}}
 	if got := affinity(own, []string{"a"}).NodeAffinity; got != own.NodeAffinity {
 		t.Errorf("affinity %+v", got)
-	}
-}
-
-func TestOneLine(t *testing.T) {
-	err := errors.Join(errors.New("first  thing "), errors.New("\nsecond"))
-	if got := oneLine(err.Error()); got != "first thing; second" {
-		t.Errorf("got %q", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -38,26 +39,15 @@ type finding struct {
 }
 
 func passed(format string, args ...any) finding {
-	return finding{state: report.CheckPassed, saw: oneLine(fmt.Sprintf(format, args...))}
+	return finding{state: report.CheckPassed, saw: oneline.Of(fmt.Sprintf(format, args...))}
 }
 
 func failed(remedy, format string, args ...any) finding {
-	return finding{state: report.CheckFailed, saw: oneLine(fmt.Sprintf(format, args...)), remedy: remedy}
+	return finding{state: report.CheckFailed, saw: oneline.Of(fmt.Sprintf(format, args...)), remedy: remedy}
 }
 
 func unknown(remedy, format string, args ...any) finding {
-	return finding{state: report.CheckUnknown, saw: oneLine(fmt.Sprintf(format, args...)), remedy: remedy}
-}
-
-// oneLine keeps the lines of a text, such as those of joined errors, apart.
-func oneLine(text string) string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if line = strings.Join(strings.Fields(line), " "); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "; ")
+	return finding{state: report.CheckUnknown, saw: oneline.Of(fmt.Sprintf(format, args...)), remedy: remedy}
 }
 
 // all joins what a check has to say about several things: one that failed

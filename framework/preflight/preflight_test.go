@@ -211,7 +211,7 @@ func TestPMEM(t *testing.T) {
 			remedy: askNodes},
 		{name: "nothing can be read", manifest: deploytest.Claim, cluster: []runtime.Object{class("pmem")}, refuse: "csistoragecapacities",
 			state:  report.CheckUnknown,
-			saw:    "could not determine how much persistent memory is free for StatefulSet/cache in first: no pod is labelled app.kubernetes.io/name=pmem-csi-node; install PMEM-CSI; list the CSIStorageCapacities: refused by the test",
+			saw:    "could not determine how much persistent memory is free for StatefulSet/cache in first: no pod is labelled app.kubernetes.io/name=pmem-csi-node; install PMEM-CSI | list the CSIStorageCapacities: refused by the test",
 			remedy: askNodes},
 		{name: "no size", manifest: sizeless, cluster: []runtime.Object{pod}, state: report.CheckUnknown,
 			saw: "Deployment/cache in first does not state the size of its volume", remedy: "write the size into the manifest"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -135,7 +136,7 @@ func (e BaselineEntry) judged(benchmarks []Benchmark) BaselineEntry {
 	i := slices.IndexFunc(found.Comparisons, func(c Comparison) bool { return c.Metric == e.Metric })
 	switch {
 	case len(found.Invalid) > 0:
-		e.Why = "the figures say little: " + oneLine(found.Invalid[0])
+		e.Why = "the figures say little: " + oneline.Of(found.Invalid[0])
 		return e
 	case i < 0:
 		e.Why = "the benchmark has no comparison of " + e.Metric
@@ -190,14 +191,14 @@ const defaultTolerance = 0.1
 // an error.
 func NewBaseline(d Document) ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Ratios to the control in run %s, version %s.\n# tolerance is the share of the value by which a ratio may be worse.\n", oneLine(d.Run.ID), oneLine(d.Run.Version))
+	fmt.Fprintf(&b, "# Ratios to the control in run %s, version %s.\n# tolerance is the share of the value by which a ratio may be worse.\n", oneline.Of(d.Run.ID), oneline.Of(d.Run.Version))
 	n := 0
 	for i, m := range d.Benchmarks {
 		if slices.ContainsFunc(d.Benchmarks[i+1:], func(o Benchmark) bool { return o.Name == m.Name && o.Profile == m.Profile }) {
 			continue
 		}
 		if len(m.Invalid) > 0 {
-			fmt.Fprintf(&b, "# %s (%s) is left out: %s\n", oneLine(m.Name), m.Profile, oneLine(m.Invalid[0]))
+			fmt.Fprintf(&b, "# %s (%s) is left out: %s\n", oneline.Of(m.Name), m.Profile, oneline.Of(m.Invalid[0]))
 			continue
 		}
 		for _, c := range m.Comparisons {

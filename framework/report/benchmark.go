@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 // What Comparison.Better may be.
@@ -78,7 +80,7 @@ func (b Benchmark) Unsteady() []string {
 	tell := func(of string, samples []Sample) {
 		for i, s := range samples {
 			if s.Unsteady != "" {
-				lines = append(lines, fmt.Sprintf("%s, sample %d of %d: %s", of, i+1, len(samples), oneLine(s.Unsteady)))
+				lines = append(lines, fmt.Sprintf("%s, sample %d of %d: %s", of, i+1, len(samples), oneline.Of(s.Unsteady)))
 			}
 		}
 	}

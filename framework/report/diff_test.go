@@ -186,7 +186,7 @@ func TestMarkdownIsSafe(t *testing.T) {
 	if err := Compare(a, b).Markdown(&text); err != nil {
 		t.Fatal(err)
 	}
-	const want = "| a\\|b: &lt;script&gt; |  | x \\| \\| y \\`z\\` \\[l\\](m) &amp; \\*n\\* |  |\n"
+	const want = "| a\\|b: &lt;script&gt; |  | x<br>\\| y \\`z\\` \\[l\\](m) &amp; \\*n\\* |  |\n"
 	if !strings.HasSuffix(text.String(), want) {
 		t.Errorf("got\n%s\nwant at the end\n%s", &text, want)
 	}

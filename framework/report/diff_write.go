@@ -5,6 +5,9 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"pmem-memcached-e2e/framework/markdown"
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 // Text writes the differences for a terminal; the last line says whether the
@@ -23,7 +26,7 @@ func (d Diff) Text(w io.Writer) error {
 		for _, c := range s.Changes {
 			line := fmt.Sprintf("  %-*s  %s", width, c.What, c.values())
 			if c.Note != "" {
-				line += "  (" + oneLine(c.Note) + ")"
+				line += "  (" + oneline.Of(c.Note) + ")"
 			}
 			fmt.Fprintln(&b, line)
 		}
@@ -56,21 +59,18 @@ func (c Change) values() string {
 // Markdown writes the differences for the page of a CI job.
 func (d Diff) Markdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## Compared with %s: %s\n\n| | run | version | verdict |\n|---|---|---|---|\n", cell(d.Old.ID), d.result())
+	runs := markdown.Table{Head: []string{"", "run", "version", "verdict"}}
 	for i, run := range []Run{d.Old, d.New} {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", []string{"old", "new"}[i], cell(run.ID), cell(run.Version), d.Verdicts[i])
+		runs.Rows = append(runs.Rows, markdown.Texts([]string{"old", "new"}[i], run.ID, run.Version, string(d.Verdicts[i])))
 	}
+	fmt.Fprintf(&b, "## Compared with %s: %s\n\n%s", markdown.Text(d.Old.ID), d.result(), runs)
 	for _, s := range d.Sections {
-		fmt.Fprintf(&b, "\n### %s (%d)\n\n| | old | new | |\n|---|---|---|---|\n", strings.ToUpper(s.Title[:1])+s.Title[1:], len(s.Changes))
+		changes := markdown.Table{Head: []string{"", "old", "new", ""}}
 		for _, c := range s.Changes {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(c.What), cell(c.Old), cell(c.New), cell(c.Note))
+			changes.Rows = append(changes.Rows, markdown.Texts(c.What, c.Old, c.New, c.Note))
 		}
+		fmt.Fprintf(&b, "\n### %s (%d)\n\n%s", strings.ToUpper(s.Title[:1])+s.Title[1:], len(s.Changes), changes)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
-var markup = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`)
-
-// cell is text that is safe within a table.
-func cell(text string) string { return markup.Replace(oneLine(text)) }

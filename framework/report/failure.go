@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -53,12 +54,12 @@ const findingLength = 100
 // something failed: that the requirement is not met, and what was observed.
 func (f Failure) Finding() string {
 	if !f.violates() {
-		return oneLine(f.Title())
+		return oneline.Of(f.Title())
 	}
-	text := fmt.Sprintf("%s is not met: %q", f.Requirement, oneLine(f.Says))
+	text := fmt.Sprintf("%s is not met: %q", f.Requirement, oneline.Of(f.Says))
 	for _, field := range f.Fields() {
 		if field.Name != "object" {
-			text += fmt.Sprintf(", %s %s", field.Name, shortened(oneLine(field.Text), findingLength))
+			text += fmt.Sprintf(", %s %s", field.Name, shortened(oneline.Of(field.Text), findingLength))
 		}
 	}
 	return text

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -72,7 +73,7 @@ func (e knownEntry) defects(today time.Time, c spec.Catalogue) []defect {
 	} else if !today.Before(day.AddDate(0, 0, 1)) {
 		bad("expires", e.Expires, "the entry has expired, today is %s; mend what fails, or decide anew and give a later day", today.Format(time.DateOnly))
 	}
-	if oneLine(e.Reason) == "" {
+	if oneline.Of(e.Reason) == "" {
 		bad("reason", e.Reason, "say why the failure is accepted")
 	}
 	return found

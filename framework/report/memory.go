@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 // Names of facts about a node that say what its memory is.
@@ -58,5 +60,5 @@ func bracketed(text string) string {
 	if text == "" {
 		return ""
 	}
-	return " (" + oneLine(text) + ")"
+	return " (" + oneline.Of(text) + ")"
 }

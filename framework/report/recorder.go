@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -84,7 +85,7 @@ func (r *Recorder) Trouble(text string) {
 }
 
 func trouble(list []string, text string) []string {
-	if text = oneLine(text); text == "" {
+	if text = oneline.Of(text); text == "" {
 		text = "something went wrong that was not described"
 	}
 	if slices.Contains(list, text) {

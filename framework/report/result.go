@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -39,13 +40,13 @@ func (s SpecResult) unfounded() string {
 	}
 	switch {
 	case len(s.Failures) > 0:
-		return "it has a failure: " + oneLine(s.Failures[0].Title())
+		return "it has a failure: " + oneline.Of(s.Failures[0].Title())
 	case !s.Complete:
 		return "its body did not come to its end"
 	case len(missed) > 0:
 		return "it did not examine " + words(missed)
 	case s.Outcome == spec.Passed && len(s.Leaks) > 0:
-		return "it left behind " + oneLine(s.Leaks[0].String())
+		return "it left behind " + oneline.Of(s.Leaks[0].String())
 	case s.Outcome == spec.Leaked && len(s.Leaks) == 0:
 		return "it left nothing behind"
 	}
@@ -58,7 +59,7 @@ func (s SpecResult) settled() SpecResult {
 		s.Reason = fmt.Sprintf("it is said to be %q, but %s", s.Outcome, why)
 		s.Outcome = spec.Undetermined
 	}
-	s.Reason = oneLine(s.Reason)
+	s.Reason = oneline.Of(s.Reason)
 	switch {
 	case s.Outcome == spec.Passed:
 		s.Reason = ""
@@ -66,7 +67,7 @@ func (s SpecResult) settled() SpecResult {
 	case len(s.Failures) > 0:
 		s.Reason = s.Failures[0].Finding()
 	case len(s.Leaks) > 0:
-		s.Reason = "left behind: " + oneLine(s.Leaks[0].String())
+		s.Reason = "left behind: " + oneline.Of(s.Leaks[0].String())
 	default:
 		s.Reason = "no reason was given"
 	}
@@ -114,17 +115,6 @@ func (l Leak) String() string {
 		text += ": " + l.Detail
 	}
 	return text
-}
-
-// oneLine puts the lines of text that are not empty behind one another.
-func oneLine(text string) string {
-	var parts []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
-			parts = append(parts, line)
-		}
-	}
-	return strings.Join(parts, " | ")
 }
 
 func words[T ~string](list []T) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -259,7 +260,7 @@ func (s SpecResult) findings(levels map[spec.ReqID]spec.Level, shown map[spec.Re
 	}
 	switch {
 	case len(s.Leaks) > 0:
-		found = append(found, find(LeakedOnly, "%s left behind %d: first %s", s.ID, len(s.Leaks), oneLine(s.Leaks[0].String())))
+		found = append(found, find(LeakedOnly, "%s left behind %d: first %s", s.ID, len(s.Leaks), oneline.Of(s.Leaks[0].String())))
 	case s.Outcome == spec.Leaked:
 		found = append(found, find(LeakedOnly, "%s leaked: %s", s.ID, s.Reason))
 	}

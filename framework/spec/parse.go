@@ -122,19 +122,19 @@ func (e entry) validate() error {
 		seen[p] = true
 	}
 	want(sentenceForm.MatchString(e.Text) && !sentenceEnd.MatchString(e.Text), "text", e.Text, "one sentence, on one line, with a capital letter and a full stop")
-	want(e.Source != "" && oneLine(e.Source), "source", e.Source, "the name of a document, on one line")
+	want(e.Source != "" && isOneLine(e.Source), "source", e.Source, "the name of a document, on one line")
 	want(e.Versions == "" || versionsForm.MatchString(e.Versions), "versions", e.Versions, "a comparison with a version of memcached, such as >= 1.6.9")
-	want(oneLine(e.Uncovered), "uncovered", e.Uncovered, "one line")
+	want(isOneLine(e.Uncovered), "uncovered", e.Uncovered, "one line")
 	for _, p := range slices.Sorted(maps.Keys(e.Unexamined)) {
 		why := e.Unexamined[p]
 		want(seen[p], "unexamined", p, "one of the profiles of the requirement")
-		want(why != "" && oneLine(why), "unexamined", why, "a reason for "+string(p)+", on one line")
+		want(why != "" && isOneLine(why), "unexamined", why, "a reason for "+string(p)+", on one line")
 		want(e.Uncovered == "", "unexamined", why, "nothing, because uncovered is about all modes")
 	}
 	return errors.Join(errs...)
 }
 
-func oneLine(text string) bool { return text == strings.Join(strings.Fields(text), " ") }
+func isOneLine(text string) bool { return text == strings.Join(strings.Fields(text), " ") }
 
 // located puts file and line before what the decoder has to say.
 func located(name string, err error) error {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"pmem-memcached-e2e/framework/markdown"
 )
 
 // CatalogueSchema names the form of [Catalogue.YAML]. Another form gets
@@ -69,9 +71,7 @@ func (c Catalogue) Markdown() []byte {
 	pairs := c.MustPairs()
 	fmt.Fprintf(&b, "\nA MUST is examined in each mode for which it is stated: specs examine %d of %d pairs of a MUST and a mode.\n", pairs.Examined, pairs.Stated)
 	for _, chapter := range c.chapters() {
-		fmt.Fprintf(&b, "\n## %s\n\n", chapter)
-		row(&b, "id", "level", "profiles", "requirement", "specs, or why there is none")
-		row(&b, "---", "---", "---", "---", "---")
+		table := markdown.Table{Head: []string{"id", "level", "profiles", "requirement", "specs, or why there is none"}}
 		for _, r := range c.Requirements {
 			if r.Chapter != chapter {
 				continue
@@ -80,15 +80,15 @@ func (c Catalogue) Markdown() []byte {
 			if r.Versions != "" {
 				text += " (memcached " + r.Versions + ")"
 			}
-			row(&b, string(r.ID), string(r.Level), join(r.Profiles), text, c.examinedBy(r))
+			table.Rows = append(table.Rows, markdown.Texts(string(r.ID), string(r.Level), join(r.Profiles), text, c.examinedBy(r)))
 		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s", chapter, table)
 	}
-	b.WriteString("\n## Specs\n\nThe budget is the longest time for a spec's body at wait scale 1.\n\n")
-	row(&b, "id", "title", "profile", "level", "needs", "budget", "covers")
-	row(&b, "---", "---", "---", "---", "---", "---", "---")
+	specs := markdown.Table{Head: []string{"id", "title", "profile", "level", "needs", "budget", "covers"}}
 	for _, s := range c.Specs {
-		row(&b, s.ID, s.Title, string(s.Profile), string(s.Level), join(s.Needs), duration(s.Budget), join(s.Covers))
+		specs.Rows = append(specs.Rows, markdown.Texts(s.ID, s.Title, string(s.Profile), string(s.Level), join(s.Needs), duration(s.Budget), join(s.Covers)))
 	}
+	fmt.Fprintf(&b, "\n## Specs\n\nThe budget is the longest time for a spec's body at wait scale 1.\n\n%s", specs)
 	return []byte(b.String())
 }
 
@@ -125,27 +125,19 @@ func (c Catalogue) writeTotals(b *strings.Builder) {
 		}
 		return fmt.Sprintf("%d of %d", covered, all)
 	}
+	table := markdown.Table{Head: markdown.Texts("chapter", string(Must), string(Should), string(Fact), "all"), Align: []string{"---", "---:", "---:", "---:", "---:"}}
 	line := func(title, chapter string) {
 		cells := []string{title}
 		for _, level := range levels {
 			cells = append(cells, sum(chapter, level))
 		}
-		row(b, append(cells, sum(chapter, ""))...)
+		table.Rows = append(table.Rows, markdown.Texts(append(cells, sum(chapter, ""))...))
 	}
-	b.WriteString("\n## Covered\n\n")
-	row(b, "chapter", string(Must), string(Should), string(Fact), "all")
-	row(b, "---", "---:", "---:", "---:", "---:")
 	for _, chapter := range c.chapters() {
 		line(chapter, chapter)
 	}
 	line("all", "")
-}
-
-func row(b *strings.Builder, cells ...string) {
-	for _, cell := range cells {
-		b.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
-	}
-	b.WriteString("|\n")
+	fmt.Fprintf(b, "\n## Covered\n\n%s", table)
 }
 
 func join[T ~string](list []T) string {

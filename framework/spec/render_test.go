@@ -32,14 +32,14 @@ A MUST is examined in each mode for which it is stated: specs examine 1 of 1 pai
 ## Restart
 
 | id | level | profiles | requirement | specs, or why there is none |
-| --- | --- | --- | --- | --- |
+|---|---|---|---|---|
 | RST-01 | MUST | persistent | A key survives a restart. | RST-01 |
-| RST-02 | SHOULD | ephemeral, persistent | A restart \| is quick. (memcached >= 1.6.9) | ephemeral: RST-02; persistent: RST-01 |
+| RST-02 | SHOULD | ephemeral, persistent | A restart \| is quick. (memcached &gt;= 1.6.9) | ephemeral: RST-02; persistent: RST-01 |
 
 ## Surroundings
 
 | id | level | profiles | requirement | specs, or why there is none |
-| --- | --- | --- | --- | --- |
+|---|---|---|---|---|
 | OPS-01 | FACT | driver | The sun rises. | nobody can change it |
 
 ## Specs
@@ -47,7 +47,7 @@ A MUST is examined in each mode for which it is stated: specs examine 1 of 1 pai
 The budget is the longest time for a spec's body at wait scale 1.
 
 | id | title | profile | level | needs | budget | covers |
-| --- | --- | --- | --- | --- | --- | --- |
+|---|---|---|---|---|---|---|
 | RST-01 | a key survives | persistent | MUST |  | 1h | RST-01, RST-02 |
 | RST-02 | a restart is quick | ephemeral | SHOULD | inline-volume, dax | 1m30s | RST-02 |
 `

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -23,7 +24,7 @@ func Of(ctx context.Context, e *framework.Env, namespace string, uid types.UID) 
 	}
 	lines := make([]string, len(list.Items))
 	for i, event := range list.Items {
-		lines[i] = fmt.Sprintf("%s %s: %s", event.Type, event.Reason, strings.Join(strings.Fields(event.Message), " "))
+		lines[i] = fmt.Sprintf("%s %s: %s", event.Type, event.Reason, oneline.Words(event.Message))
 	}
 	return lines, nil
 }

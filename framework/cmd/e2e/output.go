@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"pmem-memcached-e2e/framework/markdown"
 	"pmem-memcached-e2e/framework/nearest"
 )
 
@@ -61,17 +62,11 @@ func writeTable(w io.Writer, rows [][]string) error {
 
 // writeMarkdown writes rows, the first of which is the head.
 func writeMarkdown(w io.Writer, rows [][]string) error {
-	var b strings.Builder
-	for i, row := range rows {
-		for _, cell := range row {
-			b.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
-		}
-		b.WriteString("|\n")
-		if i == 0 {
-			b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
-		}
+	table := markdown.Table{Head: rows[0]}
+	for _, row := range rows[1:] {
+		table.Rows = append(table.Rows, markdown.Texts(row...))
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, table.String())
 	return err
 }
 

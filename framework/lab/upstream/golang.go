@@ -9,11 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/mod/semver"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/oneline"
 )
 
 // module is what go list -m -versions -json prints ("go help list").
@@ -32,7 +32,7 @@ func askGo(ctx context.Context, root string, pin artifact.Pin) Release {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		r.Err = fmt.Errorf("go list in hack/%s: %w", pin.Dir, lastWords(err, oneLine(stderr.String())))
+		r.Err = fmt.Errorf("go list in hack/%s: %w", pin.Dir, lastWords(err, oneline.Words(stderr.String())))
 		return r
 	}
 	var m module
@@ -42,7 +42,7 @@ func askGo(ctx context.Context, root string, pin artifact.Pin) Release {
 	}
 	r.Pinned = m.Version
 	if m.Error != nil {
-		r.Err = errors.New(oneLine(m.Error.Err))
+		r.Err = errors.New(oneline.Words(m.Error.Err))
 		return r
 	}
 	r.Patch, r.Newest = newest(m.Versions, m.Version)
@@ -68,5 +68,3 @@ func newest(versions []string, pinned string) (patch, all string) {
 	}
 	return patch, all
 }
-
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

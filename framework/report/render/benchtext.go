@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
 )
 
@@ -24,23 +25,23 @@ func benchText(doc report.Document) ([]byte, error) {
 		{"pmem-emulated", "node", report.FactEmulated},
 	} {
 		if value := strings.Join(doc.Values(key.group, key.name), "; "); value != "" {
-			fmt.Fprintf(&b, "%s: %s\n", key.key, plain(value))
+			fmt.Fprintf(&b, "%s: %s\n", key.key, oneline.Words(value))
 		}
 	}
 	b.WriteString("pkg: pmem-memcached-e2e\n")
-	fmt.Fprintf(&b, "# run: %s\n# version: %s\n", plain(doc.Run.ID), plain(doc.Run.Version))
+	fmt.Fprintf(&b, "# run: %s\n# version: %s\n", oneline.Words(doc.Run.ID), oneline.Words(doc.Run.Version))
 	for _, key := range []struct{ key, group, name string }{
 		{"cluster", "cluster", "kubernetes"}, {"driver", "driver", "image"}, {"memcached", "memcached", "version"},
 	} {
 		if value := strings.Join(doc.Values(key.group, key.name), "; "); value != "" {
-			fmt.Fprintf(&b, "# %s: %s\n", key.key, plain(value))
+			fmt.Fprintf(&b, "# %s: %s\n", key.key, oneline.Words(value))
 		}
 	}
 	b.WriteString("Unit req/s better=higher\nUnit p50-ns better=lower\nUnit p99-ns better=lower\nUnit client-ns/op better=lower\nUnit server-ns/op better=lower\n\n")
 	for _, m := range report.Rated(doc.Benchmarks) {
 		name := "Benchmark" + camel(m.Name) + "/profile=" + dashed(string(m.Profile))
 		for _, reason := range m.Invalid {
-			fmt.Fprintf(&b, "# %s is in doubt: %s\n", name, plain(reason))
+			fmt.Fprintf(&b, "# %s is in doubt: %s\n", name, oneline.Words(reason))
 		}
 		if len(m.Samples) == 0 {
 			fmt.Fprintf(&b, "%s/memory=%s %d %s req/s\n", name, report.Memory, max(1, m.Operations), decimal(m.PerSecond()))
@@ -66,9 +67,6 @@ func lines(b *bytes.Buffer, name string, samples []report.Sample) {
 }
 
 func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
-
-// plain is text in one line.
-func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // words are the runs of letters and digits in text.
 func words(text string) []string {

@@ -24,7 +24,7 @@ func measured(doc report.Document) bool { return len(doc.Benchmarks) > 0 }
 
 func forms() []form {
 	return []form{
-		{"index.html", page, always}, {"junit.xml", junitXML, always}, {"summary.md", markdown, always},
+		{"index.html", page, always}, {"junit.xml", junitXML, always}, {"summary.md", summary, always},
 		{"bench.txt", benchText, measured}, {"bench.json", benchJSON, measured},
 	}
 }

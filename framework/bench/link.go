@@ -20,9 +20,11 @@ type attach func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer)
 // goroutine.
 type link struct {
 	name    string
-	orders  *json.Encoder
 	stdin   *io.PipeWriter
 	answers chan load.Answer // closed when there will be no more
+
+	ordering sync.Mutex // one order is written at a time
+	orders   *json.Encoder
 
 	mu    sync.Mutex
 	ended error // why there will be no more answers
@@ -90,7 +92,12 @@ func (l *link) err() error {
 	return l.ended
 }
 
-func (l *link) order(o load.Order) error { return l.orders.Encode(o) }
+// order writes an order, after those that are being written.
+func (l *link) order(o load.Order) error {
+	l.ordering.Lock()
+	defer l.ordering.Unlock()
+	return l.orders.Encode(o)
+}
 
 // letGo orders the client to end, without waiting for it. The end of its
 // standard input would be enough, but not every container runtime hands it on.

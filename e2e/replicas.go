@@ -108,7 +108,9 @@ func expectFastStop(ctx context.Context, e *framework.Env, c cache.Cache) {
 		e.Note("stop", err.Error()) // the connection may go with the container
 	}
 	name := fmt.Sprintf("%s, grace period %s", c.Name, grace)
-	e.Expect("OPS-06", "the grace period is twice the time that the stop takes, or more", name, result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
+	if limit >= int64((grace / 2).Seconds()) { // else a stop that takes longer can still be over within half of the grace period
+		e.Expect("OPS-06", "the grace period is twice the time that the stop takes, or more", name, result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
+	}
 	e.Require("EPH-16", "SIGTERM ends the container within half of its grace period, and within 15 s", name, result.Stdout, gomega.Not(gomega.ContainSubstring(stillThere)))
 }
 

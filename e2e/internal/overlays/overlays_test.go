@@ -21,7 +21,7 @@ func TestRestartOverlays(t *testing.T) {
 	for dir, change := range map[string]string{
 		"broken/arguments-dropped":            "unset MEMCACHED_ARGS",
 		"broken/cas-begins-anew":              "Kcurrent_cas 1/",
-		"broken/cas-one-too-low":              "$((cas - 1))",
+		"broken/cas-one-too-low":              "$((cas - 2))",
 		"broken/claims-deleted-with-scale":    `"whenScaled":"Delete"`,
 		"broken/commands-disabled-persistent": `"MEMCACHED_ARGS","value":"-F -C"`,
 		"broken/downtime-not-counted":         "Kstop_time $(($(date +%s) - 2))/",

@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -254,6 +255,11 @@ func TestInterruptedInit(t *testing.T) {
 			if err := command.Wait(); err == nil {
 				t.Error("the interrupted script ended with status 0")
 			}
+			// The shell may end before a child that has the file open, whose blocks are free only after that.
+			await(t, "every process of the script to end", func() (bool, string) {
+				err := syscall.Kill(-command.Process.Pid, 0)
+				return errors.Is(err, syscall.ESRCH), fmt.Sprintf("signal 0 to its group: %v", err)
+			})
 			if _, err := os.Stat(v.memoryFile()); !os.IsNotExist(err) {
 				t.Errorf("memory file after the interrupt: got error %v, want none to exist", err)
 			}

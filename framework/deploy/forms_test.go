@@ -45,7 +45,7 @@ func TestFormAsWritten(t *testing.T) {
 	if m.Home.Labels["pod-security.kubernetes.io/enforce"] != "restricted" || m.Home.Annotations["scheduler.alpha.kubernetes.io/node-selector"] != "pool=cache" {
 		t.Errorf("home %+v", m.Home)
 	}
-	// The pod does not show the variable, so that it is told by an annotation.
+	// The pod does not show the variable, so that an annotation reports it.
 	pod := &corev1.Pod{ObjectMeta: m.Template().ObjectMeta, Spec: m.Template().Spec}
 	if Port(pod) != 11300 {
 		t.Errorf("port %d", Port(pod))

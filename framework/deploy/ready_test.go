@@ -20,7 +20,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// TestWhoseFault makes sure that a deployment that does not become ready is told from an API server that
+// TestWhoseFault makes sure that a deployment that does not become ready is distinguished from an API server that
 // does not answer and from a driver that is not there.
 func TestWhoseFault(t *testing.T) {
 	none, _ := deployment(t)

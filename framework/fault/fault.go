@@ -1,4 +1,4 @@
-// Package fault tells errors apart by whose fault they are: that of the deployment under test, or that of
+// Package fault classifies errors by whose fault they are: that of the deployment under test, or that of
 // the API server and the network, through which the suite looks at it.
 package fault
 

@@ -30,18 +30,6 @@ func (e *Env) RunPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
 	return e.awaitPod(ctx, wait.PodRuns, "to run", pod, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
 }
 
-// PodEnd waits until a pod has ended and returns its phase and the log of its
-// first container.
-func (e *Env) PodEnd(ctx context.Context, pod *corev1.Pod) (corev1.PodPhase, string) {
-	ginkgo.GinkgoHelper()
-	pod = e.awaitPod(ctx, wait.PodEnds, "to end", pod, func(p *corev1.Pod) bool {
-		return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-	})
-	log, err := e.Cluster.Logs(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, false)
-	e.NoError(err, "read the log of %s", Name("pod", pod))
-	return pod.Status.Phase, log
-}
-
 func (e *Env) awaitPod(ctx context.Context, name wait.Name, what string, pod *corev1.Pod, reached func(*corev1.Pod) bool) *corev1.Pod {
 	ginkgo.GinkgoHelper()
 	pod, err := deploy.AwaitPod(ctx, e.Cluster, e.Waiter, name, Name("pod", pod)+" "+what, pod, reached)

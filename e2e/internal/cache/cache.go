@@ -85,9 +85,6 @@ func StatMemoryFile(ctx context.Context, e *framework.Env, req spec.ReqID, p *co
 	return file
 }
 
-// Image is that of the container memcached.
-func Image(p *corev1.Pod) string { return deploy.MemcachedContainer(p.Spec).Image }
-
 // Marker is text that occurs nowhere else.
 func Marker() string { return "marker-" + rand.String(40) }
 

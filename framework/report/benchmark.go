@@ -139,24 +139,25 @@ func (c Comparison) Sentence() string {
 	if c.Pairs == 0 {
 		return c.Words()
 	}
-	return fmt.Sprintf("%s (ratio %s)", c.Words(), c.interval())
+	return fmt.Sprintf("%s (ratio %s)", c.Words(), c.Figures())
 }
 
-func (c Comparison) interval() string {
+// Figures is the ratio with its interval and the number of pairs.
+func (c Comparison) Figures() string {
 	noun := "pairs"
 	if c.Pairs == 1 {
 		noun = "pair"
 	}
-	return fmt.Sprintf("%s, %s interval %s to %s, %d %s", figure(c.Ratio), percent(c.Confidence), figure(c.Low), figure(c.High), c.Pairs, noun)
+	return fmt.Sprintf("%s, %s interval %s to %s, %d %s", Figure(c.Ratio), percent(c.Confidence), Figure(c.Low), Figure(c.High), c.Pairs, noun)
 }
 
 // Range is the ratio with its interval, in short.
 func (c Comparison) Range() string {
-	return fmt.Sprintf("%s (%s-%s)", figure(c.Ratio), figure(c.Low), figure(c.High))
+	return fmt.Sprintf("%s (%s-%s)", Figure(c.Ratio), Figure(c.Low), Figure(c.High))
 }
 
-// figure is a ratio with at least two decimals, and as many as tell it from 1.
-func figure(ratio float64) string {
+// Figure is a ratio with at least two decimals, and as many as tell it from 1.
+func Figure(ratio float64) string {
 	digits := 2
 	if off := math.Abs(ratio - 1); off > 0 && off < 0.005 {
 		digits = min(6, int(math.Ceil(-math.Log10(off)-1e-9)))

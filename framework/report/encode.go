@@ -3,16 +3,14 @@ package report
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/strictyaml"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -32,23 +30,9 @@ func Encode(d Document) ([]byte, error) {
 	return append([]byte(digestKey+digest(body)+"\n"), body...), nil
 }
 
-// text writes strings that may hold anything that a cluster says. The
-// library's own choice of quotes loses tabs, carriage returns and the
-// indentation of a first line.
+// text writes strings that may hold anything that a cluster says.
 func text[T ~string]() yaml.EncodeOption {
-	return yaml.CustomMarshaler(func(s T) ([]byte, error) { return []byte(scalar(string(s))), nil })
-}
-
-var (
-	plainForm = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9 _.,=/();+-]*[A-Za-z0-9_./)])?$`)
-	notText   = []string{"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-)
-
-func scalar(s string) string {
-	if plainForm.MatchString(s) && !slices.Contains(notText, strings.ToLower(s)) {
-		return s
-	}
-	return strconv.Quote(strings.ToValidUTF8(s, "\uFFFD"))
+	return yaml.CustomMarshaler(func(s T) ([]byte, error) { return []byte(strictyaml.Text(string(s))), nil })
 }
 
 func digest(data []byte) string {
@@ -70,7 +54,7 @@ func split(name string, data []byte) (sum string, body []byte, err error) {
 	return strings.TrimPrefix(line, digestKey), []byte(rest), nil
 }
 
-// Decode reads what Encode wrote; name is for errors, which tell line, key,
+// Decode reads what Encode wrote; name is for errors, which have line, key,
 // value and what was expected. A key that is unknown, missing or there twice
 // is an error, and so is a value of another type. The digest is not compared:
 // [ValidateFile] does that.
@@ -79,31 +63,16 @@ func Decode(name string, data []byte) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	f := form{name: name, above: 1}
-	root, err := f.parse(body)
+	f, err := strictyaml.Parse(name, 1, body)
 	if err != nil {
 		return Document{}, err
 	}
-	if err := f.schema(root); err != nil {
+	if err := f.Require("schema", Schema, "use the version of this suite that wrote the report"); err != nil {
 		return Document{}, err
 	}
 	var d Document
-	if err := f.check(root, "", &d); err != nil {
+	if err := f.Decode(&d); err != nil {
 		return Document{}, err
 	}
-	if err := yaml.UnmarshalWithOptions(body, &d, yaml.Strict()); err != nil {
-		return Document{}, f.located(err)
-	}
 	return d, nil
-}
-
-// located puts file and line before an error of the YAML library.
-func (f form) located(err error) error {
-	var e yaml.Error
-	if !errors.As(err, &e) || e.GetToken() == nil {
-		return fmt.Errorf("%s: %w", f.name, err)
-	}
-	token := e.GetToken()
-	message, _, _ := strings.Cut(e.GetMessage(), "\n")
-	return fmt.Errorf("%s:%d: at %q: %s, want well-formed YAML", f.name, token.Position.Line+f.above, strings.TrimSpace(token.Value), message)
 }

@@ -21,6 +21,7 @@ import (
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/report/userfile"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -183,10 +184,10 @@ type expected struct {
 func readExpected(rules config.Rules, catalogue spec.Catalogue) (e expected, err error) {
 	var errs [2]error
 	if path := rules.KnownFailures; path != "" {
-		e.known, errs[0] = report.ReadKnown(path, time.Now(), catalogue)
+		e.known, errs[0] = userfile.Known(path, time.Now(), catalogue)
 	}
 	if path := rules.Baseline; path != "" {
-		e.baseline, errs[1] = report.ReadBaseline(path)
+		e.baseline, errs[1] = userfile.Baseline(path)
 	}
 	return e, errors.Join(errs[:]...)
 }

@@ -12,6 +12,7 @@ import (
 	"pmem-memcached-e2e/framework/live"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/report/render"
+	"pmem-memcached-e2e/framework/report/userfile"
 )
 
 // exitWorse is that of a diff to a worse report, and of a report that is
@@ -107,7 +108,7 @@ func newBaseline() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := report.NewBaseline(doc)
+			data, err := userfile.NewBaseline(doc)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/report/userfile"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -49,7 +50,7 @@ func TestBaseline(t *testing.T) {
 	if err := os.WriteFile(path, []byte(stdout), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if entries, err := report.ReadBaseline(path); err != nil || len(entries) != 1 || entries[0].Value != 0.95 {
+	if entries, err := userfile.Baseline(path); err != nil || len(entries) != 1 || entries[0].Value != 0.95 {
 		t.Errorf("it is read as %+v, %v", entries, err)
 	}
 	for _, tt := range []struct {

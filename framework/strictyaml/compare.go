@@ -1,4 +1,4 @@
-package report
+package strictyaml
 
 import (
 	"errors"
@@ -9,76 +9,32 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
-// form compares the form of a YAML file with the Go type that it is decoded
-// into. It tells every difference with line, key and value, which the YAML
+// comparison compares the form of a document with the Go type that it is decoded
+// into. It reports every difference with line, key and value, which the YAML
 // library does not.
-type form struct {
-	name  string // of the file
-	above int    // lines above what is parsed
-	errs  []error
+type comparison struct {
+	file File
+	errs []error
 }
 
-// parse returns the only YAML document in data; nil when there is none.
-func (f *form) parse(data []byte) (ast.Node, error) {
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		return nil, f.located(err)
-	}
-	var root ast.Node
-	for _, doc := range file.Docs {
-		if doc.Body == nil {
-			continue
-		}
-		if root != nil {
-			return nil, fmt.Errorf("%s:%d: a second YAML document begins, want one", f.name, f.line(doc.Body))
-		}
-		root = doc.Body
-	}
-	return root, nil
-}
-
-// check reports where the tree below n, which stands at key, does not fit into
+// compare reports where the tree below n, which stands at key, does not fit into
 // the value that target points to.
-func (f *form) check(n ast.Node, key string, target any) error {
-	f.errs = nil
-	f.value(n, reflect.TypeOf(target).Elem(), key)
-	return errors.Join(f.errs...)
+func (f File) compare(n ast.Node, key string, target any) error {
+	c := comparison{file: f}
+	c.value(n, reflect.TypeOf(target).Elem(), key)
+	return errors.Join(c.errs...)
 }
 
-// schema tells a report of another form from one that is malformed.
-func (f *form) schema(root ast.Node) error {
-	for _, pair := range pairs(root) {
-		if pair.Key.String() == "schema" {
-			if s, ok := pair.Value.(*ast.StringNode); ok && s.Value == Schema {
-				return nil
-			}
-			return fmt.Errorf("%s:%d: schema is %s, want %q; use the version of this suite that wrote the report", f.name, f.line(pair), shown(pair.Value), Schema)
-		}
-	}
-	return fmt.Errorf("%s: schema is missing, want %q", f.name, Schema)
-}
-
-func (f *form) bad(n ast.Node, key, format string, args ...any) {
+func (c *comparison) bad(n ast.Node, key, format string, args ...any) {
 	if key == "" {
 		key = "the content"
 	}
-	f.errs = append(f.errs, fmt.Errorf("%s:%d: %s %s", f.name, f.line(n), key, fmt.Sprintf(format, args...)))
+	c.errs = append(c.errs, fmt.Errorf("%s:%d: %s %s", c.file.name, c.file.line(n), key, fmt.Sprintf(format, args...)))
 }
 
-func (f *form) line(n ast.Node) int {
-	if n == nil {
-		return f.above + 1
-	}
-	if m := pairs(n); len(m) > 0 {
-		n = m[0].Key
-	}
-	return n.GetToken().Position.Line + f.above
-}
-
-func (f *form) value(n ast.Node, t reflect.Type, key string) {
+func (c *comparison) value(n ast.Node, t reflect.Type, key string) {
 	fits := true
 	switch {
 	case t == reflect.TypeFor[time.Time]():
@@ -86,54 +42,54 @@ func (f *form) value(n ast.Node, t reflect.Type, key string) {
 	case t == reflect.TypeFor[time.Duration]():
 		fits = isDuration(n)
 	case t.Kind() == reflect.Pointer:
-		f.value(n, t.Elem(), key)
+		c.value(n, t.Elem(), key)
 	case t.Kind() == reflect.Struct:
-		f.mapping(n, t, key)
+		c.mapping(n, t, key)
 	case t.Kind() == reflect.Map:
 		if fits = isMapping(n); fits {
 			for _, pair := range pairs(n) {
-				f.value(pair.Value, t.Elem(), under(key, name(pair)))
+				c.value(pair.Value, t.Elem(), under(key, name(pair)))
 			}
 		}
 	case t.Kind() == reflect.Slice:
 		list, ok := n.(*ast.SequenceNode)
 		if fits = ok; fits {
 			for i, v := range list.Values {
-				f.value(v, t.Elem(), fmt.Sprintf("%s[%d]", key, i))
+				c.value(v, t.Elem(), fmt.Sprintf("%s[%d]", key, i))
 			}
 		}
 	default:
 		fits = isScalar(n, t.Kind())
 	}
 	if !fits {
-		f.bad(n, key, "is %s, want %s", shown(n), wanted(t))
+		c.bad(n, key, "is %s, want %s", shown(n), wanted(t))
 	}
 }
 
 // mapping compares the keys below n with the fields of a struct.
-func (f *form) mapping(n ast.Node, t reflect.Type, key string) {
+func (c *comparison) mapping(n ast.Node, t reflect.Type, key string) {
 	if !isMapping(n) {
-		f.bad(n, key, "is %s, want %s", shown(n), wanted(t))
+		c.bad(n, key, "is %s, want %s", shown(n), wanted(t))
 		return
 	}
 	fields := fieldsOf(t)
 	seen := map[string]bool{}
 	for _, pair := range pairs(n) {
 		k := name(pair)
-		i := slices.IndexFunc(fields, func(c field) bool { return c.key == k })
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k })
 		switch {
 		case i < 0:
-			f.bad(pair, under(key, k), "is %s, want no such key; there are %s", shown(pair.Value), keys(fields))
+			c.bad(pair, under(key, k), "is %s, want no such key; there are %s", shown(pair.Value), keys(fields))
 		case seen[k]:
-			f.bad(pair, under(key, k), "is there a second time, want each key once")
+			c.bad(pair, under(key, k), "is there a second time, want each key once")
 		default:
-			f.value(pair.Value, fields[i].typ, under(key, k))
+			c.value(pair.Value, fields[i].typ, under(key, k))
 		}
 		seen[k] = true
 	}
-	for _, c := range fields {
-		if !seen[c.key] && !c.optional {
-			f.bad(n, under(key, c.key), "is missing, want %s", wanted(c.typ))
+	for _, f := range fields {
+		if !seen[f.key] && !f.optional {
+			c.bad(n, under(key, f.key), "is missing, want %s", wanted(f.typ))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package report
+package userfile
 
 import (
 	"fmt"
@@ -10,7 +10,18 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/golden"
+	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/spec"
 )
+
+var catalogue = spec.Catalogue{
+	Requirements: []spec.Requirement{{ID: "EPH-01"}, {ID: "RST-01"}, {ID: "RST-02"}},
+	Specs:        []spec.Spec{{ID: "RST-01", Covers: []spec.ReqID{"RST-01", "RST-02"}}},
+}
+
+func accepted(id string, req spec.ReqID) report.KnownFailure {
+	return report.KnownFailure{Spec: id, Requirement: req, Link: "https://example.org/issues/17", Expires: "2026-06-30", Reason: "blocks are reserved"}
+}
 
 func knownFile(t *testing.T, text string) string {
 	t.Helper()
@@ -31,7 +42,7 @@ const goodEntry = `- spec: RST-01
 // midday of the last day on which goodEntry is accepted.
 var lastDay = time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
 
-func TestReadKnown(t *testing.T) {
+func TestKnown(t *testing.T) {
 	other := strings.Replace(goodEntry, "RST-02", "RST-01", 1)
 	first, second := accepted("RST-01", "RST-02"), accepted("RST-01", "RST-01")
 	first.Line, second.Line = 1, 6
@@ -41,29 +52,29 @@ func TestReadKnown(t *testing.T) {
 	tests := []struct {
 		name, text string
 		today      time.Time
-		want       []KnownFailure
+		want       []report.KnownFailure
 	}{
-		{"one", goodEntry, lastDay, []KnownFailure{first}},
-		{"two", goodEntry + other, lastDay, []KnownFailure{first, second}},
-		{"with comments", "# accepted\n\n" + goodEntry, lastDay, []KnownFailure{commented}},
-		{"the last second of the last day", goodEntry, time.Date(2026, 6, 30, 23, 59, 59, 0, west), []KnownFailure{first}},
-		{"quoted date", strings.Replace(goodEntry, "2026-06-30", `"2026-06-30"`, 1), lastDay, []KnownFailure{first}},
+		{"one", goodEntry, lastDay, []report.KnownFailure{first}},
+		{"two", goodEntry + other, lastDay, []report.KnownFailure{first, second}},
+		{"with comments", "# accepted\n\n" + goodEntry, lastDay, []report.KnownFailure{commented}},
+		{"the last second of the last day", goodEntry, time.Date(2026, 6, 30, 23, 59, 59, 0, west), []report.KnownFailure{first}},
+		{"quoted date", strings.Replace(goodEntry, "2026-06-30", `"2026-06-30"`, 1), lastDay, []report.KnownFailure{first}},
 		{"empty file", "", lastDay, nil},
 		{"only a comment", "# none so far\n", lastDay, nil},
 		{"empty list", "[]\n", lastDay, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := ReadKnown(knownFile(t, tt.text), tt.today, catalogue())
+			got, err := Known(knownFile(t, tt.text), tt.today, catalogue)
 			if err != nil || !reflect.DeepEqual(got, tt.want) {
-				t.Errorf("ReadKnown() = %+v, %v, want %+v", got, err, tt.want)
+				t.Errorf("Known() = %+v, %v, want %+v", got, err, tt.want)
 			}
 		})
 	}
 }
 
-// TestReadKnownRefuses checks the messages as a whole.
-func TestReadKnownRefuses(t *testing.T) {
+// TestKnownRefuses checks the messages as a whole.
+func TestKnownRefuses(t *testing.T) {
 	replace := func(old, new string) string {
 		if !strings.Contains(goodEntry, old) {
 			t.Fatalf("the entry has no %q", old)
@@ -104,18 +115,18 @@ func TestReadKnownRefuses(t *testing.T) {
 	var got strings.Builder
 	for _, tt := range tests {
 		path := knownFile(t, tt.text)
-		list, err := ReadKnown(path, tt.today, catalogue())
+		list, err := Known(path, tt.today, catalogue)
 		if err == nil || list != nil {
-			t.Errorf("%s: ReadKnown() = %v, %v, want an error and no entries", tt.name, list, err)
+			t.Errorf("%s: Known() = %v, %v, want an error and no entries", tt.name, list, err)
 		}
 		fmt.Fprintf(&got, "# %s\n%s\n\n", tt.name, strings.ReplaceAll(fmt.Sprint(err), path, "known.yaml"))
 	}
 	golden.Check(t, "known-errors.txt", []byte(got.String()))
 }
 
-func TestReadKnownWithoutAFile(t *testing.T) {
+func TestKnownWithoutAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none.yaml")
-	if _, err := ReadKnown(path, lastDay, catalogue()); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("ReadKnown() = %v, want it to name %s", err, path)
+	if _, err := Known(path, lastDay, catalogue); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("Known() = %v, want it to name %s", err, path)
 	}
 }

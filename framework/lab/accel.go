@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"pmem-memcached-e2e/framework/lab/process"
 )
 
 // kvmLimit is how long a kernel gets to boot with KVM before emulation is
@@ -55,7 +57,7 @@ func (l *Lab) probeKVM(ctx context.Context) error {
 	args := append([]string{"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-m", "256", "-no-reboot",
 		"-kernel", l.parts.Kernel, "-append", "console=ttyS0 panic=-1", "-serial", "stdio"}, accelArguments("kvm")...)
 	cmd := within(ctx, l.parts.QEMU.Command(args...))
-	cmd.Env = inherited()
+	cmd.Env = process.Inherited()
 	out, err := cmd.CombinedOutput()
 	if bytes.Contains(out, []byte(bootMark)) {
 		return nil

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/lab/topology"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -23,8 +25,8 @@ func TestCoreDNSIsValid(t *testing.T) {
 			continue
 		}
 		kinds[kind.Kind]++
-		if service, ok := obj.(*corev1.Service); ok && service.Spec.ClusterIP != dnsService {
-			t.Errorf("cluster DNS is %s, the kubelet tells pods %s", service.Spec.ClusterIP, dnsService)
+		if service, ok := obj.(*corev1.Service); ok && service.Spec.ClusterIP != topology.DNSService {
+			t.Errorf("cluster DNS is %s, the kubelet tells pods %s", service.Spec.ClusterIP, topology.DNSService)
 		}
 	}
 	for _, kind := range []string{"Deployment", "Service", "ConfigMap", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"} {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -20,8 +21,8 @@ func (l *Lab) awaitAwake(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.eachNode(ctx, func(ctx context.Context, n node) error {
-		err := l.console(n, l.wait.Until(ctx, wait.LabAwake, "the kubelet and the cluster's own pods of "+n.name()+" to answer", func(ctx context.Context) (bool, string, error) {
+	return topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
+		err := l.console(n, l.wait.Until(ctx, wait.LabAwake, "the kubelet and the cluster's own pods of "+n.Name()+" to answer", func(ctx context.Context) (bool, string, error) {
 			if err := l.alive(n); err != nil {
 				return false, "", err
 			}
@@ -38,8 +39,8 @@ func (l *Lab) awaitAwake(ctx context.Context) error {
 
 // awake asks the kubelet how it is, and the containers of the cluster's own
 // pods what the kubelet asks them.
-func awake(ctx context.Context, client kubernetes.Interface, n node) error {
-	if err := client.CoreV1().RESTClient().Get().Resource("nodes").Name(n.name()).SubResource("proxy").Suffix("healthz").Do(ctx).Error(); err != nil {
+func awake(ctx context.Context, client kubernetes.Interface, n topology.Node) error {
+	if err := client.CoreV1().RESTClient().Get().Resource("nodes").Name(n.Name()).SubResource("proxy").Suffix("healthz").Do(ctx).Error(); err != nil {
 		return fmt.Errorf("kubelet: %w", err)
 	}
 	pods, err := systemPods(ctx, client, n)

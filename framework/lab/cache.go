@@ -37,7 +37,7 @@ func (l *Lab) Cache() ([]CacheEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	labs, unknown := neededByLabs(filepath.Dir(l.dir))
+	labs, unknown := neededByLabs(filepath.Dir(string(l.dir)))
 	all := make([]CacheEntry, len(entries))
 	for i, e := range entries {
 		all[i] = CacheEntry{Entry: e, NeededBy: labs[e.Path]}
@@ -90,7 +90,7 @@ func (l *Lab) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.E
 
 // allowRemoval finds labs that have come to need e since the cache was listed.
 func (l *Lab) allowRemoval(e artifact.Entry) error {
-	labs, err := neededByLabs(filepath.Dir(l.dir))
+	labs, err := neededByLabs(filepath.Dir(string(l.dir)))
 	if err != nil {
 		return err
 	}

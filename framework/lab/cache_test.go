@@ -151,7 +151,7 @@ func TestPruneAsksTheLabsAgain(t *testing.T) {
 func TestPruneRefusesWhileALabSaysNothing(t *testing.T) {
 	l := testLab(t)
 	path := fill(t, l, "thing")
-	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
+	if err := os.MkdirAll(l.dir.Logs(), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if entries, err := l.Cache(); len(entries) != 1 || !errors.Is(err, ErrUnknownNeeds) {
@@ -185,7 +185,7 @@ func TestVerifyCacheWithoutDigests(t *testing.T) {
 	if err := l.VerifyCache(t.Context(), true, note); !errors.Is(err, artifact.ErrHeld) || !errors.Is(err, artifact.ErrNoSums) {
 		t.Errorf("while a lab has it: %v", err)
 	}
-	if err := os.RemoveAll(l.dir); err != nil {
+	if err := os.RemoveAll(string(l.dir)); err != nil {
 		t.Fatal(err)
 	}
 	l.opts.SourceDir = "/nowhere" // nothing can be built

@@ -4,31 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os/exec"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
-)
-
-// Directories of the lab's state.
-const (
-	etcdDir  = "etcd"
-	keysDir  = "keys"
-	nodesDir = "nodes"
 )
 
 // startControlPlane starts etcd and the API server, opens the way to it on
 // 127.0.0.1, and then starts what needs the API server.
 func (l *Lab) startControlPlane(ctx context.Context) error {
-	etcdEnded, err := l.start("etcd", l.etcd())
+	etcdEnded, err := l.programs.Start("etcd", l.etcd())
 	if err != nil {
 		return err
 	}
-	apiEnded, err := l.start("kube-apiserver", l.apiServer())
+	apiEnded, err := l.programs.Start("kube-apiserver", l.apiServer())
 	if err != nil {
 		return err
 	}
@@ -62,7 +56,7 @@ func (l *Lab) startControlPlane(ctx context.Context) error {
 func (l *Lab) etcd() *exec.Cmd {
 	return exec.Command(l.parts.Etcd,
 		"--name=lab",
-		"--data-dir="+l.path(etcdDir),
+		"--data-dir="+l.dir.Path(state.EtcdDir),
 		"--listen-client-urls=http://127.0.0.1:2379",
 		"--advertise-client-urls=http://127.0.0.1:2379",
 		"--listen-peer-urls=http://127.0.0.1:2380",
@@ -77,20 +71,20 @@ func (l *Lab) etcd() *exec.Cmd {
 func (l *Lab) apiServer() *exec.Cmd {
 	return l.kubernetes("kube-apiserver",
 		"--etcd-servers=http://127.0.0.1:2379",
-		"--bind-address="+hostAddress,
-		"--advertise-address="+hostAddress,
-		"--secure-port="+apiPort,
-		"--tls-cert-file="+l.path(keysDir, "apiserver.crt"),
-		"--tls-private-key-file="+l.path(keysDir, "apiserver.key"),
-		"--client-ca-file="+l.path(keysDir, "ca.crt"),
-		"--kubelet-certificate-authority="+l.path(keysDir, "ca.crt"),
-		"--kubelet-client-certificate="+l.path(keysDir, "apiserver-kubelet.crt"),
-		"--kubelet-client-key="+l.path(keysDir, "apiserver-kubelet.key"),
+		"--bind-address="+topology.HostAddress,
+		"--advertise-address="+topology.HostAddress,
+		"--secure-port="+topology.APIPort,
+		"--tls-cert-file="+l.dir.Key("apiserver.crt"),
+		"--tls-private-key-file="+l.dir.Key("apiserver.key"),
+		"--client-ca-file="+l.dir.Key("ca.crt"),
+		"--kubelet-certificate-authority="+l.dir.Key("ca.crt"),
+		"--kubelet-client-certificate="+l.dir.Key("apiserver-kubelet.crt"),
+		"--kubelet-client-key="+l.dir.Key("apiserver-kubelet.key"),
 		"--kubelet-preferred-address-types=InternalIP",
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file="+l.path(keysDir, "service-accounts.key"),
-		"--service-account-signing-key-file="+l.path(keysDir, "service-accounts.key"),
-		"--service-cluster-ip-range="+serviceRange,
+		"--service-account-key-file="+l.dir.Key("service-accounts.key"),
+		"--service-account-signing-key-file="+l.dir.Key("service-accounts.key"),
+		"--service-cluster-ip-range="+topology.ServiceRange,
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		// The driver's node pods are privileged.
@@ -102,9 +96,9 @@ func (l *Lab) apiServer() *exec.Cmd {
 
 func (l *Lab) controllerManager() *exec.Cmd {
 	return l.kubernetes("kube-controller-manager",
-		"--kubeconfig="+l.path(keysDir, "controller-manager.kubeconfig"),
-		"--service-account-private-key-file="+l.path(keysDir, "service-accounts.key"),
-		"--root-ca-file="+l.path(keysDir, "ca.crt"),
+		"--kubeconfig="+l.dir.Key("controller-manager.kubeconfig"),
+		"--service-account-private-key-file="+l.dir.Key("service-accounts.key"),
+		"--root-ca-file="+l.dir.Key("ca.crt"),
 		"--use-service-account-credentials=true",
 		// Pods can go to a node that soon after it is Ready.
 		"--node-monitor-period=1s",
@@ -116,7 +110,7 @@ func (l *Lab) controllerManager() *exec.Cmd {
 
 func (l *Lab) scheduler() *exec.Cmd {
 	return l.kubernetes("kube-scheduler",
-		"--kubeconfig="+l.path(keysDir, "scheduler.kubeconfig"),
+		"--kubeconfig="+l.dir.Key("scheduler.kubeconfig"),
 		"--bind-address=127.0.0.1",
 		"--leader-elect=false",
 		"--profiling=false",
@@ -130,7 +124,7 @@ func (l *Lab) kubernetes(name string, args ...string) *exec.Cmd {
 }
 
 func (l *Lab) startOnly(name string, cmd *exec.Cmd) error {
-	_, err := l.start(name, cmd)
+	_, err := l.programs.Start(name, cmd)
 	return err
 }
 
@@ -143,6 +137,3 @@ func (l *Lab) client() (*kubernetes.Clientset, error) {
 	config.QPS, config.Burst = 100, 200
 	return kubernetes.NewForConfig(config)
 }
-
-// apiAddress is where the API server listens in the lab's namespace.
-var apiAddress = net.JoinHostPort(hostAddress, apiPort)

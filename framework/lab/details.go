@@ -13,6 +13,7 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
 )
@@ -51,7 +52,7 @@ func (l *Lab) Details(ctx context.Context, s Status) Details {
 	defer cancel()
 	d := Details{Nodes: make([]NodeDetails, len(s.Nodes))}
 	p, planErr := l.readPlan()
-	if m, err := readMade(l.dir); err != nil {
+	if m, err := readMade(string(l.dir)); err != nil {
 		d.Made = append(d.Made, Fact{"versions", err.Error()})
 	} else if m != nil {
 		d.Made = append(d.Made, Fact{"kubernetes", m.Kubernetes}, Fact{"memcached", strings.Join(m.Memcached, ", ")})
@@ -65,13 +66,13 @@ func (l *Lab) Details(ctx context.Context, s Status) Details {
 	}
 	var asking sync.WaitGroup
 	for i, n := range s.Nodes {
-		asking.Go(func() { d.Nodes[i] = l.nodeDetails(ctx, node(i+1), n) })
+		asking.Go(func() { d.Nodes[i] = l.nodeDetails(ctx, topology.Node(i+1), n) })
 	}
 	asking.Wait()
 	return d
 }
 
-func (l *Lab) nodeDetails(ctx context.Context, n node, state NodeStatus) NodeDetails {
+func (l *Lab) nodeDetails(ctx context.Context, n topology.Node, state NodeStatus) NodeDetails {
 	d := NodeDetails{Name: state.Name}
 	if state.Power != Running && state.Power != Paused {
 		d.Storage = "not known: the node is " + string(state.Power)

@@ -23,7 +23,7 @@ func TestPhasesAreRead(t *testing.T) {
 	if err != nil || len(phases) != 2 || phases[1] != (PhaseTime{"parts", time.Second}) {
 		t.Errorf("got %v, %v", phases, err)
 	}
-	if err := os.WriteFile(l.path(phasesFile), []byte("["), 0o600); err != nil {
+	if err := os.WriteFile(l.dir.Path(phasesFile), []byte("["), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.readPhases(); err == nil || !strings.Contains(err.Error(), phasesFile) {

@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
 )
 
 // forwardVariable makes this executable the lab's forwarder.
@@ -34,8 +37,8 @@ func (l *Lab) startForwarder() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args[0] = "lab-forwarder"
 	cmd.ExtraFiles = []*os.File{file}
-	cmd.Env = []string{forwardVariable + "=" + apiAddress}
-	if _, err := l.start("forwarder", cmd); err != nil {
+	cmd.Env = []string{forwardVariable + "=" + topology.APIAddress}
+	if _, err := l.programs.Start("forwarder", cmd); err != nil {
 		return err
 	}
 	return l.writeKubeconfig(l.Kubeconfig(), "admin", "https://"+listener.Addr().String())
@@ -50,7 +53,7 @@ func RunProgram() {
 		os.Exit(1)
 	}
 	if dir := os.Getenv(guardVariable); dir != "" {
-		if err := runGuard(dir); err != nil {
+		if err := runGuard(state.Dir(dir)); err != nil {
 			fmt.Fprintln(os.Stderr, "guard:", err)
 			os.Exit(1)
 		}

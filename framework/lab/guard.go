@@ -9,11 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/process"
+	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/thread"
 	"pmem-memcached-e2e/framework/progress"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // These make this executable the guard of the lab whose directories they name.
@@ -37,13 +40,10 @@ const ownerFile = "owner"
 // mark: it is not in the lab's network, and outlasts the lab's processes.
 func (l *Lab) startGuard() (*os.Process, error) {
 	owner := rand.Text()
-	if err := writeFile(l.path(ownerFile), []byte(owner)); err != nil {
+	if err := private.WriteFile(l.dir.Path(ownerFile), []byte(owner)); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
-		return nil, err
-	}
-	log, err := os.OpenFile(l.path("logs", "guard"+logSuffix), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := private.OpenAppend(l.dir.Log("guard"))
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (l *Lab) startGuard() (*os.Process, error) {
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(inherited(), guardVariable+"="+l.dir, guardMemoryVariable+"="+l.memory, guardOwnerVariable+"="+owner)
+	cmd.Env = append(process.Inherited(), guardVariable+"="+string(l.dir), guardMemoryVariable+"="+l.memory, guardOwnerVariable+"="+owner)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := thread.On(func() error { return thread.WithoutCapabilities(cmd.Start) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the guard of the lab: %w", err), ours.Close())
@@ -80,14 +80,14 @@ func (l *Lab) dismissGuard() error {
 
 // runGuard returns when the process that started it has ended and its lab is
 // gone.
-func runGuard(dir string) error {
+func runGuard(dir state.Dir) error {
 	pipe := os.NewFile(guardFD, "pipe")
 	if _, err := io.Copy(io.Discard, pipe); err != nil { // nothing is ever written to it
 		return err
 	}
-	l := &Lab{opts: Options{Name: filepath.Base(dir)}, dir: dir, memory: os.Getenv(guardMemoryVariable), progress: progress.Lines(os.Stderr)}
+	l := &Lab{opts: Options{Name: dir.Lab()}, dir: dir, memory: os.Getenv(guardMemoryVariable), progress: progress.Lines(os.Stderr), programs: process.Of(dir, wait.Scale{})}
 	return l.change(context.Background(), func() error {
-		owner, err := os.ReadFile(l.path(ownerFile))
+		owner, err := os.ReadFile(l.dir.Path(ownerFile))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

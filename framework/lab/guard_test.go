@@ -13,7 +13,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/process"
+	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/thread"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // ownerVariable makes the test's executable a run that has brought up the lab
@@ -27,9 +31,9 @@ func ownLab() {
 	if !ok {
 		return
 	}
-	l := &Lab{opts: Options{Name: "test"}, dir: dir, memory: memory}
+	l := &Lab{opts: Options{Name: "test"}, dir: state.Dir(dir), memory: memory, programs: process.Of(state.Dir(dir), wait.Scale{})}
 	sleeper := exec.Command("sleep", "600")
-	sleeper.Env = l.environment("etcd", nil)
+	sleeper.Env = l.programs.Environment("etcd", nil)
 	guard, err := l.startGuard()
 	started := thread.On(func() error { return thread.WithoutCapabilities(sleeper.Start) })
 	if err := errors.Join(err, os.MkdirAll(memory, 0o700), started); err != nil {
@@ -53,16 +57,16 @@ func TestGuard(t *testing.T) {
 		{"its owner was killed", func(_ *Lab, owner *os.Process, _ io.Closer) error { return owner.Kill() }, false},
 		{"its owner has removed the lab", func(_ *Lab, _ *os.Process, stdin io.Closer) error { return stdin.Close() }, false},
 		{"the lab is another one's by now", func(l *Lab, owner *os.Process, _ io.Closer) error {
-			return errors.Join(writeFile(l.path(ownerFile), []byte("another")), owner.Kill())
+			return errors.Join(private.WriteFile(l.dir.Path(ownerFile), []byte("another")), owner.Kill())
 		}, true},
 		{"the lab has no owner by now", func(l *Lab, owner *os.Process, _ io.Closer) error {
-			return errors.Join(os.Remove(l.path(ownerFile)), owner.Kill())
+			return errors.Join(os.Remove(l.dir.Path(ownerFile)), owner.Kill())
 		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := testLab(t)
 			owner := exec.Command("/proc/self/exe")
-			owner.Env = append(os.Environ(), ownerVariable+"="+l.dir+":"+l.memory)
+			owner.Env = append(os.Environ(), ownerVariable+"="+string(l.dir)+":"+l.memory)
 			owner.Stderr = t.Output()
 			stdin, err := owner.StdinPipe()
 			if err != nil {
@@ -76,7 +80,7 @@ func TestGuard(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() {
-				if err := l.killAll(); err != nil {
+				if err := l.programs.KillAll(); err != nil {
 					t.Error(err)
 				}
 			})
@@ -96,7 +100,7 @@ func TestGuard(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = owner.Wait() // it may have been killed
-			if err := awaitExit(guard, 20*time.Second); err != nil {
+			if err := process.AwaitExit(guard, 20*time.Second); err != nil {
 				t.Fatalf("the guard: %v", err)
 			}
 			if s := l.inspect(); s.present() != tt.left {

@@ -1,27 +1,22 @@
 package lab
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
-	"strings"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/host"
 )
-
-// tools are the programs of this host that a lab calls.
-var tools = []string{"qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
 
 // headroom is the memory in MiB that the control plane and the suite need
 // in addition to the nodes.
 const headroom = 2048
 
 // ErrHost is wrapped by errors that say that this host cannot run a lab.
-var ErrHost = errors.New("this host cannot run a lab")
+var ErrHost = host.ErrUnfit
 
 // ErrDiffers is wrapped by errors that say that the lab that is up is not the
 // one that was asked for.
@@ -33,15 +28,13 @@ func (l *Lab) Check() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: this program is neither root nor has it become so with BecomeRoot", ErrHost)
 	}
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%w: %w; make packages installs what is missing", ErrHost, err)
-		}
+	if err := host.CheckTools(); err != nil {
+		return err
 	}
 	if err := l.checkCache(); err != nil {
 		return err
 	}
-	if err := checkTun("/dev/net/tun"); err != nil {
+	if err := host.CheckTun("/dev/net/tun"); err != nil {
 		return err
 	}
 	if err := l.checkVersions(); err != nil {
@@ -63,7 +56,7 @@ func (l *Lab) Check() error {
 
 // plannedHere is planned on this host, with the MiB that are available here.
 func (o Options) plannedHere() (p plan, available int, err error) {
-	available, err = availableMemory()
+	available, err = host.AvailableMemory()
 	return o.planned(available, runtime.NumCPU()), available, err
 }
 
@@ -77,32 +70,13 @@ func enough(p plan, available int) error {
 		ErrHost, available, p.Nodes, p.PMEM, need, what)
 }
 
-// availableMemory returns the kernel's estimate in MiB (proc(5), MemAvailable).
-func availableMemory() (int, error) {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), "MemAvailable:"); ok {
-			var kib int
-			if _, err := fmt.Sscan(rest, &kib); err != nil {
-				return 0, fmt.Errorf("/proc/meminfo: %q: %w", s.Text(), err)
-			}
-			return kib >> 10, nil
-		}
-	}
-	return 0, errors.New("/proc/meminfo has no MemAvailable")
-}
-
 // checkCache finds out whether parts can be kept where they shall be.
 func (l *Lab) checkCache() error {
 	store, err := artifact.Open(l.opts.CacheDir, l.progress)
 	if err != nil {
 		return hostError(err)
 	}
-	return errors.Join(store.Close(), checkReach(l.opts.CacheDir))
+	return errors.Join(store.Close(), host.CheckReach(l.opts.CacheDir))
 }
 
 // hostError says of an error that this host is the reason for it, if it is.

@@ -15,6 +15,8 @@ import (
 	"os"
 	"time"
 
+	"pmem-memcached-e2e/framework/lab/topology"
+
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
@@ -42,19 +44,19 @@ type identity struct {
 }
 
 func (l *Lab) makeKeys(context.Context) error {
-	if err := os.MkdirAll(l.path(keysDir), 0o700); err != nil {
+	if err := os.MkdirAll(l.dir.Key(), 0o700); err != nil {
 		return err
 	}
 	ca, err := newCertificateAuthority()
 	if err != nil {
 		return err
 	}
-	if err := writePEM(l.path(keysDir, "ca.crt"), "CERTIFICATE", ca.cert.Raw); err != nil {
+	if err := writePEM(l.dir.Key("ca.crt"), "CERTIFICATE", ca.cert.Raw); err != nil {
 		return err
 	}
-	inside := "https://" + net.JoinHostPort(hostAddress, apiPort)
+	inside := "https://" + net.JoinHostPort(topology.HostAddress, topology.APIPort)
 	identities := []identity{
-		{file: "apiserver", user: "kube-apiserver", hosts: []string{"127.0.0.1", "localhost", hostAddress, apiService, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
+		{file: "apiserver", user: "kube-apiserver", hosts: []string{"127.0.0.1", "localhost", topology.HostAddress, topology.APIService, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
 		{file: "apiserver-kubelet", user: "kube-apiserver-kubelet-client", groups: []string{"system:masters"}},
 		{file: "controller-manager", user: "system:kube-controller-manager", kubeconfig: inside},
 		{file: "scheduler", user: "system:kube-scheduler", kubeconfig: inside},
@@ -63,8 +65,8 @@ func (l *Lab) makeKeys(context.Context) error {
 	}
 	for _, n := range l.plan.nodes() {
 		identities = append(identities, identity{
-			file: n.name(), user: "system:node:" + n.name(), groups: []string{"system:nodes"},
-			hosts: []string{n.name(), n.address()}, kubeconfig: inside,
+			file: n.Name(), user: "system:node:" + n.Name(), groups: []string{"system:nodes"},
+			hosts: []string{n.Name(), n.Address()}, kubeconfig: inside,
 		})
 	}
 	for _, id := range identities {
@@ -76,7 +78,7 @@ func (l *Lab) makeKeys(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeKey(l.path(keysDir, "service-accounts.key"), serviceAccounts)
+	return writeKey(l.dir.Key("service-accounts.key"), serviceAccounts)
 }
 
 func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -136,16 +138,16 @@ func (l *Lab) issue(ca *certificateAuthority, id identity) error {
 	if err != nil {
 		return err
 	}
-	if err := writePEM(l.path(keysDir, id.file+".crt"), "CERTIFICATE", cert.Raw); err != nil {
+	if err := writePEM(l.dir.Key(id.file+".crt"), "CERTIFICATE", cert.Raw); err != nil {
 		return err
 	}
-	if err := writeKey(l.path(keysDir, id.file+".key"), key); err != nil {
+	if err := writeKey(l.dir.Key(id.file+".key"), key); err != nil {
 		return err
 	}
 	if id.kubeconfig == "" {
 		return nil
 	}
-	return l.writeKubeconfig(l.path(keysDir, id.file+".kubeconfig"), id.file, id.kubeconfig)
+	return l.writeKubeconfig(l.dir.Key(id.file+".kubeconfig"), id.file, id.kubeconfig)
 }
 
 // KubectlContext is the name of the context in the lab's kubeconfig files.
@@ -157,7 +159,7 @@ func (l *Lab) writeKubeconfig(path, id, server string) error {
 	var content [3][]byte
 	for i, name := range []string{"ca.crt", id + ".crt", id + ".key"} {
 		var err error
-		if content[i], err = os.ReadFile(l.path(keysDir, name)); err != nil {
+		if content[i], err = os.ReadFile(l.dir.Key(name)); err != nil {
 			return err
 		}
 	}

@@ -9,18 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/network"
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/topology"
 )
 
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
 // while the lab is up.
-func (l *Lab) Kubeconfig() string { return l.path("kubeconfig") }
+func (l *Lab) Kubeconfig() string { return l.dir.Path("kubeconfig") }
 
 // Kubectl returns the path of the Kubernetes executable, which acts as kubectl
 // when it is started by that name.
@@ -30,10 +31,6 @@ func (l *Lab) Kubectl(ctx context.Context) (path string, err error) {
 		return nil
 	})
 	return path, err
-}
-
-func (l *Lab) path(elem ...string) string {
-	return filepath.Join(append([]string{l.dir}, elem...)...)
 }
 
 // phase is a step of bringing the lab up.
@@ -56,7 +53,7 @@ func (l *Lab) preparing() []phase {
 // booting are the phases of a lab that starts from nothing.
 func (l *Lab) booting() []phase {
 	return []phase{
-		{"network", l.makeNetwork, networkHint},
+		{"network", l.enterNetwork, networkHint},
 		{"keys", l.makeKeys, "the state directory must be writable and have a few MiB"},
 		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
 		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
@@ -107,7 +104,7 @@ func (l *Lab) up(ctx context.Context, guarded bool) (err error) {
 	if err := l.recover(s); err != nil {
 		return err
 	}
-	defer l.leaveNetwork()
+	defer l.programs.Leave()
 	var available int
 	if l.plan, available, err = l.opts.plannedHere(); err != nil {
 		return err
@@ -144,7 +141,7 @@ func (l *Lab) bringUp(ctx context.Context, phases []phase) error {
 			return l.rollBack(ctx, p, err)
 		}
 	}
-	if err := os.WriteFile(l.path(readyMark), nil, 0o600); err != nil {
+	if err := os.WriteFile(l.dir.Path(readyMark), nil, 0o600); err != nil {
 		return errors.Join(err, l.remove())
 	}
 	fmt.Fprintf(l.progress, "lab %-14s %5.1fs  KUBECONFIG=%s\n", "up", time.Since(start).Seconds(), l.Kubeconfig())
@@ -162,15 +159,15 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 	}
 	l.doing("lab nodes")
 	defer l.doing("")
-	if err := l.eachNode(ctx, func(ctx context.Context, n node) error {
+	if err := topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
 		switch l.power(ctx, n) {
 		case Down:
-			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, n.name())
+			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, n.Name())
 			if err := l.restart(ctx, client, n); err != nil {
 				return err
 			}
 		case Paused:
-			fmt.Fprintf(l.progress, "lab %s: %s is paused and is resumed\n", l.opts.Name, n.name())
+			fmt.Fprintf(l.progress, "lab %s: %s is paused and is resumed\n", l.opts.Name, n.Name())
 			return l.ask(ctx, n, qmp.Command{Execute: "cont"}, nil)
 		}
 		return l.awaitRestart(ctx, client, n)
@@ -223,9 +220,19 @@ func (l *Lab) Down(context.Context) error {
 // remove ends and deletes everything that carries the lab's name.
 func (l *Lab) remove() error {
 	return errors.Join(
-		l.killAll(),
+		l.programs.KillAll(),
 		os.RemoveAll(l.memory),
-		os.RemoveAll(l.dir),
+		os.RemoveAll(string(l.dir)),
 		l.dismissGuard(),
 	)
+}
+
+// enterNetwork makes the network and has the lab's programs be in it.
+func (l *Lab) enterNetwork(ctx context.Context) error {
+	namespace, err := network.Make(ctx, l.plan.nodes())
+	if err != nil {
+		return err
+	}
+	l.programs.Enter(namespace)
+	return nil
 }

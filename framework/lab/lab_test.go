@@ -6,11 +6,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +16,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/process"
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // TestMain lets the test's executable serve as the forwarder and as a user's
@@ -36,7 +37,8 @@ func testLab(t *testing.T) *Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.dir = filepath.Join(t.TempDir(), "test")
+	l.dir = state.Dir(filepath.Join(t.TempDir(), "test"))
+	l.programs = process.Of(l.dir, wait.Scale{})
 	l.memory = filepath.Join(t.TempDir(), "memory")
 	l.plan = l.opts.planned(0, 1)
 	return l
@@ -114,69 +116,8 @@ func TestLockIsExclusive(t *testing.T) {
 	} else {
 		unlock()
 	}
-	if _, err := os.Stat(l.dir + ".lock"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(string(l.dir) + ".lock"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the lock's file is still there: %v", err)
-	}
-}
-
-// A process of the lab is found and ended by its mark alone.
-func TestProcessesAreFoundByTheirMark(t *testing.T) {
-	l := testLab(t)
-	cmd := sleeper(t, l, "sleeper")
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	other := testLab(t)
-	if got := other.processes(); len(got) != 0 {
-		t.Errorf("another lab has processes %v", got)
-	}
-	if err := l.killAll(); err != nil {
-		t.Error(err)
-	}
-	var exit *exec.ExitError
-	if err := <-ended; !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Errorf("the process ended with %v", err)
-	}
-	if got := l.processes(); len(got) != 0 {
-		t.Errorf("still there: %v", got)
-	}
-}
-
-// A process of another user is none of the lab's, whatever its environment.
-func TestProcessesOfOthersAreLeftAlone(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to start a process as another user")
-	}
-	l := testLab(t)
-	cmd := exec.Command("sleep", "600")
-	cmd.Env = []string{markDir + "=" + l.dir, markName + "=etcd"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}()
-	if err := l.awaitMark("etcd", cmd.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
-	if got := l.processes(); len(got) != 0 {
-		t.Errorf("the lab has the process of another user: %v", got)
-	}
-}
-
-func TestEnvironmentOfAProgram(t *testing.T) {
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	t.Setenv("HTTPS_PROXY", "http://user:secret@proxy.invalid")
-	l := testLab(t)
-	env := l.environment("etcd", []string{"GOGC=50"})
-	if text := strings.Join(env, "\n"); strings.Contains(text, "secret") {
-		t.Errorf("a secret of the user's is in the environment:\n%s", text)
-	}
-	for _, want := range []string{"PATH=" + os.Getenv("PATH"), "GOGC=50", markDir + "=" + l.dir, markName + "=etcd"} {
-		if !slices.Contains(env, want) {
-			t.Errorf("%q, want %q in it", env, want)
-		}
 	}
 }
 
@@ -185,7 +126,7 @@ func TestKeys(t *testing.T) {
 	if err := l.makeKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(l.path("keys", "*"))
+	files, err := filepath.Glob(l.dir.Key("*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("keys: %v, %v", files, err)
 	}
@@ -198,11 +139,11 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s has mode %o, want 600", filepath.Base(f), info.Mode().Perm())
 		}
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", l.path("keys", "admin.kubeconfig"))
+	config, err := clientcmd.BuildConfigFromFlags("", l.dir.Key("admin.kubeconfig"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Host != "https://"+apiAddress || len(config.KeyData) == 0 || len(config.CAData) == 0 || config.Insecure {
+	if config.Host != "https://"+topology.APIAddress || len(config.KeyData) == 0 || len(config.CAData) == 0 || config.Insecure {
 		t.Errorf("kubeconfig: host %s, insecure %v", config.Host, config.Insecure)
 	}
 }

@@ -10,22 +10,22 @@ import (
 	"slices"
 	"strings"
 
+	"pmem-memcached-e2e/framework/lab/host"
+	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/redact"
 )
-
-const logSuffix = ".log"
 
 // Logs returns the names of the logs that there are: those of the programs of
 // this host, such as "etcd" and "node1", and those of what is in a node, such
 // as "node1/console" and "node1/kubelet".
 func (l *Lab) Logs() ([]string, error) {
 	var names []string
-	err := filepath.WalkDir(l.path("logs"), func(path string, d fs.DirEntry, err error) error {
-		name, isLog := strings.CutSuffix(path, logSuffix)
+	err := filepath.WalkDir(l.dir.Logs(), func(path string, d fs.DirEntry, err error) error {
+		name, isLog := strings.CutSuffix(path, state.LogSuffix)
 		if err != nil || d.IsDir() || !isLog {
 			return err
 		}
-		name, err = filepath.Rel(l.path("logs"), name)
+		name, err = filepath.Rel(l.dir.Logs(), name)
 		names = append(names, name)
 		return err
 	})
@@ -45,7 +45,7 @@ func (l *Lab) WriteLog(w io.Writer, name string) error {
 	if !slices.Contains(names, name) {
 		return fmt.Errorf("%w: lab %s has no log %q: it has %s", ErrUnknown, l.opts.Name, name, strings.Join(names, ", "))
 	}
-	f, err := os.Open(l.path("logs", name+logSuffix))
+	f, err := os.Open(l.dir.Log(name))
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (l *Lab) SaveLogs(dir string, secrets *redact.Redactor) error {
 		return err
 	}
 	defer root.Close()
-	logs := l.path("logs")
+	logs := l.dir.Logs()
 	return filepath.WalkDir(logs, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -105,23 +105,14 @@ func copyInto(root *os.Root, name, path string, secrets *redact.Redactor) (err e
 // directory with a name that nobody can know beforehand, and returns it; empty:
 // nothing is kept. With an error it may hold a part of them.
 func (l *Lab) keepLogs() (dir string, err error) {
-	if _, err := os.Stat(l.path("logs")); err != nil {
+	if _, err := os.Stat(l.dir.Logs()); err != nil {
 		return "", nil
 	}
-	if dir, err = os.MkdirTemp("", l.ownName()+"-failed-"); err != nil {
+	if dir, err = os.MkdirTemp("", host.OwnName(l.opts.Name)+"-failed-"); err != nil {
 		return "", err
 	}
 	if err = l.SaveLogs(dir, &redact.Redactor{}); err != nil && os.Remove(dir) == nil { // it is empty
 		dir = ""
 	}
 	return dir, err
-}
-
-func logTail(path string, lines int) string {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	all := strings.Split(strings.TrimSpace(string(content)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

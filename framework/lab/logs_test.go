@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/redact"
 )
 
@@ -17,7 +18,7 @@ func TestLogs(t *testing.T) {
 		t.Errorf("logs of a lab that is not there: %v", err)
 	}
 	for _, name := range []string{"node1/console", "etcd", "node1"} {
-		if err := appendFile(l.path("logs", name+".log"), []byte(name+" speaks\n")); err != nil {
+		if err := private.AppendFile(l.dir.Log(name), []byte(name+" speaks\n")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,8 +40,8 @@ func TestLogs(t *testing.T) {
 func TestSaveLogs(t *testing.T) {
 	l := testLab(t)
 	for name, mode := range map[string]os.FileMode{"etcd": 0o600, "node1/console": 0o640} {
-		path := l.path("logs", name+".log")
-		if err := errors.Join(appendFile(path, []byte(name)), os.Chmod(path, mode)); err != nil {
+		path := l.dir.Log(name)
+		if err := errors.Join(private.AppendFile(path, []byte(name)), os.Chmod(path, mode)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,11 +71,11 @@ func TestKeepLogsThatCannotBeCopied(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	l := testLab(t)
-	if err := os.MkdirAll(l.path("logs"), 0o700); err != nil {
+	if err := os.MkdirAll(l.dir.Logs(), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	lost := func(name string) {
-		if err := os.Symlink("/nowhere", l.path("logs", name)); err != nil {
+		if err := os.Symlink("/nowhere", l.dir.Path("logs", name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,7 +86,7 @@ func TestKeepLogsThatCannotBeCopied(t *testing.T) {
 	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	if err := appendFile(l.path("logs", "a.log"), []byte("why")); err != nil {
+	if err := private.AppendFile(l.dir.Log("a"), []byte("why")); err != nil {
 		t.Fatal(err)
 	}
 	dir, err := l.keepLogs()
@@ -99,7 +100,7 @@ func TestKeepLogsThatCannotBeCopied(t *testing.T) {
 
 func TestStatusShowsTheEndOfALostProgram(t *testing.T) {
 	l, m := poweredLab(t)
-	if err := appendFile(l.path("logs/node1.log"), []byte("qemu: out of smoke\n")); err != nil {
+	if err := private.AppendFile(l.dir.Log("node1"), []byte("qemu: out of smoke\n")); err != nil {
 		t.Fatal(err)
 	}
 	m.process.Kill()

@@ -7,16 +7,18 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"pmem-memcached-e2e/framework/lab/host"
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/topology"
 )
 
 // sharedMemory is the host's file system in memory.
 const sharedMemory = "/dev/shm"
 
 // pmemFile returns the file that a node's persistent memory is.
-func (l *Lab) pmemFile(n node) string { return pmemFile(l.plan.Memory, n) }
+func (l *Lab) pmemFile(n topology.Node) string { return pmemFile(l.plan.Memory, n) }
 
-func pmemFile(dir string, n node) string { return filepath.Join(dir, n.name()+".pmem") }
+func pmemFile(dir string, n topology.Node) string { return filepath.Join(dir, n.Name()+".pmem") }
 
 // chooseMemory takes the host's memory for the files with the nodes' persistent
 // memory, or its disk where that file system is too small, as it is in many
@@ -27,10 +29,10 @@ func (l *Lab) chooseMemory(context.Context) error {
 		each += nodeDRAM
 	}
 	need := int64(l.plan.Nodes) * int64(each) << 20
-	onDisk := l.path("memory")
+	onDisk := l.dir.Path("memory")
 	var found []error
 	for _, dir := range []string{l.memory, onDisk} {
-		free, err := free(filepath.Dir(dir))
+		free, err := host.Free(filepath.Dir(dir))
 		switch {
 		case err != nil:
 			found = append(found, err)
@@ -49,40 +51,26 @@ func (l *Lab) chooseMemory(context.Context) error {
 
 // makeMemory makes the files, which take no room until they are written to.
 func (l *Lab) makeMemory() error {
-	if err := makeOwn(l.plan.Memory); err != nil {
+	if err := private.MakeDir(l.plan.Memory); err != nil {
 		return fmt.Errorf("memory of the nodes: %w", err)
 	}
 	for _, n := range l.plan.nodes() {
 		if err := makeSparse(l.pmemFile(n), l.plan.memoryFile()); err != nil {
-			return fmt.Errorf("persistent memory of %s: %w", n.name(), err)
+			return fmt.Errorf("persistent memory of %s: %w", n.Name(), err)
 		}
 		if l.main.dir == "" {
 			continue
 		}
 		if err := makeSparse(l.main.file(n), nodeDRAM); err != nil {
-			return fmt.Errorf("main memory of %s: %w", n.name(), err)
+			return fmt.Errorf("main memory of %s: %w", n.Name(), err)
 		}
 	}
 	return nil
 }
 
 func makeSparse(path string, mib int) error {
-	if err := writeFile(path, nil); err != nil {
+	if err := private.WriteFile(path, nil); err != nil {
 		return err
 	}
 	return os.Truncate(path, int64(mib)<<20)
-}
-
-// free returns the bytes that may still be written below dir, or below what
-// there is of the directories above it.
-func free(dir string) (int64, error) {
-	var st unix.Statfs_t
-	err := unix.Statfs(dir, &st)
-	for ; errors.Is(err, unix.ENOENT) && dir != filepath.Dir(dir); err = unix.Statfs(dir, &st) {
-		dir = filepath.Dir(dir)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("statfs %s: %w", dir, err)
-	}
-	return int64(st.Bavail) * st.Bsize, nil
 }

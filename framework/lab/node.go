@@ -13,9 +13,9 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/google/renameio/v2"
-	"golang.org/x/sync/errgroup"
-
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/process"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -34,7 +34,7 @@ func (l *Lab) startNodes(ctx context.Context) error {
 	if err := errors.Join(l.writePlan(), l.makeMemory()); err != nil {
 		return err
 	}
-	return l.eachNode(ctx, func(ctx context.Context, n node) error {
+	return topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
 		if err := l.makeConfigDisk(ctx, n); err != nil {
 			return err
 		}
@@ -47,15 +47,15 @@ func (l *Lab) startNodes(ctx context.Context) error {
 
 // makeDisk makes the node's disk, which begins as the file below it and leaves
 // that as it is.
-func (l *Lab) makeDisk(ctx context.Context, n node, format, below string) error {
-	return command(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", below, l.nodePath(n, diskFile))
+func (l *Lab) makeDisk(ctx context.Context, n topology.Node, format, below string) error {
+	return command(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", below, l.dir.Node(n, diskFile))
 }
 
 // startMachine starts QEMU on what the node has, with more arguments.
-func (l *Lab) startMachine(n node, more ...string) error {
+func (l *Lab) startMachine(n topology.Node, more ...string) error {
 	// QEMU would make its logs readable for all.
 	for _, name := range append([]string{"console"}, nodePrograms...) {
-		if err := appendFile(l.path("logs", n.name(), name+".log"), nil); err != nil {
+		if err := private.AppendFile(l.dir.Log(n.Name()+"/"+name), nil); err != nil {
 			return err
 		}
 	}
@@ -64,27 +64,8 @@ func (l *Lab) startMachine(n node, more ...string) error {
 	}
 	cmd := l.qemu(n)
 	cmd.Args = append(cmd.Args, more...)
-	_, err := l.start(n.name(), cmd)
+	_, err := l.programs.Start(n.Name(), cmd)
 	return err
-}
-
-// eachNode calls f for all nodes at once. The first error ends the others.
-func (l *Lab) eachNode(ctx context.Context, f func(context.Context, node) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, n := range l.plan.nodes() {
-		g.Go(func() error {
-			if err := f(ctx, n); err != nil {
-				return fmt.Errorf("%s: %w", n.name(), err)
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// nodePath returns the path of a file that belongs to one node.
-func (l *Lab) nodePath(n node, elem ...string) string {
-	return l.path(append([]string{nodesDir, n.name()}, elem...)...)
 }
 
 // nodeEnvironment is read by lab-node.sh and by the node's services.
@@ -99,38 +80,38 @@ PEERS="{{range .Peers}}{{.}} {{end}}"
 
 // makeConfigDisk writes the small disk that makes a node out of the disk that
 // all nodes of all labs share. See lab-node.sh for what becomes of it.
-func (l *Lab) makeConfigDisk(ctx context.Context, n node) (err error) {
-	tree := l.nodePath(n, "config")
+func (l *Lab) makeConfigDisk(ctx context.Context, n topology.Node) (err error) {
+	tree := l.dir.Node(n, "config")
 	defer func() { err = errors.Join(err, os.RemoveAll(tree)) }()
 	files, err := l.nodeFiles(n)
 	if err != nil {
 		return err
 	}
 	for path, content := range files {
-		if err := writeFile(filepath.Join(tree, path), content); err != nil {
+		if err := private.WriteFile(filepath.Join(tree, path), content); err != nil {
 			return err
 		}
 	}
 	// It holds keys, and mke2fs would make it readable for all.
-	if err := writeFile(l.nodePath(n, configFile), nil); err != nil {
+	if err := private.WriteFile(l.dir.Node(n, configFile), nil); err != nil {
 		return err
 	}
-	return command(ctx, "mke2fs", "-q", "-F", "-t", "ext2", "-d", tree, l.nodePath(n, configFile), "4M")
+	return command(ctx, "mke2fs", "-q", "-F", "-t", "ext2", "-d", tree, l.dir.Node(n, configFile), "4M")
 }
 
 // nodeFiles returns what is on the node's config disk, by path.
-func (l *Lab) nodeFiles(n node) (map[string][]byte, error) {
+func (l *Lab) nodeFiles(n topology.Node) (map[string][]byte, error) {
 	var peers []string
 	for _, other := range l.plan.nodes() {
 		if other != n {
-			peers = append(peers, other.podRange()+"="+other.address())
+			peers = append(peers, other.PodRange()+"="+other.Address())
 		}
 	}
 	values := map[string]any{
-		"NodeName": n.name(), "NodeIP": n.address(), "Prefix": networkPrefix, "Gateway": hostAddress,
+		"NodeName": n.Name(), "NodeIP": n.Address(), "Prefix": topology.NetworkPrefix, "Gateway": topology.HostAddress,
 		// The node joins with the label that makes it one of the driver's.
 		"Labels": l.plan.Driver.label(), "Driver": string(cmp.Or(l.plan.Driver, LVM)),
-		"DNS": dnsService, "PodRange": podRange, "NodePodRange": n.podRange(), "Peers": peers,
+		"DNS": topology.DNSService, "PodRange": topology.PodRange, "NodePodRange": n.PodRange(), "Peers": peers,
 	}
 	files := map[string][]byte{}
 	for path, text := range map[string]string{
@@ -152,43 +133,15 @@ func (l *Lab) nodeFiles(n node) (map[string][]byte, error) {
 	}
 	for from, to := range map[string]string{
 		"ca.crt": "ca.crt", "kube-proxy.kubeconfig": "kube-proxy.kubeconfig",
-		n.name() + ".crt": "kubelet.crt", n.name() + ".key": "kubelet.key", n.name() + ".kubeconfig": "kubelet.kubeconfig",
+		n.Name() + ".crt": "kubelet.crt", n.Name() + ".key": "kubelet.key", n.Name() + ".kubeconfig": "kubelet.kubeconfig",
 	} {
-		content, err := os.ReadFile(l.path(keysDir, from))
+		content, err := os.ReadFile(l.dir.Key(from))
 		if err != nil {
 			return nil, err
 		}
 		files["root/etc/kubernetes/"+to] = content
 	}
 	return files, nil
-}
-
-func writeFile(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(path, content, 0o600)
-}
-
-// replaceFile writes all of a file or leaves it as it was, also when the power
-// fails.
-func replaceFile(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return renameio.WriteFile(path, content, 0o600)
-}
-
-func appendFile(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	return errors.Join(err, f.Close())
 }
 
 func command(ctx context.Context, name string, args ...string) error {
@@ -201,17 +154,17 @@ func command(ctx context.Context, name string, args ...string) error {
 
 // alive reports whether the node's QEMU still runs; what ends a wait for the node
 // early.
-func (l *Lab) alive(n node) error {
-	if _, ok := l.find(n.name()); !ok {
-		return wait.Stop(fmt.Errorf("the virtual machine of %s ended; the end of its log:\n%s", n.name(), logTail(l.path("logs", n.name()+".log"), 8)))
+func (l *Lab) alive(n topology.Node) error {
+	if _, ok := l.programs.Find(n.Name()); !ok {
+		return wait.Stop(fmt.Errorf("the virtual machine of %s ended; the end of its log:\n%s", n.Name(), process.LogTail(l.dir.Log(n.Name()), 8)))
 	}
 	return nil
 }
 
 // console adds the end of what the node's console said to an error.
-func (l *Lab) console(n node, err error) error {
+func (l *Lab) console(n topology.Node, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w\nthe end of the console of %s:\n%s", err, n.name(), logTail(l.path("logs", n.name(), "console.log"), 12))
+	return fmt.Errorf("%w\nthe end of the console of %s:\n%s", err, n.Name(), process.LogTail(l.dir.Log(n.Name()+"/console"), 12))
 }

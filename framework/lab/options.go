@@ -11,6 +11,10 @@ import (
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/host"
+	"pmem-memcached-e2e/framework/lab/process"
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -53,7 +57,7 @@ type Options struct {
 
 // Bounds and defaults of what a lab consists of.
 const (
-	maxNodes     = config.MaxLabNodes
+	maxNodes     = topology.MaxNodes
 	defaultNodes = 2 // 1 on a host that does not have the memory or the processors for them
 	// A node keeps a processor busy while it boots, and half of one later, if that is emulated.
 	defaultProcessors = 4
@@ -95,7 +99,7 @@ func (o Options) validate() error {
 // Lab is a cluster that may or may not be up.
 type Lab struct {
 	opts     Options
-	dir      string
+	dir      state.Dir
 	memory   string // directory for its nodes' persistent memory
 	progress progress.Writer
 	wait     wait.Waiter
@@ -103,7 +107,7 @@ type Lab struct {
 	parts    *artifact.Parts
 	plan     plan
 	main     mainMemory
-	network  *os.File // its namespace while this command brings it up
+	programs *process.Group
 	guard    *os.File // this process's end of the pipe to the guard; nil: there is none
 }
 
@@ -135,13 +139,14 @@ func New(opts Options) (*Lab, error) {
 	}
 	l := &Lab{
 		opts:     opts,
-		dir:      filepath.Join(stateDir(), opts.Name),
+		dir:      state.Dir(filepath.Join(host.StateDir(), opts.Name)),
 		progress: opts.Progress,
 		waits:    &wait.Open{},
 	}
 	l.wait = l.waits.Watch(opts.Waiter)
-	l.memory = filepath.Join(sharedMemory, l.ownName())
-	return l, checkOwner(stateDir())
+	l.memory = filepath.Join(sharedMemory, host.OwnName(opts.Name))
+	l.programs = process.Of(l.dir, opts.Waiter.Scale)
+	return l, host.CheckOwner(host.StateDir())
 }
 
 // checkout returns the directory of the go.mod file above the working
@@ -160,3 +165,8 @@ func checkout() string {
 		}
 	}
 }
+
+// BecomeRoot runs this program again as root of a user namespace, unless it is
+// root already, and does not return then. A program calls it before all else
+// that it does with the lab. The error wraps ErrHost.
+func (l *Lab) BecomeRoot() error { return host.BecomeRoot(l.programs) }

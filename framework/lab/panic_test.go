@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/client-go/kubernetes/fake"
 
+	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -14,10 +15,10 @@ import (
 // in an earlier life does not.
 func TestPanicsInARow(t *testing.T) {
 	l, _ := poweredLab(t)
-	console := l.path("logs", "node1", "console.log")
+	console := l.dir.Log("node1/console")
 	panicked := []byte("[    1.0" + panicMark + "not syncing: VFS: Unable to mount root fs\n")
 	for range panicLimit {
-		if err := appendFile(console, panicked); err != nil {
+		if err := private.AppendFile(console, panicked); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -28,7 +29,7 @@ func TestPanicsInARow(t *testing.T) {
 	begun := false
 	l.wait.Begin = func(wait.Record) {
 		for range panicLimit {
-			if err := appendFile(console, panicked); err != nil {
+			if err := private.AppendFile(console, panicked); err != nil {
 				t.Error(err)
 			}
 		}
@@ -46,7 +47,7 @@ func TestLostTimer(t *testing.T) {
 	l, m := poweredLab(t)
 	hung := []byte("[   22.5] rcu: " + hangMark + " for 15753 jiffies!\n")
 	say := func() {
-		if err := appendFile(l.path("logs", "node1", "console.log"), hung); err != nil {
+		if err := private.AppendFile(l.dir.Log("node1/console"), hung); err != nil {
 			t.Error(err)
 		}
 	}

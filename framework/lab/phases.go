@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"pmem-memcached-e2e/framework/lab/private"
 )
 
 // PhaseTime is a phase of Up and how long it took.
@@ -25,7 +27,7 @@ func (l *Lab) recordPhase(name string, took time.Duration) error {
 	}
 	text, err := json.Marshal(append(phases, PhaseTime{name, took}))
 	if err == nil {
-		err = replaceFile(l.path(phasesFile), text)
+		err = private.ReplaceFile(l.dir.Path(phasesFile), text)
 	}
 	if err != nil {
 		return fmt.Errorf("write down how long the phase took: %w", err)
@@ -35,7 +37,7 @@ func (l *Lab) recordPhase(name string, took time.Duration) error {
 
 // readPhases returns nothing if nothing is written down.
 func (l *Lab) readPhases() ([]PhaseTime, error) {
-	text, err := os.ReadFile(l.path(phasesFile))
+	text, err := os.ReadFile(l.dir.Path(phasesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -44,7 +46,7 @@ func (l *Lab) readPhases() ([]PhaseTime, error) {
 		err = json.Unmarshal(text, &phases)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("how long the phases of lab %s took: %s: %w", l.opts.Name, l.path(phasesFile), err)
+		return nil, fmt.Errorf("how long the phases of lab %s took: %s: %w", l.opts.Name, l.dir.Path(phasesFile), err)
 	}
 	return phases, nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/topology"
 )
 
 // plan is what a lab consists of. It is written down before the first node
@@ -74,20 +76,14 @@ func (p plan) needs() (mib int, what string) {
 		headroom, p.Nodes, nodeDRAM, p.PMEM, qemuOverhead)
 }
 
-func (p plan) nodes() []node {
-	nodes := make([]node, p.Nodes)
-	for i := range nodes {
-		nodes[i] = node(i + 1)
-	}
-	return nodes
-}
+func (p plan) nodes() []topology.Node { return topology.Nodes(p.Nodes) }
 
 func (l *Lab) writePlan() error {
 	text, err := json.MarshalIndent(l.plan, "", "\t")
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(l.path(planFile), append(text, '\n')); err != nil {
+	if err := private.ReplaceFile(l.dir.Path(planFile), append(text, '\n')); err != nil {
 		return fmt.Errorf("write down what the lab consists of: %w", err)
 	}
 	return nil
@@ -97,7 +93,7 @@ func (l *Lab) writePlan() error {
 // was not brought up that far.
 func (l *Lab) readPlan() (plan, error) {
 	var p plan
-	text, err := os.ReadFile(l.path(planFile))
+	text, err := os.ReadFile(l.dir.Path(planFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
 	}
@@ -108,7 +104,7 @@ func (l *Lab) readPlan() (plan, error) {
 		err = fmt.Errorf("it has %d nodes", p.Nodes)
 	}
 	if err != nil {
-		return plan{}, fmt.Errorf("what lab %s consists of: %s: %w; make lab-down removes the lab", l.opts.Name, l.path(planFile), err)
+		return plan{}, fmt.Errorf("what lab %s consists of: %s: %w; make lab-down removes the lab", l.opts.Name, l.dir.Path(planFile), err)
 	}
 	return p, nil
 }

@@ -1,13 +1,15 @@
 package lab
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pmem-memcached-e2e/framework/lab/host"
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
 )
 
 func TestPlannedNodes(t *testing.T) {
@@ -76,30 +78,11 @@ func TestPlanIsReadAsWritten(t *testing.T) {
 		t.Errorf("got %+v, %v, want %+v", p, err, l.plan)
 	}
 	for _, torn := range []string{"", `{"nodes": 2`, `{"nodes": 9}`} {
-		if err := os.WriteFile(l.path(planFile), []byte(torn), 0o600); err != nil {
+		if err := os.WriteFile(l.dir.Path(planFile), []byte(torn), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := l.readPlan(); err == nil || !strings.Contains(err.Error(), "make lab-down") {
 			t.Errorf("plan %q: %v", torn, err)
-		}
-	}
-}
-
-// What nodes must not share, they do not share.
-func TestNodesDiffer(t *testing.T) {
-	l := testLab(t)
-	l.plan.Nodes = maxNodes
-	seen := map[string]string{}
-	for _, n := range l.plan.nodes() {
-		for _, own := range []string{n.name(), n.address(), n.podRange(), n.tap(), n.mac(), l.nodePath(n)} {
-			if other, taken := seen[own]; taken {
-				t.Errorf("%s and %s both have %s", other, n.name(), own)
-			}
-			seen[own] = n.name()
-		}
-		// IFNAMSIZ of Linux.
-		if len(n.tap()) > 15 {
-			t.Errorf("%s is too long for an interface", n.tap())
 		}
 	}
 }
@@ -117,7 +100,7 @@ func TestNodeFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		"node.env":                               "NODE_NAME=node2\nNODE_IP=172.30.0.12\nNODE_PREFIX=24\nGATEWAY=172.30.0.1\nNODE_LABELS=pmem-csi.intel.com/convert-raw-namespaces=force\nDRIVER=lvm\nPEERS=\"10.244.1.0/24=172.30.0.11 10.244.3.0/24=172.30.0.13 \"\n",
 		"root/etc/cni/net.d/10-lab.conflist":     `"10.244.2.0/24"`,
-		"root/etc/kubernetes/kubelet.kubeconfig": apiAddress,
+		"root/etc/kubernetes/kubelet.kubeconfig": topology.APIAddress,
 		"root/etc/kubernetes/kubelet.key":        "PRIVATE KEY",
 	} {
 		if !strings.Contains(string(files[path]), want) {
@@ -136,31 +119,17 @@ func TestQEMU(t *testing.T) {
 	args := strings.Join(l.qemu(2).Args, " ")
 	for _, want := range []string{
 		"-name pmem-lab-test-node2", "-m 4096", "memmap=1024M!5G", "ifname=tap-node2", "mac=52:54:00:1a:b0:02",
-		"file=" + filepath.Join(l.dir, "nodes/node2/disk.qcow2"), "logfile=" + filepath.Join(l.dir, "logs/node2/console.log"),
+		"file=" + l.dir.Path("nodes/node2/disk.qcow2"), "logfile=" + l.dir.Path("logs/node2/console.log"),
 	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("%q is missing in %s", want, args)
 		}
 	}
 	for _, socket := range []string{consoleFile, monitorFile} {
-		l.dir = filepath.Join(stateDir(), "123456789012")
+		l.dir = state.Dir(filepath.Join(host.StateDir(), "123456789012"))
 		// sun_path of unix(7).
-		if path := l.nodePath(maxNodes, socket); len(path) > 107 {
+		if path := l.dir.Node(maxNodes, socket); len(path) > 107 {
 			t.Errorf("%s is too long for a socket: %d bytes", path, len(path))
 		}
-	}
-}
-
-func TestEachNode(t *testing.T) {
-	l := testLab(t)
-	l.plan.Nodes = 4
-	err := l.eachNode(t.Context(), func(_ context.Context, n node) error {
-		if n == 3 {
-			return errors.New("no power")
-		}
-		return nil
-	})
-	if got := fmt.Sprint(err); got != "node3: no power" {
-		t.Errorf("got %q", got)
 	}
 }

@@ -13,7 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -95,14 +97,14 @@ func (l *Lab) Power(ctx context.Context, name string, action Action) error {
 		return fmt.Errorf("%w: action %q: want one of %q", ErrUnknown, action, Actions)
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", n.name(), action, err)
+		return fmt.Errorf("%s %s: %w", n.Name(), action, err)
 	}
 	return nil
 }
 
 // powered finds a node of a lab that was brought up, and the lab as it was
 // planned then.
-func (l *Lab) powered(name string) (node, *Lab, error) {
+func (l *Lab) powered(name string) (topology.Node, *Lab, error) {
 	if s := l.inspect(); !s.present() || !s.Ready || s.unknown != nil {
 		return 0, nil, s.Err()
 	}
@@ -110,7 +112,7 @@ func (l *Lab) powered(name string) (node, *Lab, error) {
 }
 
 // planned is powered for a lab that may not have come to its end.
-func (l *Lab) planned(name string) (node, *Lab, error) {
+func (l *Lab) planned(name string) (topology.Node, *Lab, error) {
 	p, err := l.readPlan()
 	if err != nil {
 		return 0, nil, err
@@ -122,10 +124,10 @@ func (l *Lab) planned(name string) (node, *Lab, error) {
 	as.plan = p
 	var names []string
 	for _, n := range p.nodes() {
-		if n.name() == name {
+		if n.Name() == name {
 			return n, &as, nil
 		}
-		names = append(names, n.name())
+		names = append(names, n.Name())
 	}
 	return 0, nil, fmt.Errorf("%w: lab %s has no node %q: it has %s", ErrUnknown, l.opts.Name, name, strings.Join(names, ", "))
 }
@@ -144,7 +146,7 @@ func (l *Lab) change(ctx context.Context, f func() error) error {
 	return f()
 }
 
-func (l *Lab) switchOff(ctx context.Context, n node) error {
+func (l *Lab) switchOff(ctx context.Context, n topology.Node) error {
 	if state := l.power(ctx, n); state == Down {
 		return nil
 	} else if state != Running {
@@ -158,30 +160,30 @@ func (l *Lab) switchOff(ctx context.Context, n node) error {
 	}); err != nil {
 		return err
 	}
-	if err := l.wait.Until(ctx, wait.LabShutdown, n.name()+" to shut down", func(context.Context) (bool, string, error) {
-		p, runs := l.find(n.name())
-		return !runs, fmt.Sprintf("QEMU, process %d, still runs", p.pid), nil
+	if err := l.wait.Until(ctx, wait.LabShutdown, n.Name()+" to shut down", func(context.Context) (bool, string, error) {
+		p, runs := l.programs.Find(n.Name())
+		return !runs, fmt.Sprintf("QEMU, process %d, still runs", p.PID), nil
 	}); err != nil {
 		return fmt.Errorf("%w\nit continues to shut down; the action cut ends it at once", l.console(n, err))
 	}
 	return nil
 }
 
-func (l *Lab) cut(ctx context.Context, n node) error {
+func (l *Lab) cut(ctx context.Context, n topology.Node) error {
 	return l.change(ctx, func() error {
 		// Written first: if this command dies now, the node still runs, and
 		// that is what its process says.
 		if err := l.record(n, func(r *nodeRecord) { r.Off = true }); err != nil {
 			return err
 		}
-		if p, runs := l.find(n.name()); runs {
-			return p.kill()
+		if p, runs := l.programs.Find(n.Name()); runs {
+			return p.Kill()
 		}
 		return nil
 	})
 }
 
-func (l *Lab) switchOn(ctx context.Context, n node) error {
+func (l *Lab) switchOn(ctx context.Context, n topology.Node) error {
 	client, err := l.client()
 	if err != nil {
 		return err
@@ -200,7 +202,7 @@ func (l *Lab) switchOn(ctx context.Context, n node) error {
 }
 
 // restart starts the machine of a node that was up before.
-func (l *Lab) restart(ctx context.Context, client kubernetes.Interface, n node) error {
+func (l *Lab) restart(ctx context.Context, client kubernetes.Interface, n topology.Node) error {
 	before, err := seenBefore(ctx, client, n)
 	if err != nil {
 		return fmt.Errorf("what the cluster knows of the node before it starts: %w", err)
@@ -211,7 +213,7 @@ func (l *Lab) restart(ctx context.Context, client kubernetes.Interface, n node) 
 	return l.startMachine(n)
 }
 
-func (l *Lab) awaitRestart(ctx context.Context, client kubernetes.Interface, n node) error {
+func (l *Lab) awaitRestart(ctx context.Context, client kubernetes.Interface, n topology.Node) error {
 	if err := l.awaitNode(ctx, client, n); err != nil {
 		return l.console(n, err)
 	}
@@ -219,7 +221,7 @@ func (l *Lab) awaitRestart(ctx context.Context, client kubernetes.Interface, n n
 }
 
 // switchTo takes a node from one state to another by a command of QEMU.
-func (l *Lab) switchTo(ctx context.Context, n node, command string, from, to Power) error {
+func (l *Lab) switchTo(ctx context.Context, n topology.Node, command string, from, to Power) error {
 	switch state := l.power(ctx, n); state {
 	case to:
 		return nil
@@ -233,10 +235,10 @@ func (l *Lab) switchTo(ctx context.Context, n node, command string, from, to Pow
 // monitorLimit is how long QEMU may take to answer: it does at once, or hangs.
 const monitorLimit = 5 * time.Second
 
-func (l *Lab) ask(ctx context.Context, n node, command qmp.Command, result any) error {
+func (l *Lab) ask(ctx context.Context, n topology.Node, command qmp.Command, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, monitorLimit)
 	defer cancel()
-	m, err := qmp.Dial(ctx, l.nodePath(n, monitorFile))
+	m, err := qmp.Dial(ctx, l.dir.Node(n, monitorFile))
 	if err != nil {
 		return err
 	}
@@ -244,8 +246,8 @@ func (l *Lab) ask(ctx context.Context, n node, command qmp.Command, result any) 
 }
 
 // power returns the state that the node is in.
-func (l *Lab) power(ctx context.Context, n node) Power {
-	if _, runs := l.find(n.name()); !runs {
+func (l *Lab) power(ctx context.Context, n topology.Node) Power {
+	if _, runs := l.programs.Find(n.Name()); !runs {
 		if r, err := l.readRecord(n); err == nil && r.Off {
 			return Down
 		}
@@ -277,9 +279,9 @@ type nodeRecord struct {
 
 const recordFile = "record.json"
 
-func (l *Lab) readRecord(n node) (nodeRecord, error) {
+func (l *Lab) readRecord(n topology.Node) (nodeRecord, error) {
 	var r nodeRecord
-	text, err := os.ReadFile(l.nodePath(n, recordFile))
+	text, err := os.ReadFile(l.dir.Node(n, recordFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
@@ -287,13 +289,13 @@ func (l *Lab) readRecord(n node) (nodeRecord, error) {
 		return r, err
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
-		return r, fmt.Errorf("%s: %w", l.nodePath(n, recordFile), err)
+		return r, fmt.Errorf("%s: %w", l.dir.Node(n, recordFile), err)
 	}
 	return r, nil
 }
 
 // record changes what is written down, all or nothing of it.
-func (l *Lab) record(n node, change func(*nodeRecord)) error {
+func (l *Lab) record(n topology.Node, change func(*nodeRecord)) error {
 	r, err := l.readRecord(n)
 	if err != nil {
 		return err
@@ -303,13 +305,13 @@ func (l *Lab) record(n node, change func(*nodeRecord)) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(l.nodePath(n, recordFile), text)
+	return private.ReplaceFile(l.dir.Node(n, recordFile), text)
 }
 
 // seenBefore returns the record of a node that is about to start.
-func seenBefore(ctx context.Context, client kubernetes.Interface, n node) (nodeRecord, error) {
+func seenBefore(ctx context.Context, client kubernetes.Interface, n topology.Node) (nodeRecord, error) {
 	var r nodeRecord
-	object, err := client.CoreV1().Nodes().Get(ctx, n.name(), metav1.GetOptions{})
+	object, err := client.CoreV1().Nodes().Get(ctx, n.Name(), metav1.GetOptions{})
 	if err != nil {
 		return r, err
 	}

@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -40,7 +42,7 @@ func poweredLab(t *testing.T) (*Lab, *machine) {
 	l.plan = plan{Nodes: 2, PMEM: 512}
 	l.wait.Interval = time.Millisecond
 	l.wait.Limits = map[wait.Name]time.Duration{wait.LabLock: 100 * time.Millisecond, wait.LabNode: 100 * time.Millisecond}
-	if err := errors.Join(l.writePlan(), writeFile(l.path(readyMark), nil), writeFile(l.nodePath(1, "x"), nil)); err != nil {
+	if err := errors.Join(l.writePlan(), private.WriteFile(l.dir.Path(readyMark), nil), private.WriteFile(l.dir.Node(1, "x"), nil)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := sleeper(t, l, "node1")
@@ -53,7 +55,7 @@ func poweredLab(t *testing.T) (*Lab, *machine) {
 		m.process.Kill()
 		<-m.ended
 	})
-	listener, err := net.Listen("unix", l.nodePath(1, monitorFile))
+	listener, err := net.Listen("unix", l.dir.Node(1, monitorFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,7 @@ func TestANodeThatDoesNotShutDown(t *testing.T) {
 	l, m := poweredLab(t)
 	m.deaf = true
 	l.wait.Limits[wait.LabShutdown] = 100 * time.Millisecond
-	if err := appendFile(l.path("logs/node1/console.log"), []byte("stopping something\n")); err != nil {
+	if err := private.AppendFile(l.dir.Log("node1/console"), []byte("stopping something\n")); err != nil {
 		t.Fatal(err)
 	}
 	err := l.Power(t.Context(), "node1", Off)
@@ -208,14 +210,14 @@ func TestPowerRefuses(t *testing.T) {
 // taken for the node's.
 func TestOldStateIsNoNews(t *testing.T) {
 	l, _ := poweredLab(t)
-	const n = node(1)
-	ready := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.name()}, Status: corev1.NodeStatus{
+	const n = topology.Node(1)
+	ready := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name()}, Status: corev1.NodeStatus{
 		NodeInfo:   corev1.NodeSystemInfo{BootID: "first"},
 		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
 	}}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "driver", Namespace: driverNamespace},
-		Spec:       corev1.PodSpec{NodeName: n.name()},
+		Spec:       corev1.PodSpec{NodeName: n.Name()},
 		Status: corev1.PodStatus{
 			Conditions:        []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 			ContainerStatuses: []corev1.ContainerStatus{{ContainerID: "containerd://1"}},
@@ -223,9 +225,9 @@ func TestOldStateIsNoNews(t *testing.T) {
 	}
 	capacity := resource.MustParse("1Gi")
 	client := fake.NewClientset(ready, pod,
-		&storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: n.name()}, Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: driverName}}}},
+		&storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: n.Name()}, Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: driverName}}}},
 		&storagev1.CSIStorageCapacity{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: driverNamespace}, Capacity: &capacity,
-			NodeTopology: &metav1.LabelSelector{MatchLabels: map[string]string{driverName + "/node": n.name()}}},
+			NodeTopology: &metav1.LabelSelector{MatchLabels: map[string]string{driverName + "/node": n.Name()}}},
 	)
 	if err := l.awaitNode(t.Context(), client, n); err != nil {
 		t.Errorf("before any restart: %v", err)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+
+	"pmem-memcached-e2e/framework/lab/topology"
 )
 
 // What each node has, memory in MiB. On this machine type all memory beyond
@@ -51,9 +53,9 @@ type mainMemory struct {
 	private bool
 }
 
-func (m mainMemory) file(n node) string { return filepath.Join(m.dir, n.name()+".dram") }
+func (m mainMemory) file(n topology.Node) string { return filepath.Join(m.dir, n.Name()+".dram") }
 
-func (m mainMemory) object(n node) string {
+func (m mainMemory) object(n topology.Node) string {
 	if m.dir == "" {
 		return fmt.Sprintf("memory-backend-ram,id=dram,size=%dM", nodeDRAM)
 	}
@@ -65,14 +67,14 @@ func (m mainMemory) object(n node) string {
 }
 
 // qemu returns the command of a node's virtual machine.
-func (l *Lab) qemu(n node) *exec.Cmd {
+func (l *Lab) qemu(n topology.Node) *exec.Cmd {
 	p := l.plan
 	// Rarely, a kernel trips over code that it changes while the emulation of
 	// another processor runs it; then it starts again.
 	kernelArguments := "root=/dev/vda rw panic=-1 console=ttyS0 net.ifnames=0 mitigations=off nokaslr loglevel=5 systemd.unit=lab.target systemd.show_status=false" + p.memmap()
 	attach, pmem := p.attach()
 	cmd := p.QEMU.Command(
-		"-name", l.namespace()+"-"+n.name(),
+		"-name", "pmem-lab-"+l.opts.Name+"-"+n.Name(),
 		"-machine", p.machine(), "-nodefaults", "-no-user-config", "-display", "none",
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-smp", fmt.Sprint(nodeCPUs), "-m", p.memory(),
@@ -84,23 +86,23 @@ func (l *Lab) qemu(n node) *exec.Cmd {
 		"-kernel", p.Kernel, "-initrd", p.InitRD, "-append", kernelArguments,
 		// What the guest flushes reaches the host's files in its order, if not
 		// the host's disk: it survives the end of QEMU, and no more is asked.
-		"-drive", "if=none,id=root,format=qcow2,cache=unsafe,file="+l.nodePath(n, diskFile),
+		"-drive", "if=none,id=root,format=qcow2,cache=unsafe,file="+l.dir.Node(n, diskFile),
 		"-device", "virtio-blk-pci,drive=root",
-		"-drive", "if=none,id=config,format=raw,readonly=on,file="+l.nodePath(n, configFile),
+		"-drive", "if=none,id=config,format=raw,readonly=on,file="+l.dir.Node(n, configFile),
 		"-device", "virtio-blk-pci,drive=config",
-		"-netdev", "tap,id=net,script=no,downscript=no,ifname="+n.tap(),
-		"-device", "virtio-net-pci,netdev=net,mac="+n.mac(),
+		"-netdev", "tap,id=net,script=no,downscript=no,ifname="+n.Tap(),
+		"-device", "virtio-net-pci,netdev=net,mac="+n.MAC(),
 		"-device", "virtio-rng-pci",
-		"-chardev", "socket,id=console,server=on,wait=off,path="+l.nodePath(n, consoleFile)+",logappend=on,logfile="+l.path("logs", n.name(), "console.log"),
+		"-chardev", "socket,id=console,server=on,wait=off,path="+l.dir.Node(n, consoleFile)+",logappend=on,logfile="+l.dir.Log(n.Name()+"/console"),
 		"-serial", "chardev:console",
 		"-device", "virtio-serial-pci",
-		"-chardev", "pipe,id=clock,path="+l.nodePath(n, clockPipe),
+		"-chardev", "pipe,id=clock,path="+l.dir.Node(n, clockPipe),
 		"-device", "virtserialport,name=clock,chardev=clock",
-		"-qmp", "unix:"+l.nodePath(n, monitorFile)+",server=on,wait=off",
+		"-qmp", "unix:"+l.dir.Node(n, monitorFile)+",server=on,wait=off",
 	)
 	for _, program := range nodePrograms {
 		cmd.Args = append(cmd.Args,
-			"-chardev", "file,append=on,id="+program+",path="+l.path("logs", n.name(), program+".log"),
+			"-chardev", "file,append=on,id="+program+",path="+l.dir.Log(n.Name()+"/"+program),
 			"-device", "virtserialport,name="+program+",chardev="+program)
 	}
 	cmd.Args = append(cmd.Args, l.shellArguments(n)...)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -25,7 +26,7 @@ func (l *Lab) awaitNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.eachNode(ctx, func(ctx context.Context, n node) error {
+	return topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
 		return l.console(n, l.awaitNode(ctx, client, n))
 	})
 }
@@ -44,22 +45,22 @@ const hangMark = "rcu_preempt kthread timer wakeup didn't happen"
 
 // mishaps counts the panics and the hangs of the node's kernel since the lab
 // came up.
-func (l *Lab) mishaps(n node) (panics, hangs int) {
-	said, err := os.ReadFile(l.path("logs", n.name(), "console.log"))
+func (l *Lab) mishaps(n topology.Node) (panics, hangs int) {
+	said, err := os.ReadFile(l.dir.Log(n.Name() + "/console"))
 	if err != nil {
 		return 0, 0
 	}
 	return bytes.Count(said, []byte(panicMark)), bytes.Count(said, []byte(hangMark))
 }
 
-func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node) error {
+func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n topology.Node) error {
 	defer l.reportPanics(n)
 	before, err := l.readRecord(n)
 	if err != nil {
 		return err
 	}
 	panics, hangs := l.mishaps(n)
-	return l.wait.Until(ctx, wait.LabNode, "node "+n.name()+" to be Ready", func(ctx context.Context) (bool, string, error) {
+	return l.wait.Until(ctx, wait.LabNode, "node "+n.Name()+" to be Ready", func(ctx context.Context) (bool, string, error) {
 		if err := l.alive(n); err != nil {
 			return false, "", err
 		}
@@ -69,13 +70,13 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 		}
 		if nowHangs > hangs {
 			hangs = nowHangs
-			fmt.Fprintf(l.progress, "lab %s: a processor gets no timer interrupts, so it is reset; see logs/%s/console.log\n", n.name(), n.name())
+			fmt.Fprintf(l.progress, "lab %s: a processor gets no timer interrupts, so it is reset; see logs/%s/console.log\n", n.Name(), n.Name())
 			if err := l.ask(ctx, n, qmp.Command{Execute: "system_reset"}, nil); err != nil {
 				return false, "", err
 			}
 			return false, "the node was reset", nil
 		}
-		object, err := client.CoreV1().Nodes().Get(ctx, n.name(), metav1.GetOptions{})
+		object, err := client.CoreV1().Nodes().Get(ctx, n.Name(), metav1.GetOptions{})
 		if err != nil {
 			return false, "", err
 		}
@@ -88,9 +89,9 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n node
 }
 
 // reportPanics reports how often the node's kernel had to start again.
-func (l *Lab) reportPanics(n node) {
+func (l *Lab) reportPanics(n topology.Node) {
 	if times, _ := l.mishaps(n); times > 0 {
-		fmt.Fprintf(l.progress, "lab %s: its kernel has panicked and started again, %d times by now; see logs/%s/console.log\n", n.name(), times, n.name())
+		fmt.Fprintf(l.progress, "lab %s: its kernel has panicked and started again, %d times by now; see logs/%s/console.log\n", n.Name(), times, n.Name())
 	}
 }
 
@@ -110,7 +111,7 @@ func (l *Lab) awaitDriver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.eachNode(ctx, func(ctx context.Context, n node) error {
+	if err := topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
 		return l.console(n, l.awaitPMEM(ctx, client, n))
 	}); err != nil {
 		return err
@@ -124,12 +125,12 @@ func (l *Lab) awaitDriver(ctx context.Context) error {
 	})
 }
 
-func (l *Lab) awaitPMEM(ctx context.Context, client kubernetes.Interface, n node) error {
+func (l *Lab) awaitPMEM(ctx context.Context, client kubernetes.Interface, n topology.Node) error {
 	before, err := l.readRecord(n)
 	if err != nil {
 		return err
 	}
-	return l.wait.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the persistent memory of "+n.name(), func(ctx context.Context) (bool, string, error) {
+	return l.wait.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the persistent memory of "+n.Name(), func(ctx context.Context) (bool, string, error) {
 		if err := l.alive(n); err != nil {
 			return false, "", err
 		}
@@ -138,10 +139,10 @@ func (l *Lab) awaitPMEM(ctx context.Context, client kubernetes.Interface, n node
 }
 
 // systemPods returns the cluster's own pods that are on a node to stay.
-func systemPods(ctx context.Context, client kubernetes.Interface, n node) ([]corev1.Pod, error) {
+func systemPods(ctx context.Context, client kubernetes.Interface, n topology.Node) ([]corev1.Pod, error) {
 	var found []corev1.Pod
 	for _, namespace := range []string{metav1.NamespaceSystem, driverNamespace} {
-		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + n.name()})
+		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + n.Name()})
 		if err != nil {
 			return nil, err
 		}
@@ -163,8 +164,8 @@ func (r nodeRecord) old(p corev1.Pod) bool {
 
 // driverState reports whether the driver offers persistent memory on a node, and
 // the other pods of the cluster there are Ready.
-func driverState(ctx context.Context, client kubernetes.Interface, n node, before nodeRecord) (bool, string, error) {
-	node, err := client.StorageV1().CSINodes().Get(ctx, n.name(), metav1.GetOptions{})
+func driverState(ctx context.Context, client kubernetes.Interface, n topology.Node, before nodeRecord) (bool, string, error) {
+	node, err := client.StorageV1().CSINodes().Get(ctx, n.Name(), metav1.GetOptions{})
 	if err != nil {
 		return false, "", err
 	}
@@ -195,13 +196,13 @@ func driverState(ctx context.Context, client kubernetes.Interface, n node, befor
 			return true, "", nil
 		}
 	}
-	return false, fmt.Sprintf("driver registered, %d capacity objects, none above 0 for %s", len(capacities.Items), n.name()), nil
+	return false, fmt.Sprintf("driver registered, %d capacity objects, none above 0 for %s", len(capacities.Items), n.Name()), nil
 }
 
 // reaches reports whether storage of that topology is the node's.
-func reaches(topology *metav1.LabelSelector, n node) bool {
+func reaches(topology *metav1.LabelSelector, n topology.Node) bool {
 	selector, err := metav1.LabelSelectorAsSelector(topology)
-	return err == nil && selector.Matches(labels.Set{driverName + "/node": n.name()})
+	return err == nil && selector.Matches(labels.Set{driverName + "/node": n.Name()})
 }
 
 func registered(node *storagev1.CSINode) bool {

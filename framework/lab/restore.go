@@ -12,7 +12,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -20,7 +24,7 @@ import (
 func (l *Lab) restoring() []phase {
 	return []phase{
 		{"snapshot", l.makeSnapshot, "make lab-up without LAB_SNAPSHOT starts the lab from nothing"},
-		{"network", l.makeNetwork, networkHint},
+		{"network", l.enterNetwork, networkHint},
 		{"restore", l.restore, "see logs/kube-apiserver.log, and QEMU's own words in logs/node1.log"},
 		{"wake", l.wake, "see logs/node1.log"},
 		{"awake", l.awaitAwake, driverHint},
@@ -41,7 +45,7 @@ func (l *Lab) makeSnapshot(ctx context.Context) (err error) {
 	if l.plan.Snapshot, err = store.Get(ctx, a); err != nil {
 		return err
 	}
-	m, err := readMade(l.dir)
+	m, err := readMade(string(l.dir))
 	if err != nil {
 		return err
 	}
@@ -53,28 +57,28 @@ func (l *Lab) makeSnapshot(ctx context.Context) (err error) {
 // the control plane, which it starts in parallel. The nodes do not run yet.
 func (l *Lab) restore(ctx context.Context) error {
 	l.plan.boot(l.parts)
-	if err := errors.Join(l.writePlan(), makeOwn(l.plan.Memory)); err != nil {
+	if err := errors.Join(l.writePlan(), private.MakeDir(l.plan.Memory)); err != nil {
 		return err
 	}
-	for _, name := range []string{etcdDir, keysDir} {
-		if err := copyTree(ctx, filepath.Join(l.plan.Snapshot, name), l.path(name)); err != nil {
+	for _, name := range []string{state.EtcdDir, state.KeysDir} {
+		if err := copyTree(ctx, filepath.Join(l.plan.Snapshot, name), l.dir.Path(name)); err != nil {
 			return err
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.startControlPlane(ctx) })
-	g.Go(func() error { return l.eachNode(ctx, l.load) })
+	g.Go(func() error { return topology.Each(ctx, l.plan.nodes(), l.load) })
 	return g.Wait()
 }
 
 // load starts the machine of a node with all that the snapshot has of it.
-func (l *Lab) load(ctx context.Context, n node) error {
+func (l *Lab) load(ctx context.Context, n topology.Node) error {
 	dir := l.plan.Snapshot
-	if err := os.MkdirAll(l.nodePath(n), 0o700); err != nil {
+	if err := os.MkdirAll(l.dir.Node(n), 0o700); err != nil {
 		return err
 	}
 	for from, to := range map[string]string{
-		savedConfig(dir, n): l.nodePath(n, configFile),
+		savedConfig(dir, n): l.dir.Node(n, configFile),
 		savedPMEM(dir, n):   l.pmemFile(n),
 	} {
 		if err := copyTree(ctx, from, to); err != nil {
@@ -95,8 +99,8 @@ func (l *Lab) load(ctx context.Context, n node) error {
 	return nil
 }
 
-func (l *Lab) loadState(ctx context.Context, n node, path string) error {
-	if err := l.wait.Until(ctx, wait.LabFrozen, "QEMU of "+n.name()+" to answer", func(ctx context.Context) (bool, string, error) {
+func (l *Lab) loadState(ctx context.Context, n topology.Node, path string) error {
+	if err := l.wait.Until(ctx, wait.LabFrozen, "QEMU of "+n.Name()+" to answer", func(ctx context.Context) (bool, string, error) {
 		if err := l.alive(n); err != nil {
 			return false, "", err
 		}
@@ -120,14 +124,14 @@ func (l *Lab) loadState(ctx context.Context, n node, path string) error {
 	}
 	_, err = io.Copy(conn, f)
 	if err := errors.Join(err, conn.Close()); err != nil {
-		return fmt.Errorf("%w; the end of QEMU's log:\n%s", err, logTail(l.path("logs", n.name()+logSuffix), 8))
+		return fmt.Errorf("%w; the end of QEMU's log:\n%s", err, process.LogTail(l.dir.Log(n.Name()), 8))
 	}
 	return l.awaitMigration(ctx, n)
 }
 
 // wake has the nodes continue at the present time.
 func (l *Lab) wake(ctx context.Context) error {
-	return l.eachNode(ctx, func(ctx context.Context, n node) error {
+	return topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
 		if err := l.setClock(n); err != nil {
 			return err
 		}

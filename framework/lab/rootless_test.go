@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"pmem-memcached-e2e/framework/lab/network"
 )
 
 // stepVariable makes the test's executable take a step with a lab as an
@@ -31,7 +33,7 @@ const (
 func TestRootless(t *testing.T) {
 	u := makeUser(t, "pmem-lab-test:300000000:65536\n")
 	started := u.step(t, "start")
-	for what, want := range map[string]string{"euid": "0", "bounding": "0000000000000000", "effective": "0000000000000000", "newprivs": "1", "bridge": bridge, "mke2fs": "true"} {
+	for what, want := range map[string]string{"euid": "0", "bounding": "0000000000000000", "effective": "0000000000000000", "newprivs": "1", "bridge": network.Bridge, "mke2fs": "true"} {
 		if started[what] != want {
 			t.Errorf("%s is %q, want %q", what, started[what], want)
 		}
@@ -132,7 +134,7 @@ func makeUser(t *testing.T, ids string) testUser {
 func (u testUser) command(step string) *exec.Cmd {
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", asUser, "sh", u.dir, u.executable)
 	// An earlier command's environment, and the path of a user on Debian.
-	cmd.Env = append(os.Environ(), stepVariable+"="+step, userVariable+"=1", "PATH=/usr/local/bin:/usr/bin:/bin")
+	cmd.Env = append(os.Environ(), stepVariable+"="+step, "PMEM_LAB_USER=1", "PATH=/usr/local/bin:/usr/bin:/bin")
 	cmd.Dir = "/"
 	return cmd
 }
@@ -183,14 +185,14 @@ func onLab(step string) error {
 	switch step {
 	case "start":
 		l.plan = l.opts.planned(0, 1)
-		if err := l.makeNetwork(context.Background()); err != nil {
+		if err := l.enterNetwork(context.Background()); err != nil {
 			return err
 		}
-		if _, err := l.start("sleeper", exec.Command("sleep", "600")); err != nil {
+		if _, err := l.programs.Start("sleeper", exec.Command("sleep", "600")); err != nil {
 			return err
 		}
 		// What a root filesystem would have.
-		err = errors.Join(os.WriteFile(l.path("file"), nil, 0o600), os.Chown(l.path("file"), 42, 42))
+		err = errors.Join(os.WriteFile(l.dir.Path("file"), nil, 0o600), os.Chown(l.dir.Path("file"), 42, 42))
 	case "down":
 		err = l.Down(context.Background())
 	}
@@ -205,15 +207,15 @@ func (l *Lab) say() error {
 	}
 	_, err = exec.LookPath("mke2fs")
 	fmt.Printf("euid=%d\nuser=%s\nmke2fs=%v\n", os.Geteuid(), space, err == nil)
-	p, ok := l.find("sleeper")
+	p, ok := l.programs.Find("sleeper")
 	if !ok {
 		return nil
 	}
-	if space, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/net", p.pid)); err != nil {
+	if space, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/net", p.PID)); err != nil {
 		return err
 	}
-	fmt.Printf("pid=%d\nnet=%s\n", p.pid, space)
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	fmt.Printf("pid=%d\nnet=%s\n", p.PID, space)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
 	if err != nil {
 		return err
 	}
@@ -221,8 +223,8 @@ func (l *Lab) say() error {
 	for name, field := range map[string]string{"effective": "CapEff:", "bounding": "CapBnd:", "newprivs": "NoNewPrivs:"} {
 		fmt.Printf("%s=%s\n", name, fields[slices.Index(fields, field)+1])
 	}
-	return l.inNamespace(func() error {
-		out, err := exec.Command("ip", "-brief", "link", "show", bridge).Output()
+	return l.programs.InNetwork(func() error {
+		out, err := exec.Command("ip", "-brief", "link", "show", network.Bridge).Output()
 		name, _, _ := strings.Cut(string(out), " ")
 		fmt.Printf("bridge=%s\n", name)
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"pmem-memcached-e2e/framework/lab/nodeshell"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/lockfile"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -18,11 +19,11 @@ import (
 var shellPorts = []string{"shell1", "shell2", "shell3", "shell4"}
 
 // shellArguments are QEMU's for the ports.
-func (l *Lab) shellArguments(n node) []string {
+func (l *Lab) shellArguments(n topology.Node) []string {
 	var args []string
 	for _, port := range shellPorts {
 		args = append(args,
-			"-chardev", "socket,id="+port+",server=on,wait=off,path="+l.nodePath(n, port+".sock"),
+			"-chardev", "socket,id="+port+",server=on,wait=off,path="+l.dir.Node(n, port+".sock"),
 			"-device", "virtserialport,name="+port+",chardev="+port)
 	}
 	return args
@@ -67,13 +68,13 @@ func (l *Lab) Shell(ctx context.Context, name string, s nodeshell.Session) (code
 
 // shellPort returns the socket of a port that no session uses until unlock is
 // called.
-func (l *Lab) shellPort(n node) (path string, unlock func(), err error) {
+func (l *Lab) shellPort(n topology.Node) (path string, unlock func(), err error) {
 	for _, port := range shellPorts {
-		path = l.nodePath(n, port+".sock")
+		path = l.dir.Node(n, port+".sock")
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return "", nil, errors.New("its virtual machine has no port for shells: an earlier revision started it")
 		}
-		f, err := lockfile.Try(l.nodePath(n, port+".lock"), 0o600)
+		f, err := lockfile.Try(l.dir.Node(n, port+".lock"), 0o600)
 		if _, held := errors.AsType[*lockfile.HeldError](err); held {
 			continue
 		}

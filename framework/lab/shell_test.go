@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/lab/host"
 	"pmem-memcached-e2e/framework/lab/nodeshell"
+	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/state"
 )
 
 func TestShellPortIsForOneSession(t *testing.T) {
@@ -15,7 +18,7 @@ func TestShellPortIsForOneSession(t *testing.T) {
 		t.Errorf("without ports: %v", err)
 	}
 	for _, port := range shellPorts {
-		if err := writeFile(l.nodePath(1, port+".sock"), nil); err != nil {
+		if err := private.WriteFile(l.dir.Node(1, port+".sock"), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,10 +66,10 @@ func TestShellNeedsNode(t *testing.T) {
 // enough.
 func TestShellArguments(t *testing.T) {
 	l := testLab(t)
-	l.dir = filepath.Join(stateDir(), "123456789012")
+	l.dir = state.Dir(filepath.Join(host.StateDir(), "123456789012"))
 	args := strings.Join(l.shellArguments(maxNodes), " ")
 	for _, port := range shellPorts {
-		path := l.nodePath(maxNodes, port+".sock")
+		path := l.dir.Node(maxNodes, port+".sock")
 		if !strings.Contains(args, "path="+path) || len(path) > 107 {
 			t.Errorf("%s is too long or not in %s", path, args)
 		}

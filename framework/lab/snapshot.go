@@ -16,6 +16,8 @@ import (
 
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -107,12 +109,12 @@ func (l *Lab) takeSnapshot(ctx context.Context, dir string, _ io.Writer) (err er
 
 // stop ends the lab's processes and removes what they worked on.
 func (l *Lab) stop() error {
-	defer l.leaveNetwork()
+	defer l.programs.Leave()
 	return errors.Join(
-		l.killAll(),
-		os.RemoveAll(l.path(etcdDir)),
-		os.RemoveAll(l.path(keysDir)),
-		os.RemoveAll(l.path(nodesDir)),
+		l.programs.KillAll(),
+		os.RemoveAll(l.dir.Path(state.EtcdDir)),
+		os.RemoveAll(l.dir.Key()),
+		os.RemoveAll(l.dir.Path(state.NodesDir)),
 		os.RemoveAll(l.plan.Memory),
 	)
 }
@@ -122,33 +124,33 @@ func (l *Lab) stop() error {
 // Otherwise it would wait for messages on a connection that only it knows of.
 func (l *Lab) freeze(ctx context.Context) error {
 	for _, name := range []string{"forwarder", "kube-controller-manager", "kube-scheduler", "kube-apiserver"} {
-		if p, runs := l.find(name); runs {
-			if err := p.kill(); err != nil {
+		if p, runs := l.programs.Find(name); runs {
+			if err := p.Kill(); err != nil {
 				return err
 			}
 		}
 	}
-	etcd, runs := l.find("etcd")
+	etcd, runs := l.programs.Find("etcd")
 	if !runs {
 		return errors.New("etcd does not run")
 	}
 	soon := l.wait
 	soon.Interval = 10 * time.Millisecond
 	if err := soon.Until(ctx, wait.LabFrozen, "the nodes to close their connections to the API server", func(context.Context) (bool, string, error) {
-		open, err := openConnections(fmt.Sprintf("/proc/%d/net/tcp", etcd.pid))
+		open, err := openConnections(fmt.Sprintf("/proc/%d/net/tcp", etcd.PID))
 		return open == 0, fmt.Sprintf("%d open", open), err
 	}); err != nil {
 		return err
 	}
-	if err := l.eachNode(ctx, func(ctx context.Context, n node) error {
+	if err := topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
 		return l.ask(ctx, n, qmp.Command{Execute: "stop"}, nil)
 	}); err != nil {
 		return err
 	}
-	return etcd.kill()
+	return etcd.Kill()
 }
 
-// apiPortHex is apiPort as /proc/net/tcp has it.
+// apiPortHex is topology.APIPort as /proc/net/tcp has it.
 const apiPortHex = ":192B"
 
 // openConnections counts the connections to the API server that the other end
@@ -170,21 +172,21 @@ func openConnections(path string) (open int, err error) {
 }
 
 // Files of a node in a snapshot, next to those of its memory.
-func stateFile(dir string, n node) string    { return filepath.Join(dir, n.name()+".state") }
-func savedDisk(dir string, n node) string    { return filepath.Join(dir, n.name()+".qcow2") }
-func savedConfig(dir string, n node) string  { return filepath.Join(dir, n.name()+".config") }
-func savedPMEM(dir string, n node) string    { return pmemFile(dir, n) }
-func savedMain(dir string, n node) string    { return mainMemory{dir: dir}.file(n) }
-func (l *Lab) migrationSocket(n node) string { return l.nodePath(n, "migration.sock") }
+func stateFile(dir string, n topology.Node) string    { return filepath.Join(dir, n.Name()+".state") }
+func savedDisk(dir string, n topology.Node) string    { return filepath.Join(dir, n.Name()+".qcow2") }
+func savedConfig(dir string, n topology.Node) string  { return filepath.Join(dir, n.Name()+".config") }
+func savedPMEM(dir string, n topology.Node) string    { return pmemFile(dir, n) }
+func savedMain(dir string, n topology.Node) string    { return mainMemory{dir: dir}.file(n) }
+func (l *Lab) migrationSocket(n topology.Node) string { return l.dir.Node(n, "migration.sock") }
 
 // save writes a lab that is frozen into dir and ends its machines.
 func (l *Lab) save(ctx context.Context, dir string) error {
-	for _, name := range []string{etcdDir, keysDir} {
-		if err := copyTree(ctx, l.path(name), filepath.Join(dir, name)); err != nil {
+	for _, name := range []string{state.EtcdDir, state.KeysDir} {
+		if err := copyTree(ctx, l.dir.Path(name), filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
-	return l.eachNode(ctx, func(ctx context.Context, n node) error {
+	return topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
 		if err := l.saveState(ctx, n, stateFile(dir, n)); err != nil {
 			return fmt.Errorf("state of the machine: %w", err)
 		}
@@ -192,15 +194,15 @@ func (l *Lab) save(ctx context.Context, dir string) error {
 		if err := l.ask(ctx, n, qmp.Command{Execute: "quit"}, nil); err != nil {
 			return err
 		}
-		if err := l.wait.Until(ctx, wait.LabFrozen, "QEMU of "+n.name()+" to end", func(context.Context) (bool, string, error) {
-			p, runs := l.find(n.name())
-			return !runs, fmt.Sprintf("process %d still runs", p.pid), nil
+		if err := l.wait.Until(ctx, wait.LabFrozen, "QEMU of "+n.Name()+" to end", func(context.Context) (bool, string, error) {
+			p, runs := l.programs.Find(n.Name())
+			return !runs, fmt.Sprintf("process %d still runs", p.PID), nil
 		}); err != nil {
 			return err
 		}
 		for from, to := range map[string]string{
-			l.nodePath(n, diskFile):   savedDisk(dir, n),
-			l.nodePath(n, configFile): savedConfig(dir, n),
+			l.dir.Node(n, diskFile):   savedDisk(dir, n),
+			l.dir.Node(n, configFile): savedConfig(dir, n),
 			l.pmemFile(n):             savedPMEM(dir, n),
 			l.main.file(n):            savedMain(dir, n),
 		} {
@@ -219,7 +221,7 @@ var ignoreShared = qmp.Command{Execute: "migrate-set-capabilities", Arguments: m
 }}
 
 // saveState writes the state of a machine that is stopped.
-func (l *Lab) saveState(ctx context.Context, n node, path string) error {
+func (l *Lab) saveState(ctx context.Context, n topology.Node, path string) error {
 	listener, err := net.Listen("unix", l.migrationSocket(n))
 	if err != nil {
 		return err
@@ -248,10 +250,10 @@ func (l *Lab) saveState(ctx context.Context, n node, path string) error {
 	return l.awaitMigration(ctx, n)
 }
 
-func (l *Lab) awaitMigration(ctx context.Context, n node) error {
+func (l *Lab) awaitMigration(ctx context.Context, n topology.Node) error {
 	soon := l.wait
 	soon.Interval = 20 * time.Millisecond
-	return soon.Until(ctx, wait.LabFrozen, "the state of "+n.name()+" to be complete", func(ctx context.Context) (bool, string, error) {
+	return soon.Until(ctx, wait.LabFrozen, "the state of "+n.Name()+" to be complete", func(ctx context.Context) (bool, string, error) {
 		var answer struct {
 			Status string `json:"status"`
 			Error  string `json:"error-desc"`

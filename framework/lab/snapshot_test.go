@@ -112,7 +112,7 @@ func TestMainMemory(t *testing.T) {
 
 func TestClock(t *testing.T) {
 	l := testLab(t)
-	if err := os.MkdirAll(l.nodePath(1), 0o700); err != nil {
+	if err := os.MkdirAll(l.dir.Node(1), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // a node that starts again has the pipes
@@ -121,7 +121,7 @@ func TestClock(t *testing.T) {
 		}
 	}
 	// As QEMU opens it.
-	end, err := os.OpenFile(l.nodePath(1, clockPipe+".in"), os.O_RDWR, 0)
+	end, err := os.OpenFile(l.dir.Node(1, clockPipe+".in"), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

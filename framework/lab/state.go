@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"pmem-memcached-e2e/framework/lockfile"
 	"sort"
 	"strings"
+
+	"pmem-memcached-e2e/framework/lab/process"
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/lockfile"
 )
 
 // readyMark is the file that says that Up came to its end.
@@ -87,7 +91,7 @@ func (s Status) lost() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "lab %s lost %s: make lab-up starts it again, make lab-down removes it; a node alone is started by lab power NODE on", s.Name, strings.Join(s.missing(), ", "))
 	for _, name := range s.missing() {
-		fmt.Fprintf(&b, "\nthe end of the log of %s:\n%s", name, logTail(filepath.Join(s.Dir, "logs", name+logSuffix), 8))
+		fmt.Fprintf(&b, "\nthe end of the log of %s:\n%s", name, process.LogTail(filepath.Join(s.Dir, "logs", name+state.LogSuffix), 8))
 	}
 	return errors.New(b.String())
 }
@@ -126,7 +130,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 	s := l.inspect()
 	for i, n := range s.Nodes {
 		if n.Power == Running {
-			s.Nodes[i].Power = l.power(ctx, node(i+1))
+			s.Nodes[i].Power = l.power(ctx, topology.Node(i+1))
 		}
 	}
 	return s
@@ -135,27 +139,27 @@ func (l *Lab) Status(ctx context.Context) Status {
 // inspect is Status, but takes nodes that are paused for running ones.
 func (l *Lab) inspect() Status {
 	s := Status{Name: l.opts.Name, Processes: map[string]int{}}
-	for _, p := range l.processes() {
-		s.Processes[p.name] = p.pid
+	for _, p := range l.programs.List() {
+		s.Processes[p.Name] = p.PID
 	}
-	if _, err := os.Stat(l.dir); err == nil {
-		s.Dir = l.dir
+	if _, err := os.Stat(string(l.dir)); err == nil {
+		s.Dir = string(l.dir)
 	}
 	if _, err := os.Stat(l.memory); err == nil {
 		s.Memory = l.memory
 	}
-	if _, err := os.Stat(l.path(readyMark)); err == nil {
+	if _, err := os.Stat(l.dir.Path(readyMark)); err == nil {
 		s.Ready = true
 	}
 	var p plan
 	p, s.unknown = l.readPlan()
 	s.Snapshot = p.Snapshot
 	if s.Ready && s.unknown == nil && p.Nodes == 0 {
-		s.unknown = fmt.Errorf("lab %s lost %s: make lab-up starts it again, make lab-down removes it", s.Name, l.path(planFile))
+		s.unknown = fmt.Errorf("lab %s lost %s: make lab-up starts it again, make lab-down removes it", s.Name, l.dir.Path(planFile))
 	}
 	for _, n := range p.nodes() {
-		state := NodeStatus{Name: n.name(), Address: n.address(), PMEM: p.PMEM, Power: Running}
-		if _, runs := s.Processes[n.name()]; !runs {
+		state := NodeStatus{Name: n.Name(), Address: n.Address(), PMEM: p.PMEM, Power: Running}
+		if _, runs := s.Processes[n.Name()]; !runs {
 			state.Power = Lost
 			if r, err := l.readRecord(n); err == nil && r.Off {
 				state.Power = Down
@@ -168,7 +172,7 @@ func (l *Lab) inspect() Status {
 
 // lock keeps two commands from changing one lab at the same time.
 func (l *Lab) lock() (unlock func(), err error) {
-	parent, path := filepath.Dir(l.dir), l.dir+".lock"
+	parent, path := filepath.Dir(string(l.dir)), string(l.dir)+".lock"
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory of the lab: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -20,7 +21,7 @@ import (
 func sleeper(t *testing.T, l *Lab, name string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("sleep", "600")
-	cmd.Env = append(os.Environ(), markDir+"="+l.dir, markName+"="+name)
+	cmd.Env = l.programs.Environment(name, nil)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func begun(t *testing.T, l *Lab) phase {
 			cmd.Process.Kill()
 			cmd.Wait()
 		})
-		return errors.Join(writeFile(l.path("keys", "ca.key"), []byte("secret")), writeFile(l.path("logs", "etcd.log"), []byte("etcd says why\n")))
+		return errors.Join(private.WriteFile(l.dir.Key("ca.key"), []byte("secret")), private.WriteFile(l.dir.Log("etcd"), []byte("etcd says why\n")))
 	}, "no hint"}
 }
 
@@ -134,7 +135,7 @@ func TestUpAfterOneThatWasKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Its lock is left as well, and nobody holds it.
-	if err := writeFile(l.dir+".lock", []byte("4194304\n")); err != nil {
+	if err := private.WriteFile(string(l.dir)+".lock", []byte("4194304\n")); err != nil {
 		t.Fatal(err)
 	}
 	unlock, err := l.lock()
@@ -154,7 +155,7 @@ func TestUpAfterOneThatWasKilled(t *testing.T) {
 	if !strings.Contains(lines.String(), "unfinished") {
 		t.Errorf("progress says %q", &lines)
 	}
-	if err := l.bringUp(t.Context(), []phase{{"begin", func(context.Context) error { return os.MkdirAll(l.dir, 0o700) }, ""}}); err != nil {
+	if err := l.bringUp(t.Context(), []phase{{"begin", func(context.Context) error { return os.MkdirAll(string(l.dir), 0o700) }, ""}}); err != nil {
 		t.Fatal(err)
 	}
 	if !l.inspect().Ready {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/private"
 )
 
 // made is what a lab was made of. It is written down as soon as all of it is
@@ -25,7 +26,7 @@ const madeFile = "made.json"
 func (l *Lab) writeMade(m made) error {
 	text, err := json.MarshalIndent(m, "", "\t")
 	if err == nil {
-		err = replaceFile(l.path(madeFile), append(text, '\n'))
+		err = private.ReplaceFile(l.dir.Path(madeFile), append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write down what the lab is made of: %w", err)
@@ -56,7 +57,7 @@ func readMade(dir string) (*made, error) {
 
 // versions returns those that the lab was made with, or by default would be.
 func (l *Lab) versions() (artifact.Versions, error) {
-	m, err := readMade(l.dir)
+	m, err := readMade(string(l.dir))
 	if err != nil || m == nil {
 		return artifact.DefaultVersions(), err
 	}

@@ -22,21 +22,21 @@ func TestConfiguredVersions(t *testing.T) {
 
 func TestMade(t *testing.T) {
 	l := testLab(t)
-	if m, err := readMade(l.dir); m != nil || err != nil {
+	if m, err := readMade(string(l.dir)); m != nil || err != nil {
 		t.Errorf("no lab was made of %v, %v", m, err)
 	}
 	want := made{artifact.Versions{Kubernetes: "v1.36.3", Memcached: []string{"1.6.18", "1.6.38"}}, []string{"/cache/disk-1"}}
 	if err := l.writeMade(want); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := readMade(l.dir); err != nil || !reflect.DeepEqual(*got, want) {
+	if got, err := readMade(string(l.dir)); err != nil || !reflect.DeepEqual(*got, want) {
 		t.Errorf("made = %v, %v; want %v", got, err, want)
 	}
 	for _, text := range []string{"", "{}", "null", `{"kubernetes":"v1.36.3"}`} {
-		if err := os.WriteFile(l.path(madeFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(l.dir.Path(madeFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := readMade(l.dir); err == nil || !strings.Contains(err.Error(), madeFile) || !strings.Contains(err.Error(), "lab-down") {
+		if _, err := readMade(string(l.dir)); err == nil || !strings.Contains(err.Error(), madeFile) || !strings.Contains(err.Error(), "lab-down") {
 			t.Errorf("%q: %v, want an error with the file and the remedy", text, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package lab
+package host
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ func TestCheckOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, ok := range map[string]bool{"absent": true, "own": true, "shared": false, "link": false, "file": false, "others": os.Geteuid() != 0} {
-		err := checkOwner(path(name))
+		err := CheckOwner(path(name))
 		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "state directory "+path(name)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -36,38 +36,28 @@ func TestCheckTun(t *testing.T) {
 	if err := errors.Join(os.WriteFile(closed, nil, 0), os.WriteFile(filepath.Join(dir, "open"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkTun(filepath.Join(dir, "open")); err != nil {
+	if err := CheckTun(filepath.Join(dir, "open")); err != nil {
 		t.Error(err)
 	}
-	if err := checkTun(filepath.Join(dir, "absent")); !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "kernel module tun") {
+	if err := CheckTun(filepath.Join(dir, "absent")); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "kernel module tun") {
 		t.Errorf("absent: %v", err)
 	}
-	err := thread.On(func() error { return thread.WithoutCapabilities(func() error { return checkTun(closed) }) })
-	if !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "chmod 0666 "+closed) || !strings.Contains(err.Error(), "setfacl") {
+	err := thread.On(func() error { return thread.WithoutCapabilities(func() error { return CheckTun(closed) }) })
+	if !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "chmod 0666 "+closed) || !strings.Contains(err.Error(), "setfacl") {
 		t.Errorf("closed: %v", err)
 	}
 }
 
 func TestCheckReach(t *testing.T) {
 	dir := t.TempDir()
-	if err := checkReach(dir); err != nil {
+	if err := CheckReach(dir); err != nil {
 		t.Error(err)
 	}
 	closed := filepath.Join(dir, "closed")
 	if err := os.Mkdir(closed, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkReach(closed); !errors.Is(err, ErrHost) || !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "CACHE_DIR") {
+	if err := CheckReach(closed); !errors.Is(err, ErrUnfit) || !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "CACHE_DIR") {
 		t.Errorf("err = %v", err)
-	}
-}
-
-func TestMakeOwn(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "above", "own")
-	if err := makeOwn(dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := makeOwn(dir); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("what somebody else may have made is taken: %v", err)
 	}
 }

@@ -1,0 +1,64 @@
+// Package host finds out what this machine and its user give a lab: programs,
+// memory, room for files, and permissions.
+package host
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrUnfit is wrapped by errors that say that this host cannot run a lab.
+var ErrUnfit = errors.New("this host cannot run a lab")
+
+// tools are the programs of this host that a lab calls.
+var tools = []string{"qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
+
+// CheckTools finds out whether the programs that a lab calls are there.
+func CheckTools() error {
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("%w: %w; make packages installs what is missing", ErrUnfit, err)
+		}
+	}
+	return nil
+}
+
+// AvailableMemory returns the kernel's estimate in MiB (proc(5), MemAvailable).
+func AvailableMemory() (int, error) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "MemAvailable:"); ok {
+			var kib int
+			if _, err := fmt.Sscan(rest, &kib); err != nil {
+				return 0, fmt.Errorf("/proc/meminfo: %q: %w", s.Text(), err)
+			}
+			return kib >> 10, nil
+		}
+	}
+	return 0, errors.New("/proc/meminfo has no MemAvailable")
+}
+
+// Free returns the bytes that may still be written below dir, or below what
+// there is of the directories above it.
+func Free(dir string) (int64, error) {
+	var st unix.Statfs_t
+	err := unix.Statfs(dir, &st)
+	for ; errors.Is(err, unix.ENOENT) && dir != filepath.Dir(dir); err = unix.Statfs(dir, &st) {
+		dir = filepath.Dir(dir)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,6 +21,7 @@ type value struct {
 	// files is set where the value is one or more paths, bare where the flag
 	// needs no value.
 	files, bare bool
+	schema      jsonSchema // of the value in a CONFIG file
 }
 
 // base is what relative paths start at.
@@ -48,13 +50,15 @@ func (b base) absolute(path string) (string, error) {
 
 func text(to func(*Config) *string) value {
 	return value{
-		set: func(c *Config, _ base, v string) error { *to(c) = v; return nil },
-		get: func(c Config) string { return *to(&c) },
+		schema: scalarSchema,
+		set:    func(c *Config, _ base, v string) error { *to(c) = v; return nil },
+		get:    func(c Config) string { return *to(&c) },
 	}
 }
 
 func oneOf(to func(*Config) *string, words ...string) value {
 	v := text(to)
+	v.schema = jsonSchema{"enum": words}
 	v.set = func(c *Config, _ base, v string) error {
 		if !slices.Contains(words, v) {
 			return errors.New("give " + enumerate(words))
@@ -84,6 +88,7 @@ func path(to func(*Config) *string) value {
 // directory is for those that a run needs.
 func directory(to func(*Config) *string) value {
 	v := path(to)
+	v.schema = jsonSchema{"type": "string", "minLength": 1}
 	set := v.set
 	v.set = func(c *Config, b base, v string) error {
 		if v == "" {
@@ -117,6 +122,7 @@ func paths(to func(*Config) *string) value {
 
 func list(to func(*Config) *[]string) value {
 	return value{
+		schema: scalarSchema,
 		set: func(c *Config, _ base, v string) error {
 			*to(c) = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
 			return nil
@@ -127,7 +133,8 @@ func list(to func(*Config) *[]string) value {
 
 func yesOrNo(to func(*Config) *bool) value {
 	return value{
-		bare: true,
+		bare:   true,
+		schema: boolSchema,
 		set: func(c *Config, _ base, v string) (err error) {
 			*to(c), err = parseBool(v)
 			return err
@@ -139,7 +146,8 @@ func yesOrNo(to func(*Config) *bool) value {
 // optional is for settings whose default depends on the cluster.
 func optional(to func(*Config) **bool) value {
 	return value{
-		bare: true,
+		bare:   true,
+		schema: boolSchema,
 		set: func(c *Config, _ base, v string) error {
 			yes, err := parseBool(v)
 			if err == nil {
@@ -182,6 +190,7 @@ func (b bounds) String() string {
 
 func number(to func(*Config) *int, b bounds) value {
 	return value{
+		schema: integerSchema(b.least, b.most, b.step),
 		set: func(c *Config, _ base, v string) error {
 			n, err := strconv.Atoi(v)
 			if err != nil || n < b.least || n > b.most || n%b.step != 0 {
@@ -196,6 +205,7 @@ func number(to func(*Config) *int, b bounds) value {
 
 func seed() value {
 	return value{
+		schema: integerSchema(1, math.MaxInt64, 1),
 		set: func(c *Config, _ base, v string) error {
 			n, err := strconv.ParseInt(v, 10, 64)
 			if err != nil || n <= 0 {
@@ -222,6 +232,7 @@ func focus() value {
 
 func waitScale() value {
 	return value{
+		schema: jsonSchema{"type": []string{"number", "string"}, "minimum": wait.MinScale, "maximum": wait.MaxScale},
 		set: func(c *Config, _ base, v string) (err error) {
 			c.WaitScale, err = wait.ParseScale(v)
 			return err
@@ -232,6 +243,7 @@ func waitScale() value {
 
 func duration() value {
 	return value{
+		schema: jsonSchema{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`},
 		set: func(c *Config, _ base, v string) error {
 			d, err := time.ParseDuration(v)
 			if err != nil || d < time.Second || d > 10*time.Minute {

@@ -132,8 +132,8 @@ func Default(name Name) (limit time.Duration, doc string) {
 
 // Bounds of a factor.
 const (
-	minScale = 0.1
-	maxScale = 100
+	MinScale = 0.1
+	MaxScale = 100
 )
 
 // Scale stretches limits, for all waits and for some of them. The zero value
@@ -154,8 +154,8 @@ func ParseScale(text string) (Scale, error) {
 			name, value = "", name
 		}
 		factor, err := strconv.ParseFloat(value, 64)
-		if err != nil || math.IsNaN(factor) || factor < minScale || factor > maxScale {
-			errs = append(errs, fmt.Errorf("%q is no factor; give a number from %g to %g", value, minScale, float64(maxScale)))
+		if err != nil || math.IsNaN(factor) || factor < MinScale || factor > MaxScale {
+			errs = append(errs, fmt.Errorf("%q is no factor; give a number from %g to %g", value, MinScale, float64(MaxScale)))
 			continue
 		}
 		switch _, known := limits[Name(name)]; {

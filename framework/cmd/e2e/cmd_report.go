@@ -12,6 +12,7 @@ import (
 	"pmem-memcached-e2e/framework/live"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/report/render"
+	"pmem-memcached-e2e/framework/report/schema"
 	"pmem-memcached-e2e/framework/report/userfile"
 )
 
@@ -25,7 +26,7 @@ func newReport() *cobra.Command {
 		Long: "Show, compare and check the reports of runs. A file that cannot be read as a report is exit code 3.",
 	}
 	cli.Group(cmd)
-	cmd.AddCommand(newShow(), newDiff(), newValidate(), newRender())
+	cmd.AddCommand(newShow(), newDiff(), newValidate(), newRender(), newSchema())
 	return cmd
 }
 
@@ -125,6 +126,25 @@ func newRender() *cobra.Command {
 			n, err := renderReport(args[0], args[1])
 			if err == nil {
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "written  %d files into %s\n", n, args[1])
+			}
+			return err
+		},
+	}
+}
+
+func newSchema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema KIND", Short: "Print the JSON schema of a kind of file", Args: cobra.ExactArgs(1), ValidArgs: schema.Names(),
+		Long: `Print the JSON schema of a kind of file, for editors and other programs:
+
+  report           report.yaml, with the digest in its first line
+  known-failures   the file that KNOWN_FAILURES names
+  baseline         the file that BASELINE names
+  config           the file that CONFIG names`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			data, err := schema.Of(args[0])
+			if err == nil {
+				_, err = cmd.OutOrStdout().Write(data)
 			}
 			return err
 		},

@@ -84,3 +84,14 @@ func TestRenderRemoves(t *testing.T) {
 		}
 	}
 }
+
+func TestSchema(t *testing.T) {
+	code, stdout, stderr := command("report", "schema", "known-failures")
+	if code != 0 || stderr != "" || !strings.Contains(stdout, `"$schema"`) || !strings.Contains(stdout, `"expires"`) {
+		t.Errorf("exit code %d, %q, %s", code, stderr, stdout)
+	}
+	const want = "e2e report schema: \"knwon-failures\" has no schema; did you mean known-failures? There are report, known-failures, baseline, config\n"
+	if code, stdout, stderr := command("report", "schema", "knwon-failures"); code != 3 || stdout != "" || stderr != want {
+		t.Errorf("exit code %d, %q, %q, want 3 and %q", code, stdout, stderr, want)
+	}
+}

@@ -13,15 +13,16 @@ import (
 	"pmem-memcached-e2e/framework/strictyaml"
 )
 
-// baselineEntry is what the user writes.
-type baselineEntry struct {
-	Benchmark string       `yaml:"benchmark"`
-	Profile   spec.Profile `yaml:"profile"`
-	Metric    string       `yaml:"metric"`
-	Value     float64      `yaml:"value"`
-	Tolerance float64      `yaml:"tolerance"`
-	Link      string       `yaml:"link,omitempty"`
-	Reason    string       `yaml:"reason,omitempty"`
+// BaselineEntry is what the user writes about a ratio to the control that a
+// benchmark is to keep.
+type BaselineEntry struct {
+	Benchmark string       `yaml:"benchmark" jsonschema:"minLength=1"`                  // such as get-heavy
+	Profile   spec.Profile `yaml:"profile"`                                             // in which it is measured
+	Metric    string       `yaml:"metric" jsonschema:"minLength=1"`                     // of a comparison in the report, such as requests/s
+	Value     float64      `yaml:"value" jsonschema:"exclusiveMinimum=0"`               // the ratio
+	Tolerance float64      `yaml:"tolerance" jsonschema:"minimum=0,exclusiveMaximum=1"` // share of the value by which it may be worse
+	Link      string       `yaml:"link,omitempty" jsonschema:"pattern=^https?://"`      // where the ratio is discussed
+	Reason    string       `yaml:"reason,omitempty"`                                    // for the ratio
 }
 
 // Baseline reads the file at path: a list of entries with benchmark,
@@ -34,7 +35,7 @@ func Baseline(path string) ([]report.BaselineEntry, error) {
 		return nil, fmt.Errorf("read the baseline: %w", err)
 	}
 	var baseline []report.BaselineEntry
-	err = strictyaml.ReadList(path, data, func(e baselineEntry, at map[string]int, line int) (errs []error) {
+	err = strictyaml.ReadList(path, data, func(e BaselineEntry, at map[string]int, line int) (errs []error) {
 		for _, d := range e.defects() {
 			errs = append(errs, fmt.Errorf("%s:%d: %s is %q: %s", path, at[d.key], d.key, d.value, d.remedy))
 		}
@@ -57,7 +58,7 @@ func Baseline(path string) ([]report.BaselineEntry, error) {
 	return baseline, nil
 }
 
-func (e baselineEntry) defects() []defect {
+func (e BaselineEntry) defects() []defect {
 	var found []defect
 	bad := func(key, value, remedy string) { found = append(found, defect{key, value, remedy}) }
 	if strings.TrimSpace(e.Benchmark) == "" {

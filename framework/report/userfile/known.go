@@ -16,13 +16,14 @@ import (
 	"pmem-memcached-e2e/framework/strictyaml"
 )
 
-// knownEntry is what the user writes about a known failure.
-type knownEntry struct {
-	Spec        string     `yaml:"spec"`
-	Requirement spec.ReqID `yaml:"requirement"`
-	Link        string     `yaml:"link"`
-	Expires     string     `yaml:"expires"`
-	Reason      string     `yaml:"reason"`
+// KnownEntry is what the user writes about a known failure: it is accepted until
+// a date.
+type KnownEntry struct {
+	Spec        string     `yaml:"spec" jsonschema:"minLength=1"`        // id of the spec that fails
+	Requirement spec.ReqID `yaml:"requirement" jsonschema:"minLength=1"` // that is not met
+	Link        string     `yaml:"link" jsonschema:"pattern=^https?://"` // where the failure is followed up
+	Expires     string     `yaml:"expires" jsonschema:"format=date"`     // the last day on which it is accepted
+	Reason      string     `yaml:"reason" jsonschema:"minLength=1"`      // why it is accepted
 }
 
 // Known reads the file of known failures at path: a list of entries with
@@ -36,7 +37,7 @@ func Known(path string, today time.Time, c spec.Catalogue) ([]report.KnownFailur
 		return nil, fmt.Errorf("read the known failures: %w", err)
 	}
 	var known []report.KnownFailure
-	err = strictyaml.ReadList(path, data, func(e knownEntry, at map[string]int, line int) (errs []error) {
+	err = strictyaml.ReadList(path, data, func(e KnownEntry, at map[string]int, line int) (errs []error) {
 		for _, d := range e.defects(today, c) {
 			errs = append(errs, fmt.Errorf("%s:%d: %s is %q: %s", path, at[d.key], d.key, d.value, d.remedy))
 		}
@@ -56,7 +57,7 @@ func Known(path string, today time.Time, c spec.Catalogue) ([]report.KnownFailur
 
 type defect struct{ key, value, remedy string }
 
-func (e knownEntry) defects(today time.Time, c spec.Catalogue) []defect {
+func (e KnownEntry) defects(today time.Time, c spec.Catalogue) []defect {
 	var found []defect
 	bad := func(key, value, format string, args ...any) {
 		found = append(found, defect{key, value, fmt.Sprintf(format, args...)})

@@ -13,8 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/e2e/internal/storage"
@@ -24,7 +22,7 @@ import (
 )
 
 var _ = framework.It(spec.Spec{
-	ID: "DRV-01", Title: "the driver declares what this workload needs and runs on the nodes that its DaemonSet selects",
+	ID: "DRV-01", Title: "the driver declares what this workload needs and runs on the nodes that are chosen for it",
 	Covers: []spec.ReqID{"DRV-01", "DRV-02", "DRV-03", "DRV-17"},
 	Level:  spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.NodeAccess},
 	Tags: []string{"driver"}, Budget: 3 * time.Minute,
@@ -34,33 +32,20 @@ var _ = framework.It(spec.Spec{
 	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	e.NoError(err, "list the nodes")
 	set := driverSet(ctx, e, name)
-	chosen := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: set.Spec.Template.Spec})
-	e.Expect("DRV-03", "the DaemonSet of the driver selects nodes by their labels", framework.Name("DaemonSet", &set), selection(set.Spec.Template.Spec), gomega.Not(gomega.Equal(everyNode)))
+	label, chosen, err := storage.ChosenNodes(set.Spec.Template.Spec, nodes.Items)
+	e.NoError(err, "find the nodes that are chosen for the driver")
+	e.Note("driver", "nodes with the label of its installation, "+label+": "+strings.Join(chosen, ", "))
+	e.Expect("DRV-03", "the DaemonSet of the driver selects nodes by a label that not every node has", framework.Name("DaemonSet", &set), storage.Selection(set.Spec.Template.Spec), gomega.Not(gomega.Equal(storage.EveryNode)))
 	pods := driverPods(ctx, e, set)
 	for _, node := range nodes.Items {
-		wanted, err := chosen.Match(&node)
-		e.NoError(err, "match node %s with the selector of DaemonSet %s", node.Name, set.Name)
-		object := framework.Name("node", &node)
+		object, wanted := framework.Name("node", &node), slices.Contains(chosen, node.Name)
 		p, runs := pods[node.Name]
 		ready := runs && podutils.IsPodReady(&p)
-		e.Expect("DRV-03", "the driver runs on the nodes that its DaemonSet selects and on no other", object, onNode(ready, "a Ready pod"), gomega.Equal(onNode(wanted, "a Ready pod")))
-		e.Expect("DRV-02", "CSINode lists the driver on the nodes that its DaemonSet selects and on no other", object, onNode(csiNodeLists(ctx, e, node.Name, name), "listed"), gomega.Equal(onNode(wanted, "listed")))
+		e.Expect("DRV-03", "the driver runs on the nodes with the label of its installation and on no other", object, onNode(ready, "a Ready pod"), gomega.Equal(onNode(wanted, "a Ready pod")))
+		e.Expect("DRV-02", "CSINode lists the driver on the nodes with the label of its installation and on no other", object, onNode(csiNodeLists(ctx, e, node.Name, name), "listed"), gomega.Equal(onNode(wanted, "listed")))
 	}
 	expectConverted(ctx, e, name, nodes.Items)
 })
-
-const everyNode = "every node"
-
-// selection is how a pod selects its nodes by their labels, or [everyNode].
-func selection(p corev1.PodSpec) string {
-	if len(p.NodeSelector) > 0 {
-		return labels.Set(p.NodeSelector).String()
-	}
-	if p.Affinity != nil && p.Affinity.NodeAffinity != nil && p.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
-		return p.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.String()
-	}
-	return everyNode
-}
 
 // onNode is what, or "not" what.
 func onNode(yes bool, what string) string {
@@ -136,6 +121,7 @@ func expectConverted(ctx context.Context, e *framework.Env, name string, nodes [
 		object, modes := "node "+nd.Node, []string{"fsdax"}
 		regions, err := nd.Regions(ctx)
 		e.NoError(err, "list the regions of node %s", nd.Node)
+		e.Expect("DRV-03", "a node on which the driver runs has persistent memory (bytes)", object, sizeOf(regions), gomega.BeNumerically(">", 0))
 		if nd.Mode == pmem.Direct {
 			// Those for file I/O have a block translation table.
 			modes = append(modes, "sector")
@@ -154,13 +140,18 @@ func expectConverted(ctx context.Context, e *framework.Env, name string, nodes [
 }
 
 func expectRegion(e *framework.Env, regions []pmem.Region, object string) {
+	e.Expect("DRV-17", "the node has a region of persistent memory (bytes)", object, sizeOf(regions), gomega.BeNumerically(">", 0))
+}
+
+// sizeOf is how much persistent memory regions have.
+func sizeOf(regions []pmem.Region) int64 {
 	var size int64
 	for _, r := range regions {
 		if r.Type == "pmem" {
 			size += r.Size
 		}
 	}
-	e.Expect("DRV-17", "the node has a region of persistent memory (bytes)", object, size, gomega.BeNumerically(">", 0))
+	return size
 }
 
 func expectVolumeGroup(ctx context.Context, e *framework.Env, nd *pmem.NodeDriver, object string) {

@@ -37,7 +37,7 @@ var _ = framework.It(spec.Spec{
 	var free int64
 	err = awaitCapacity(ctx, e, late.Name, "one for each node with the driver", func(sizes []int64) bool {
 		free = total(sizes)
-		return len(sizes) == nodesWith(nodes.Items, driver) && free > 0
+		return len(sizes) == storage.NodesWith(nodes.Items, driver) && free > 0
 	})
 	e.Require("DRV-12", "the free persistent memory of each node is published", object, err, framework.Succeed)
 
@@ -117,14 +117,4 @@ func total(sizes []int64) int64 {
 		sum += s
 	}
 	return sum
-}
-
-func nodesWith(nodes []storagev1.CSINode, driver string) int {
-	n := 0
-	for _, node := range nodes {
-		if slices.ContainsFunc(node.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver }) {
-			n++
-		}
-	}
-	return n
 }

@@ -25,7 +25,7 @@ var _ = framework.It(spec.Spec{
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume},
 	Tags: []string{"replicas", "restart"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "EPH-18", e.Manifest(spec.Ephemeral))
+	d := e.Deploy(ctx, "EPH-18", e.Variant(spec.Ephemeral, deploy.Changes{Namespace: e.Namespace, OneNode: true}))
 	e.Step("scale to 2")
 	e.Require("EPH-18", "two replicas become ready", workload.Name(d), d.Scale(ctx, 2), framework.Succeed)
 	pods, err := d.Pods(ctx)
@@ -49,9 +49,13 @@ var _ = framework.It(spec.Spec{
 	expectFastDeletion(ctx, e, second)
 })
 
+// expectTwoDevices compares two pods of a deployment whose pods have to be on one node.
 func expectTwoDevices(e *framework.Env, first, second cache.Cache) {
+	if one, other := first.Pod.Spec.NodeName, second.Pod.Spec.NodeName; one != other {
+		e.NoError(fmt.Errorf("they are on %s and %s", one, other), "examine %s and %s on one node", first.Name, second.Name)
+	}
 	on := func(c cache.Cache) string { return "device " + c.Mount.Number + " on node " + c.Pod.Spec.NodeName }
-	e.Expect("DRV-20", "two pods have two devices", first.Name+" and "+second.Name, on(second), gomega.Not(gomega.Equal(on(first))))
+	e.Expect("DRV-20", "two pods on one node have two devices", first.Name+" and "+second.Name, on(second), gomega.Not(gomega.Equal(on(first))))
 }
 
 // ownKey is stored in both replicas, with the name of each as its value.

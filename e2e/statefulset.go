@@ -41,6 +41,7 @@ var _ = framework.It(spec.Spec{
 	e.NoError(err, "find the volume in %s", m.Dir)
 	late := storage.MakeClass(ctx, e, storage.DriverName(ctx, e), "resized", storagev1.VolumeBindingWaitForFirstConsumer, nil)
 	overlay := customise.Render(e, customise.Overlay{Size: resizedTo(was.Size), Class: late.Name}, customise.Current, other)
+	m = e.Variant(spec.Persistent, deploy.Changes{Namespace: e.Namespace, OneNode: true, VolumeClass: storage.LateClass(ctx, e, m)})
 	both := e.DeployAll(ctx, "KUS-08", m, overlay)
 	e.Parallel(func() { expectResized(ctx, e, both[1], resizedTo(was.Size), late.Name) }, func() { expectReplicas(ctx, e, both[0]) })
 })
@@ -50,8 +51,8 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 	workload.Scale(ctx, e, "RST-62", d, 2)
 	own := [][]string{{"of-0"}, {"of-1"}}
 	pods := byName(ctx, e, d)
-	claims := expectNames(ctx, e, d, pods)
 	expectTwoDevices(e, cache.Inspect(ctx, e, "DRV-20", &pods[0]), cache.Inspect(ctx, e, "DRV-20", &pods[1]))
+	claims := expectNames(ctx, e, d, pods)
 	for n := range pods {
 		stock.StoreIn(ctx, e, &pods[n], stock.Of(own[n][0]))
 	}

@@ -50,6 +50,8 @@ type Changes struct {
 	// Replicas replaces the number of replicas, and leaves out what would set another number or keep a
 	// single pod from being evicted; 0: as written.
 	Replicas int32
+
+	OneNode bool // all replicas are on one node, whatever spreads them as written
 }
 
 // An InlineChange is what else an inline volume asks its driver for.
@@ -118,6 +120,11 @@ func load(dir string, ch Changes) (*Manifest, error) {
 	}
 	if err := m.setReplicas(ch.Replicas); err != nil {
 		return nil, err
+	}
+	if ch.OneNode {
+		if err := m.ontoOneNode(); err != nil {
+			return nil, err
+		}
 	}
 	m.Home = home(m.Objects, m.Namespace)
 	if ch.Namespace != "" {

@@ -30,8 +30,8 @@ const (
 // CSI driver or storage class that does not exist, a mount that keeps failing, a pod that cannot be
 // scheduled, and pods refused by admission. The error has
 // the state of the pods, the latest warnings, and the end of the log of containers that failed. For package fault it is
-// that of the deployment, unless the API server could not be asked, or the pods lacked a volume while the driver was not
-// Ready.
+// that of the deployment, unless the API server could not be asked, the pods lacked a volume while the driver was not
+// Ready, or the cluster has room for some of the replicas and not for all.
 func (d *Deployment) Ready(ctx context.Context) error {
 	var last snapshot
 	var seen persisting
@@ -63,17 +63,19 @@ func (d *Deployment) Ready(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return d.unready(err, driver, d.details(ctx, last))
+		return d.unready(err, driver, last, d.details(ctx, last))
 	}
 	d.settled = last.baseline()
 	return nil
 }
 
 // unready judges why the deployment is not ready.
-func (d *Deployment) unready(err, driver error, details string) error {
+func (d *Deployment) unready(err, driver error, last snapshot, details string) error {
 	_, timeout := errors.AsType[*wait.TimeoutError](err)
-	switch {
+	switch full := last.noRoom(d.settled, d.changes.OneNode); {
 	case fault.Of(err) == fault.Infrastructure:
+	case full != "":
+		err = fault.OfInfrastructure(fmt.Errorf("the cluster has no room for %d replicas: %s: %w", last.workload.want, full, err))
 	case timeout && driver != nil:
 		err = fault.OfInfrastructure(fmt.Errorf("%w; meanwhile the driver was not Ready: %w", err, driver))
 	default:

@@ -138,11 +138,16 @@ func TestOverlays(t *testing.T) {
 		{"broken/ready-too-early", "Deployment", func(m *deploy.Manifest) bool {
 			return podSpec(m).Containers[0].ReadinessProbe.Exec.Command[0] == "true" && runs("sleep 20")(m)
 		}},
+		{"broken/sparse-memory-file-ephemeral", "Deployment", initRuns("truncate -s \"$size\"")},
 		{"broken/init-silent", "Deployment", initRuns("2>/dev/null")},
 		{"broken/init-failure-ignored", "Deployment", initRuns("; true")},
 		{"broken/host-port", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).Containers[0].Ports[0].HostPort == 31211 }},
 		{"broken/needs-host-namespaces", "Deployment", func(m *deploy.Manifest) bool { return podSpec(m).HostPID }},
 		{"broken/claim-shared", "Deployment", func(m *deploy.Manifest) bool {
+			v, err := m.Volume()
+			return err == nil && v.Source == deploy.Claim && v.Claim == "shared" && v.Size.String() == "200Mi"
+		}},
+		{"broken/claim-shared-persistent", "StatefulSet", func(m *deploy.Manifest) bool {
 			v, err := m.Volume()
 			return err == nil && v.Source == deploy.Claim && v.Claim == "shared" && v.Size.String() == "200Mi"
 		}},

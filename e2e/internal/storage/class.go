@@ -3,11 +3,13 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
@@ -54,4 +56,38 @@ func MakeClass(ctx context.Context, e *framework.Env, driver, suffix string, bin
 		return err
 	})
 	return class
+}
+
+// LateClass is the name of a class like that of the volume in m, with late binding, or empty when m can stay as it is. A class
+// with immediate binding may have the volumes of two replicas made on two nodes.
+func LateClass(ctx context.Context, e *framework.Env, m *deploy.Manifest) string {
+	v, err := m.Volume()
+	if err != nil {
+		return "" // OBJ-02 and RST-04 report what is wrong with it
+	}
+	classes, err := deploy.StorageClasses(ctx, e.Cluster.Client, m)
+	e.NoError(err, "read the storage classes")
+	class, ok := v.StorageClass(classes)
+	if !ok || ptr.Deref(class.VolumeBindingMode, storagev1.VolumeBindingImmediate) != storagev1.VolumeBindingImmediate {
+		return ""
+	}
+	nodes, err := e.Cluster.Client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
+	e.NoError(err, "list the CSINode objects")
+	if NodesWith(nodes.Items, class.Provisioner) < 2 {
+		return ""
+	}
+	late := MakeClass(ctx, e, class.Provisioner, "late", storagev1.VolumeBindingWaitForFirstConsumer, class.Parameters)
+	e.Note("class", fmt.Sprintf("the volumes have the class %s, which is %s with late binding, so that two of them are on one node", late.Name, class.Name))
+	return late.Name
+}
+
+// NodesWith is how many nodes list a driver.
+func NodesWith(nodes []storagev1.CSINode, driver string) int {
+	n := 0
+	for _, node := range nodes {
+		if slices.ContainsFunc(node.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver }) {
+			n++
+		}
+	}
+	return n
 }

@@ -76,14 +76,9 @@ exec "$@"`
 // an error if an init container or memcached does not start.
 func (w *Workbench) Start(ctx context.Context, more string) (*Run, error) {
 	r := &Run{w: w, ended: make(chan struct{}), output: output{listening: make(chan struct{})}}
-	for _, c := range w.inits {
-		command := w.expand(ctx, c.Name, slices.Concat(c.Command, c.Args), "")
-		done, err := w.e.Cluster.Exec(ctx, w.pod.Namespace, w.pod.Name, c.Name, command...)
-		w.e.NoError(err, "run init container %s in %s", c.Name, w.Name)
-		r.initLog += done.Stdout + done.Stderr
-		if done.ExitCode != 0 {
-			return r, fmt.Errorf("init container %s ended with exit code %d: %s", c.Name, done.ExitCode, Tail(r.initLog))
-		}
+	var err error
+	if r.initLog, err = w.prepare(ctx); err != nil {
+		return r, err
 	}
 	if w.downLongEnough != nil {
 		w.downLongEnough()
@@ -94,7 +89,7 @@ func (w *Workbench) Start(ctx context.Context, more string) (*Run, error) {
 		defer close(r.ended)
 		r.code, r.err = w.e.Cluster.ExecTo(ctx, &r.output, &r.output, w.pod.Namespace, w.pod.Name, deploy.Container, command...)
 	}()
-	err := w.e.Waiter.Until(ctx, wait.MemcachedUp, "memcached in "+w.Name+" to listen", func(ctx context.Context) (bool, string, error) {
+	err = w.e.Waiter.Until(ctx, wait.MemcachedUp, "memcached in "+w.Name+" to listen", func(ctx context.Context) (bool, string, error) {
 		select {
 		case <-r.output.listening:
 			return true, "it listens", nil
@@ -108,6 +103,20 @@ func (w *Workbench) Start(ctx context.Context, more string) (*Run, error) {
 		}
 	})
 	return r, err
+}
+
+// prepare runs the init containers and returns their output.
+func (w *Workbench) prepare(ctx context.Context) (log string, err error) {
+	for _, c := range w.inits {
+		command := w.expand(ctx, c.Name, slices.Concat(c.Command, c.Args), "")
+		done, err := w.e.Cluster.Exec(ctx, w.pod.Namespace, w.pod.Name, c.Name, command...)
+		w.e.NoError(err, "run init container %s in %s", c.Name, w.Name)
+		log += done.Stdout + done.Stderr
+		if done.ExitCode != 0 {
+			return log, fmt.Errorf("init container %s ended with exit code %d: %s", c.Name, done.ExitCode, Tail(log))
+		}
+	}
+	return log, nil
 }
 
 // withArgs is the command of memcached with args in its variable, or with more in its list of arguments.

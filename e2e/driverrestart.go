@@ -35,7 +35,7 @@ var _ = framework.It(spec.Spec{
 	expectKept := storeOnClaim(ctx, e, d, p)
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	for _, r := range loadDuring(ctx, e, d, clients, func() { disrupt.RestartDriver(ctx, e, p.Spec.NodeName) }) {
-		e.Note("load", r.String())
+		traffic.Note(e, "load", r)
 		traffic.ExpectRight(e, "DRV-19", c.Name+" while the driver restarts", r)
 	}
 	end()
@@ -50,7 +50,7 @@ var _ = framework.It(spec.Spec{
 	e.NoError(err, "read the mappings of memcached")
 	e.Expect("DRV-19", "the memory file is mapped as before", c.Name, mapping, gomega.Equal(cache.Mapped))
 	_, dev := placement.ExpectPMEM(ctx, e, "DRV-19", after, workload.RequestedSize(d))
-	e.Note("device", dev.Name)
+	e.Note("device", "%s", dev.Name)
 })
 
 // storeOnClaim stores a file on the volume of a claim, which no pod uses after

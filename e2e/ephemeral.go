@@ -268,8 +268,8 @@ func volumeOnNode(ctx context.Context, e *framework.Env, req spec.ReqID, d *depl
 
 func expectSize(e *framework.Env, c cache.Cache) {
 	usable := c.FS.Usable()
-	e.Note("memory file", fmt.Sprintf("%d MiB, %.1f %% of the %d MiB that a user can use of %s", c.File.Size/cache.MiB,
-		100*float64(c.File.Size)/float64(usable), usable/cache.MiB, c.Mount.Device))
+	e.Note("memory file", "%d MiB, %.1f %% of the %d MiB that a user can use of %s", c.File.Size/cache.MiB,
+		100*float64(c.File.Size)/float64(usable), usable/cache.MiB, c.Mount.Device)
 	e.Expect("EPH-04", "the memory file has at least 85 % of the bytes that a user can use", c.Name, c.File.Size,
 		gomega.BeNumerically(">=", usable*85/100))
 	e.Expect("EPH-04", "the user has free space next to the memory file (bytes)", c.Name, c.FS.Available, gomega.BeNumerically(">=", c.FS.BlockSize))

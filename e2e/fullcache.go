@@ -122,7 +122,7 @@ func fillUp(ctx context.Context, e *framework.Env, c *cache.Client, clients *ben
 	f.bulk = bulk(addr, "bulk-", int64(bulkOver*limit/bulkSize))
 	_, err = clients.Load(ctx, f.bulk)
 	e.NoError(err, "store %d items", f.bulk.Keys)
-	e.Note("filling", fmt.Sprintf("%d items of %d MiB in %s", c.Count(ctx, e, "curr_items"), c.Count(ctx, e, "bytes")/cache.MiB, time.Since(start).Round(time.Second)))
+	e.Note("filling", "%d items of %d MiB in %s", c.Count(ctx, e, "curr_items"), c.Count(ctx, e, "bytes")/cache.MiB, time.Since(start).Round(time.Second))
 	return f
 }
 
@@ -195,7 +195,7 @@ func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, c
 			e.NoError(errors.New("no get was answered"), "get %d items", o.Keys)
 		}
 	}
-	e.Note("verification", fmt.Sprintf("%d values of %d bytes compared in %s, %.0f keys/s", hits, bulkSize, took.Round(100*time.Millisecond), float64(hits)/took.Seconds()))
+	e.Note("verification", "%d values of %d bytes compared in %s, %.0f keys/s", hits, bulkSize, took.Round(100*time.Millisecond), float64(hits)/took.Seconds())
 }
 
 // expectOrder stores half as many items as there are of the same size, and

@@ -42,7 +42,7 @@ var _ = framework.It(spec.Spec{
 	p = workload.Pod(ctx, e, d)
 	started := readyAfter(p)
 	e.Expect("RST-54", "memcached answers within a minute of the start of its container (seconds)", framework.Name("pod", p), started.Seconds(), gomega.BeNumerically("<=", startLimit.Seconds()))
-	e.Note("restart", fmt.Sprintf("stopped in %s, ready %s after the start of the container", stopping.took.Round(100*time.Millisecond), started))
+	e.Note("restart", "stopped in %s, ready %s after the start of the container", stopping.took.Round(100*time.Millisecond), started)
 	expectInitialised(ctx, e, p, size)
 	c = cache.Open(ctx, e, p)
 	expectCounters(ctx, e, c, counters)

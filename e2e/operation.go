@@ -185,7 +185,7 @@ func expectRefusalReported(ctx context.Context, e *framework.Env) {
 		e.NoError(err, "apply %s", m.Dir)
 		err = awaitRefusal(ctx, e, namespace, object)
 	} else {
-		e.Note("refusal", err.Error())
+		e.Note("refusal", "%s", err)
 		err = nil
 	}
 	e.Expect("OPS-04", "an event of the workload reports that its pods are not admitted", object, err, framework.Succeed)

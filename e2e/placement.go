@@ -85,7 +85,7 @@ func overfill(ctx context.Context, e *framework.Env, d *deploy.Deployment, limit
 	}
 	e.NoError(err, "fill the cache")
 	end()
-	e.Note("load", r.String())
+	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "MC-03", "Service "+o.Addr+" with a full cache", r)
 }
 
@@ -94,8 +94,8 @@ func overfill(ctx context.Context, e *framework.Env, d *deploy.Deployment, limit
 func expectOutsideMemory(ctx context.Context, e *framework.Env, c cache.Cache) {
 	g, err := probe.MemoryOf(ctx, e.Cluster, c.Pod.Namespace, c.Pod.Name, deploy.Container)
 	e.NoError(err, "read what is charged to %s", c.Name)
-	e.Note("memory", fmt.Sprintf("a cache of %d MiB, full: limit %d MiB, charged %.1f MiB, of it %.1f anonymous and %.1f of files",
-		c.File.Size/cache.MiB, g.Limit/cache.MiB, float64(g.Current)/cache.MiB, float64(g.Anonymous)/cache.MiB, float64(g.File)/cache.MiB))
+	e.Note("memory", "a cache of %d MiB, full: limit %d MiB, charged %.1f MiB, of it %.1f anonymous and %.1f of files",
+		c.File.Size/cache.MiB, g.Limit/cache.MiB, float64(g.Current)/cache.MiB, float64(g.Anonymous)/cache.MiB, float64(g.File)/cache.MiB)
 	e.Expect("EPH-25", "the kernel limits the container to less than a quarter of its cache (bytes)", c.Name, g.Limit,
 		gomega.And(gomega.BeNumerically(">", 0), gomega.BeNumerically("<", c.File.Size/4)))
 	e.Expect("EPH-25", "the kernel has ended no process at the limit (processes)", c.Name, g.Kills, gomega.BeZero())

@@ -77,7 +77,7 @@ func expectRemovals(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 	e.Expect("RST-15", "after a removal without a grace period, all items from before are served or none", name, stock.ServedBy(ctx, e, q, first), stock.AllOrNone())
 	stock.StoreIn(ctx, e, q, second)
 	e.Expect("RST-15", "after a removal without a grace period, items stored since are served", name, stock.ServedBy(ctx, e, q, second), stock.All())
-	e.Note("removal without a grace period", "served from before: "+stock.ServedBy(ctx, e, q, first).String())
+	e.Note("removal without a grace period", "served from before: %s", stock.ServedBy(ctx, e, q, first))
 }
 
 // shortGrace is enough for a memcached that works, on any machine.

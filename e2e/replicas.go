@@ -109,7 +109,7 @@ func expectFastStop(ctx context.Context, e *framework.Env, c cache.Cache) {
 	result, err := e.Cluster.Exec(ctx, c.Pod.Namespace, c.Pod.Name, deploy.Container, "sh", "-c",
 		fmt.Sprintf("%s && sleep %d && echo %q", workload.SignalScript, limit, stillThere), "sh", "TERM", "top")
 	if err != nil {
-		e.Note("stop", err.Error()) // the connection may go with the container
+		e.Note("stop", "%s", err) // the connection may go with the container
 	}
 	name := fmt.Sprintf("%s, grace period %s", c.Name, grace)
 	if limit >= int64((grace / 2).Seconds()) { // else a stop that takes longer can still be over within half of the grace period

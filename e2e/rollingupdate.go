@@ -78,7 +78,7 @@ func useUp(ctx context.Context, e *framework.Env, d *deploy.Deployment) []*corev
 		free, err := nd.Free(ctx)
 		e.NoError(err, "look at the persistent memory of node %s", nd.Node)
 		size := free - workload.RequestedSize(d)/2
-		e.Note("free on "+nd.Node, fmt.Sprintf("%d MiB, of which %d MiB are used up", free/cache.MiB, size/cache.MiB))
+		e.Note("free on "+nd.Node, "%d MiB, of which %d MiB are used up", free/cache.MiB, size/cache.MiB)
 		volume := idle.InlineVolume(nd.Name, "", map[string]string{
 			"size": resource.NewQuantity(size/cache.MiB*cache.MiB, resource.BinarySI).String(), "eraseafter": "false",
 		})
@@ -103,7 +103,7 @@ func expectNoRoom(ctx context.Context, e *framework.Env, d *deploy.Deployment, o
 	event, err := events.AwaitWarning(ctx, e, "pod", stuck, "FailedMount", noRoom)
 	e.Expect("EPH-20", "an event reports the lack of persistent memory", name, err, framework.Succeed)
 	e.Expect("EPH-19", "an update that finds no persistent memory reports it", name, err, framework.Succeed)
-	e.Note("refusal", event)
+	e.Note("refusal", "%s", event)
 	pods, err = d.Pods(ctx)
 	e.NoError(err, "list the pods of %s", object)
 	for _, p := range pods {

@@ -83,7 +83,7 @@ func expectHarmless(ctx context.Context, e *framework.Env, w *workbench.Workbenc
 	before := ""
 	for _, change := range harmless {
 		if strings.HasPrefix(change.args, "-f") && w.Sets("-f", "--slab-growth-factor") {
-			e.Note("left out", fmt.Sprintf("%q, because the deployment has a growth factor of its own, of which the spelling counts", change.args))
+			e.Note("left out", "%q, because the deployment has a growth factor of its own, of which the spelling counts", change.args)
 			continue
 		}
 		e.Step("restart with %q", change.args)
@@ -144,7 +144,7 @@ func expectLayouts(ctx context.Context, e *framework.Env, w *workbench.Workbench
 	for _, l := range layouts {
 		change, ok := l.unlike(given)
 		if !ok {
-			e.Note("left out", fmt.Sprintf("%q, which the deployment has anyway", l.args))
+			e.Note("left out", "%q, which the deployment has anyway", l.args)
 			continue
 		}
 		e.Step("restart with %q after %q", change.args, before)

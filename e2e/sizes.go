@@ -44,7 +44,7 @@ var _ = framework.It(spec.Spec{
 	pod := workload.FirstPod(ctx, e, unsized)
 	event, err := events.AwaitWarning(ctx, e, "pod", pod, "FailedMount", `parameter "size"`)
 	e.Expect("EPH-23", "an event names the missing size", framework.Name("pod", pod), err, framework.Succeed)
-	e.Note("no size", event)
+	e.Note("no size", "%s", event)
 	pod = workload.FirstPod(ctx, e, unsized)
 	e.Expect("EPH-23", "the pod does not start", framework.Name("pod", pod), pod.Status.Phase, gomega.Equal(corev1.PodPending))
 	for i, d := range all {
@@ -76,7 +76,7 @@ func expectServesOrReports(ctx context.Context, e *framework.Env, d *deploy.Depl
 	if err := d.Ready(ctx); err != nil {
 		p := workload.FirstPod(ctx, e, d)
 		where, log := complaint(ctx, e, p)
-		e.Note(size, where+": "+lastLine(log))
+		e.Note(size, "%s: %s", where, lastLine(log))
 		e.Expect("EPH-22", "a container that does not serve reports how much memory it needs", object, log, gomega.MatchRegexp(amount.String()))
 		if size == tooSmall {
 			e.Expect("EPH-21", "the pod fails before memcached is started", object, where, gomega.HavePrefix("init container"))
@@ -94,7 +94,7 @@ func expectServesOrReports(ctx context.Context, e *framework.Env, d *deploy.Depl
 	cache.ExpectStores(ctx, e, "EPH-22", p)
 	client := cache.Connect(ctx, e, p)
 	defer client.Close()
-	e.Note(size, fmt.Sprintf("serves with %d MiB", cache.Number(e, cache.Stats(ctx, e, client, ""), "limit_maxbytes")/cache.MiB))
+	e.Note(size, "serves with %d MiB", cache.Number(e, cache.Stats(ctx, e, client, ""), "limit_maxbytes")/cache.MiB)
 }
 
 // complaint is the log of the first container of a pod that has failed.

@@ -44,7 +44,7 @@ var _ = framework.It(spec.Spec{
 	downLongEnough := workload.ScaleDown(ctx, e, d)
 	acknowledged := stop()
 	e.Expect("RST-49", "writes were acknowledged before the connections broke", c.Name, len(acknowledged), gomega.BeNumerically(">", 0))
-	e.Note("writers", fmt.Sprintf("%d writes of %d clients were acknowledged", len(acknowledged), writers))
+	e.Note("writers", "%d writes of %d clients were acknowledged", len(acknowledged), writers)
 	end := <-ended
 	e.NoError(end.err, "wait for the end of a connection in %s", by.name)
 	e.Expect("RST-50", "a client that waits sees the end of its connection", by.name, cache.Ended(end.ExecResult), gomega.Equal(cache.Success))

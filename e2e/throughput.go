@@ -53,7 +53,7 @@ func answersRightly(ctx context.Context, e *framework.Env) {
 	r, err := clients.Load(ctx, o)
 	e.NoError(err, "load memcached")
 	end()
-	e.Note("load", r.String())
+	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "EPH-12", framework.Name("pod", workload.Pod(ctx, e, d)), r)
 	s.Name, s.Says = "service", "every connection with its own keys"
 	p := bench.Pairs{Scenario: s.Name, Measured: [2]bench.Measured{{Name: traffic.OnPMEM, Closed: []load.Result{r}}}}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -105,22 +104,6 @@ func (e *Env) Step(format string, args ...any) {
 	e.mu.Unlock()
 	e.emit(report.Event{Kind: report.StepStarted, Text: text})
 	ginkgo.By(text)
-}
-
-// Note puts something worth telling into the report.
-func (e *Env) Note(name, text string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.notes = append(e.notes, report.Note{Name: name, Text: text})
-}
-
-// noteOnce is Note for what comes up several times.
-func (e *Env) noteOnce(name, text string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if note := (report.Note{Name: name, Text: text}); !slices.Contains(e.notes, note) {
-		e.notes = append(e.notes, note)
-	}
 }
 
 // Fact puts a fact about the cluster or memcached into the

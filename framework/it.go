@@ -75,7 +75,7 @@ func (e *Env) collectEvidence(ctx ginkgo.SpecContext) {
 		return
 	}
 	if err := evidence.Collect(ctx, e.Cluster, e.suite.secrets, e.evidenceDir(), e.used); err != nil {
-		e.Note("evidence", err.Error()) // the spec has failed for another reason
+		e.Note("evidence", "%s", err) // the spec has failed for another reason
 	}
 	e.evidence = evidenceOf(e.Spec.ID)
 }

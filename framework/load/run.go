@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -276,46 +274,4 @@ func (r Result) serverCPU() string {
 		return "unknown (" + r.ServerCPUUnknown + ")"
 	}
 	return fmt.Sprintf("%.2f µs", float64(r.ServerCPU.Nanoseconds())/1000/float64(max(r.Answered(), 1)))
-}
-
-// String is a small table for people.
-func (r Result) String() string {
-	var b strings.Builder
-	o := r.Options
-	mode := fmt.Sprintf("closed loop, depth %d", o.Depth)
-	if o.Rate > 0 {
-		mode = fmt.Sprintf("open loop, %s arrivals, %.0f/s wanted", o.Arrivals, o.Rate)
-	}
-	fmt.Fprintf(&b, "%.0f requests/s: %d in %s, %s protocol, %s, %d connections, %d threads, values of %s bytes, keys %s of %d\n",
-		r.PerSecond(), r.Answered(), r.Elapsed, o.Protocol, mode, o.Connections, o.Threads, o.Values, o.Popular, o.Keys)
-	fmt.Fprintf(&b, "hits %d, misses %d, wrong %d, errors %d, unsent %d, connections lost %d; processor time of a request: client %.2f µs, server %s\n",
-		r.Hits, r.Misses, r.Wrong, r.Errors, r.Unsent, r.Lost, float64(r.CPUPerRequest().Nanoseconds())/1000, r.serverCPU())
-	for _, line := range append(r.kinds(), kind{"late", r.Late}) {
-		at := func(p float64) time.Duration { return time.Duration(line.h.ValueAtPercentile(p)) * time.Microsecond }
-		fmt.Fprintf(&b, "%-6s %9d  p50 %s  p90 %s  p99 %s  p99.9 %s  p99.99 %s  max %s\n", line.name, line.h.TotalCount(),
-			at(50), at(90), at(99), at(99.9), at(99.99), time.Duration(line.h.Max())*time.Microsecond)
-	}
-	if o.SteadyWithin > 0 {
-		word := "it was steady then"
-		if r.WarmUpUnsteady != "" {
-			word = "not steady then: " + r.WarmUpUnsteady
-		}
-		fmt.Fprintf(&b, "warm-up: %s, %s\n", r.WarmUp.Round(time.Millisecond), word)
-	}
-	if r.Unsteady != "" {
-		fmt.Fprintf(&b, "unsteady: %s\n", r.Unsteady)
-	}
-	if r.ClockStep != 0 {
-		fmt.Fprintf(&b, "the wall clock was set by %s during the run; latencies do not depend on it\n", r.ClockStep)
-	}
-	for _, outage := range r.Outages {
-		fmt.Fprintf(&b, "outage: %s until the next answer\n", outage.Round(time.Millisecond))
-	}
-	for _, text := range slices.Concat(r.Notes, r.Complaints) {
-		fmt.Fprintf(&b, "%s\n", text)
-	}
-	for _, text := range r.Invalid {
-		fmt.Fprintf(&b, "INVALID: %s\n", text)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }

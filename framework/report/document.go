@@ -172,10 +172,17 @@ type SpecResult struct {
 	Again        string        `yaml:"again,omitempty"`               // the command that repeats it
 }
 
-// Note is something worth telling that a spec has seen.
+// Note is something worth reporting that a spec has seen.
 type Note struct {
-	Name string `yaml:"name"`
-	Text string `yaml:"text"`
+	Name  string `yaml:"name"`
+	Text  string `yaml:"text"`
+	Table *Table `yaml:"table,omitempty"` // below the text
+}
+
+// Table is a small table of texts.
+type Table struct {
+	Head []string   `yaml:"head"`
+	Rows [][]string `yaml:"rows"`
 }
 
 // Leak is something that was not there before the run, or that is missing

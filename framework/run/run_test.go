@@ -197,6 +197,10 @@ func TestOutcomes(t *testing.T) {
 			reason: `EPH-01 "the claim can be read" could not be seen`,
 		},
 		{
+			name: "a note of a value that is nil", change: focus("AAA-35"), code: 2, result: report.Undetermined,
+			want: map[string]spec.Outcome{"AAA-35": spec.Undetermined}, reason: `could not note "lack of memory": its text is made of a value that is nil`,
+		},
+		{
 			name: "a state that does not come", change: focus("AAA-28"), code: 1, result: report.NotConformant,
 			want: map[string]spec.Outcome{"AAA-28": spec.Failed}, reason: "last seen Pending",
 		},

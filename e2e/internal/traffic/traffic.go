@@ -20,6 +20,7 @@ import (
 	"pmem-memcached-e2e/framework/bench"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -53,6 +54,13 @@ func ExpectRight(e *framework.Env, req spec.ReqID, object string, r load.Result)
 	e.Expect(req, "requests are answered", object, r.Answered(), gomega.BeNumerically(">", 0))
 	e.Expect(req, "every answer is right", object, counted(r.Wrong, "wrong answers", r.Complaints), gomega.BeEmpty())
 	e.Expect(req, "every request is answered", object, counted(r.Errors, "errors", r.Complaints), gomega.BeEmpty())
+}
+
+// Note puts a load into the report: what was measured in lines, below remarks,
+// and the latencies in a table.
+func Note(e *framework.Env, name string, r load.Result, remarks ...string) {
+	head, rows := r.Latencies()
+	e.NoteTable(name, report.Table{Head: head, Rows: rows}, "%s", strings.Join(append(remarks, r.Summary()...), "\n"))
 }
 
 // counted is empty if there are no faults.

@@ -138,7 +138,7 @@ func RunOutOfMemory(ctx context.Context, e *framework.Env, p *corev1.Pod) (*core
 	if err != nil {
 		how = "lost its connection: " + err.Error()
 	}
-	e.Note("lack of memory", "the command that took memory "+how)
+	e.Note("lack of memory", "the command that took memory %s", how)
 	return AwaitRestart(ctx, e, p)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pmem-memcached-e2e/framework/markdown"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -83,6 +84,9 @@ func summary(doc report.Document) ([]byte, error) {
 		}
 		line(folded, "Environment", facts)
 	}
+	if notes := notedTables(doc); notes != "" {
+		line(folded, "What specs have measured", notes)
+	}
 	if specs := slowest(doc); len(specs) > 0 {
 		table := markdown.Table{Head: []string{"spec", "took", "waited", "for"}}
 		for _, s := range specs {
@@ -98,4 +102,22 @@ func summary(doc report.Document) ([]byte, error) {
 		line(folded, fmt.Sprintf("The longest of %d waits", total), table)
 	}
 	return []byte(b.String()), nil
+}
+
+// notedTables are the tables of notes, each below a line that names spec and note.
+func notedTables(doc report.Document) string {
+	var b strings.Builder
+	for _, s := range doc.Specs {
+		for _, n := range s.Notes {
+			if n.Table == nil {
+				continue
+			}
+			table := markdown.Table{Head: n.Table.Head}
+			for _, row := range n.Table.Rows {
+				table.Rows = append(table.Rows, markdown.Texts(row...))
+			}
+			fmt.Fprintf(&b, "**%s** %s: %s\n\n%s\n", markdown.Text(s.ID), markdown.Text(n.Name), markdown.Text(oneline.First(n.Text)), table)
+		}
+	}
+	return strings.TrimSpace(b.String())
 }

@@ -81,7 +81,8 @@ func awaited(what string, done bool) *wait.Record {
 
 func passed(id string) report.SpecResult {
 	r := report.SpecResult{ID: id, Outcome: spec.Passed, Complete: true, Attempts: 1, Started: at(10), Took: 2 * time.Second,
-		Waits: []wait.Record{*awaited("Deployment e2e/cache to be ready", true)}, Notes: []report.Note{{Name: "mount", Text: "dax=always"}}}
+		Waits: []wait.Record{*awaited("Deployment e2e/cache to be ready", true)}, Notes: []report.Note{{Name: "mount", Text: "dax=always"}, {Name: "load", Text: "1739 requests/s\nhits 1316, misses 0", Table: &report.Table{
+			Head: []string{"request", "count", "p50", "p99"}, Rows: [][]string{{"get" + hostile, "1316", "7.159ms", "37.311ms"}, {"set", "423", "6.971ms", "35.967ms"}}}}}}
 	for _, s := range catalogue().Specs {
 		if s.ID == id {
 			r.Title, r.Level, r.Profile, r.Covers, r.Examined = s.Title, s.Level, s.Profile, s.Covers, s.Covers

@@ -194,6 +194,11 @@ var (
 		e.Step("waiting for ever")
 		select {}
 	})
+	_ = it("AAA-35", "notes a value that is nil", spec.Must, func(_ context.Context, e *framework.Env) {
+		var err error
+		e.Note("lack of memory", "the command ended with %v", err)
+		examine(e, 1)
+	})
 	_ = it("AAA-30", "quotes secrets", spec.Must, func(_ context.Context, e *framework.Env) {
 		deployment := e.Manifest(spec.Ephemeral)
 		var quoted []string
@@ -206,7 +211,7 @@ var (
 		fmt.Println(text)
 		fmt.Fprintln(os.Stderr, "passphrase CANARY-known from the deployment")
 		e.Step("log in with %s", text)
-		e.Note("log", text)
+		e.Note("log", "%s", text)
 		e.Fact("memcached", "arguments", text, text)
 		e.Keep("kept.txt", func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
 		err := e.Waiter.Until(context.Background(), wait.PodRuns, text, func(context.Context) (bool, string, error) { return true, text, nil })

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/state"
 )
 
 // CacheEntry is an artifact of the cache and who needs it.
@@ -126,25 +127,25 @@ var ErrUnknownNeeds = errors.New("it is not known what a lab needs")
 // neededByLabs maps the directories of caches that labs need to those labs.
 // All labs have their state below dir.
 func neededByLabs(dir string) (map[string][]string, error) {
-	states, err := os.ReadDir(dir)
+	labs, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("look for labs: %w", err)
 	}
 	needs := map[string][]string{}
 	var errs []error
-	for _, state := range states {
-		if !state.IsDir() {
+	for _, lab := range labs {
+		if !lab.IsDir() {
 			continue
 		}
-		m, err := readMade(filepath.Join(dir, state.Name()))
+		s, err := state.Of(state.Dir(filepath.Join(dir, lab.Name()))).Read()
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%w: %w", ErrUnknownNeeds, err))
-		case m == nil:
-			errs = append(errs, fmt.Errorf("%w: lab %s was started by an earlier revision or not to the end; make lab-down LAB_NAME=%s removes it", ErrUnknownNeeds, state.Name(), state.Name()))
+		case !s.Made():
+			errs = append(errs, fmt.Errorf("%w: lab %s was started by an earlier revision or not to the end; make lab-down LAB_NAME=%s removes it", ErrUnknownNeeds, lab.Name(), lab.Name()))
 		default:
-			for _, path := range m.Directories {
-				needs[path] = append(needs[path], "lab "+state.Name())
+			for _, path := range s.Directories {
+				needs[path] = append(needs[path], "lab "+lab.Name())
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/progress"
 )
 
@@ -31,10 +32,15 @@ func fill(t *testing.T, l *Lab, name string) string {
 	return path
 }
 
-func TestCacheTellsWhoNeedsWhat(t *testing.T) {
+// made writes down that the lab was made of an artifact.
+func made(l *Lab, path string) error {
+	return l.state.Change(func(s *state.State) { s.Versions, s.Directories = artifact.DefaultVersions(), []string{path} })
+}
+
+func TestCacheReportsWhoNeedsWhat(t *testing.T) {
 	l := testLab(t)
 	used, unused := fill(t, l, "used"), fill(t, l, "unused")
-	if err := l.writeMade(made{artifact.DefaultVersions(), []string{used}}); err != nil {
+	if err := made(l, used); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := l.Cache()
@@ -91,7 +97,7 @@ func TestCacheKeepsWhatTheVersionsNeed(t *testing.T) {
 func TestPrune(t *testing.T) {
 	l := testLab(t)
 	used, unused, held := fill(t, l, "used"), fill(t, l, "unused"), fill(t, l, "held")
-	if err := l.writeMade(made{artifact.DefaultVersions(), []string{used}}); err != nil {
+	if err := made(l, used); err != nil {
 		t.Fatal(err)
 	}
 	builder, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
@@ -140,7 +146,7 @@ func TestPruneAsksTheLabsAgain(t *testing.T) {
 	if err := l.allowRemoval(e); err != nil {
 		t.Errorf("without a lab: %v", err)
 	}
-	if err := l.writeMade(made{artifact.DefaultVersions(), []string{path}}); err != nil {
+	if err := made(l, path); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.allowRemoval(e); !errors.Is(err, artifact.ErrHeld) || !strings.Contains(err.Error(), "lab test") {
@@ -179,7 +185,7 @@ func TestVerifyCacheWithoutDigests(t *testing.T) {
 	if err := l.VerifyCache(t.Context(), false, note); err != nil || len(found) != 1 || !errors.Is(found[0], artifact.ErrNoSums) {
 		t.Errorf("without rebuild: %v, found %v", err, found)
 	}
-	if err := l.writeMade(made{artifact.DefaultVersions(), []string{path}}); err != nil {
+	if err := made(l, path); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.VerifyCache(t.Context(), true, note); !errors.Is(err, artifact.ErrHeld) || !errors.Is(err, artifact.ErrNoSums) {

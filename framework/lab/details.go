@@ -12,8 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
 )
@@ -22,7 +25,7 @@ import (
 // be found out has the reason in its place.
 type Details struct {
 	// Phases are those of the Up that made the lab, and how long they took.
-	Phases []PhaseTime
+	Phases []state.Phase
 	// Made names what was chosen or found when the lab was made: versions,
 	// accelerator.
 	Made []Fact
@@ -51,51 +54,49 @@ func (l *Lab) Details(ctx context.Context, s Status) Details {
 	ctx, cancel := context.WithTimeout(ctx, detailsLimit)
 	defer cancel()
 	d := Details{Nodes: make([]NodeDetails, len(s.Nodes))}
-	p, planErr := l.readPlan()
-	if m, err := readMade(string(l.dir)); err != nil {
-		d.Made = append(d.Made, Fact{"versions", err.Error()})
-	} else if m != nil {
-		d.Made = append(d.Made, Fact{"kubernetes", m.Kubernetes}, Fact{"memcached", strings.Join(m.Memcached, ", ")})
+	known, err := l.state.Read()
+	if err != nil {
+		d.Made = append(d.Made, Fact{"lab", err.Error()})
 	}
-	if planErr == nil && p.Accel != "" {
-		d.Made = append(d.Made, Fact{"mode of the driver", string(cmp.Or(p.Driver, LVM))}, Fact{"accelerator", p.Accel})
+	if known.Made() {
+		d.Made = append(d.Made, Fact{"kubernetes", known.Versions.Kubernetes}, Fact{"memcached", strings.Join(known.Versions.Memcached, ", ")})
 	}
-	var err error
-	if d.Phases, err = l.readPhases(); err != nil {
-		d.Made = append(d.Made, Fact{"phases", err.Error()})
+	if known.Plan.Accel != "" {
+		d.Made = append(d.Made, Fact{"mode of the driver", string(known.Plan.Driver)}, Fact{"accelerator", known.Plan.Accel})
 	}
+	d.Phases = known.Phases
 	var asking sync.WaitGroup
 	for i, n := range s.Nodes {
-		asking.Go(func() { d.Nodes[i] = l.nodeDetails(ctx, topology.Node(i+1), n) })
+		asking.Go(func() { d.Nodes[i] = l.nodeDetails(ctx, l.machine(known.Plan, topology.Node(i+1)), n) })
 	}
 	asking.Wait()
 	return d
 }
 
-func (l *Lab) nodeDetails(ctx context.Context, n topology.Node, state NodeStatus) NodeDetails {
-	d := NodeDetails{Name: state.Name}
-	if state.Power != Running && state.Power != Paused {
-		d.Storage = "not known: the node is " + string(state.Power)
+func (l *Lab) nodeDetails(ctx context.Context, m vm.Machine, node NodeStatus) NodeDetails {
+	d := NodeDetails{Name: node.Name}
+	if node.Power != Running && node.Power != Paused {
+		d.Storage = "not known: the node is " + string(node.Power)
 		return d
 	}
 	var q struct {
 		QEMU struct{ Major, Minor, Micro int } `json:"qemu"`
 	}
-	if err := l.ask(ctx, n, qmp.Command{Execute: "query-version"}, &q); err != nil {
+	if err := m.Ask(ctx, qmp.Command{Execute: "query-version"}, &q); err != nil {
 		d.Programs = append(d.Programs, Fact{"qemu", err.Error()})
 	} else {
 		d.Programs = append(d.Programs, Fact{"qemu", fmt.Sprintf("%d.%d.%d", q.QEMU.Major, q.QEMU.Minor, q.QEMU.Micro)})
 	}
-	if state.Power == Paused {
+	if node.Power == Paused {
 		d.Storage = "not known: the node is paused"
 		return d
 	}
-	client, err := l.client()
+	client, err := plane.Client(l.dir)
 	if err != nil {
 		d.Storage = "not known: " + err.Error()
 		return d
 	}
-	object, err := client.CoreV1().Nodes().Get(ctx, state.Name, metav1.GetOptions{})
+	object, err := client.CoreV1().Nodes().Get(ctx, node.Name, metav1.GetOptions{})
 	if err != nil {
 		d.Storage = "not known: the API server was asked: " + reason(ctx, err)
 		return d
@@ -103,7 +104,7 @@ func (l *Lab) nodeDetails(ctx context.Context, n topology.Node, state NodeStatus
 	info := object.Status.NodeInfo
 	d.Programs = append(d.Programs, Fact{"kernel", info.KernelVersion}, Fact{"system", info.OSImage},
 		Fact{"kubelet", info.KubeletVersion}, Fact{"containerd", strings.TrimPrefix(info.ContainerRuntimeVersion, "containerd://")})
-	driver, err := pmem.FindNodeDriver(ctx, &cluster.Cluster{Client: client}, state.Name)
+	driver, err := pmem.FindNodeDriver(ctx, &cluster.Cluster{Client: client}, node.Name)
 	if err != nil {
 		d.Storage = "not known: " + reason(ctx, err)
 		return d
@@ -117,7 +118,7 @@ func (l *Lab) nodeDetails(ctx context.Context, n topology.Node, state NodeStatus
 		return d
 	}
 	d.Storage = fmt.Sprintf("%d MiB, of which the driver manages %d: %d used, %d free",
-		state.PMEM, managed>>20, (managed-available)>>20, available>>20)
+		node.PMEM, managed>>20, (managed-available)>>20, available>>20)
 	return d
 }
 

@@ -1,48 +1,23 @@
 package lab
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/state"
 )
 
-func TestPhasesAreRead(t *testing.T) {
-	l := testLab(t)
-	if phases, err := l.readPhases(); len(phases) > 0 || err != nil {
-		t.Errorf("without a lab: %v, %v", phases, err)
-	}
-	for i, name := range []string{"memory", "parts"} {
-		if err := l.recordPhase(name, time.Duration(i)*time.Second); err != nil {
-			t.Fatal(err)
-		}
-	}
-	phases, err := l.readPhases()
-	if err != nil || len(phases) != 2 || phases[1] != (PhaseTime{"parts", time.Second}) {
-		t.Errorf("got %v, %v", phases, err)
-	}
-	if err := os.WriteFile(l.dir.Path(phasesFile), []byte("["), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.readPhases(); err == nil || !strings.Contains(err.Error(), phasesFile) {
-		t.Errorf("torn: %v", err)
-	}
-}
-
-// A node that is off, and an API server that is not there, are told and not
-// waited for.
+// A node that is off, and an API server that is not there, are reported and
+// not waited for.
 func TestDetailsOfWhatDoesNotAnswer(t *testing.T) {
 	l := testLab(t)
-	l.plan.Nodes, l.plan.Accel = 2, "tcg"
-	if err := l.writePlan(); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.writeMade(made{Versions: artifact.DefaultVersions()}); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.recordPhase("memory", 1500*time.Millisecond); err != nil {
+	if err := l.state.Change(func(s *state.State) {
+		s.Versions, s.Directories = artifact.DefaultVersions(), []string{"/cache/disk-1"}
+		s.Plan = state.Plan{Nodes: 2, Accel: "tcg"}
+		s.Phases = []state.Phase{{Name: "memory", Took: 1500 * time.Millisecond}}
+	}); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
@@ -78,6 +79,20 @@ func (l *Lab) dismissGuard() error {
 	return err
 }
 
+// RunProgram runs this process as a lab's forwarder or guard if it was started
+// as one, and then does not return. A program that brings labs up calls it
+// first.
+func RunProgram() {
+	plane.RunForwarder()
+	if dir := os.Getenv(guardVariable); dir != "" {
+		if err := runGuard(state.Dir(dir)); err != nil {
+			fmt.Fprintln(os.Stderr, "guard:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+}
+
 // runGuard returns when the process that started it has ended and its lab is
 // gone.
 func runGuard(dir state.Dir) error {
@@ -85,7 +100,7 @@ func runGuard(dir state.Dir) error {
 	if _, err := io.Copy(io.Discard, pipe); err != nil { // nothing is ever written to it
 		return err
 	}
-	l := &Lab{opts: Options{Name: dir.Lab()}, dir: dir, memory: os.Getenv(guardMemoryVariable), progress: progress.Lines(os.Stderr), programs: process.Of(dir, wait.Scale{})}
+	l := &Lab{opts: Options{Name: dir.Lab()}, dir: dir, memory: os.Getenv(guardMemoryVariable), progress: progress.Lines(os.Stderr), programs: process.Of(dir, wait.Scale{}), state: state.Of(dir)}
 	return l.change(context.Background(), func() error {
 		owner, err := os.ReadFile(l.dir.Path(ownerFile))
 		if errors.Is(err, fs.ErrNotExist) {

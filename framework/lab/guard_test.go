@@ -31,7 +31,7 @@ func ownLab() {
 	if !ok {
 		return
 	}
-	l := &Lab{opts: Options{Name: "test"}, dir: state.Dir(dir), memory: memory, programs: process.Of(state.Dir(dir), wait.Scale{})}
+	l := &Lab{opts: Options{Name: "test"}, dir: state.Dir(dir), memory: memory, programs: process.Of(state.Dir(dir), wait.Scale{}), state: state.Of(state.Dir(dir))}
 	sleeper := exec.Command("sleep", "600")
 	sleeper.Env = l.programs.Environment("etcd", nil)
 	guard, err := l.startGuard()

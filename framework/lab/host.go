@@ -5,15 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/host"
 )
-
-// headroom is the memory in MiB that the control plane and the suite need
-// in addition to the nodes.
-const headroom = 2048
 
 // ErrHost is wrapped by errors that say that this host cannot run a lab.
 var ErrHost = host.ErrUnfit
@@ -40,34 +35,14 @@ func (l *Lab) Check() error {
 	if err := l.checkVersions(); err != nil {
 		return err
 	}
-	if l.inspect().up() {
-		p, err := l.readPlan()
-		if err != nil {
-			return err
-		}
-		return l.opts.differs(p)
+	if s := l.inspect(); s.up() {
+		return l.opts.differs(s.known.Plan)
 	}
 	p, available, err := l.opts.plannedHere()
 	if err != nil {
 		return err
 	}
 	return enough(p, available)
-}
-
-// plannedHere is planned on this host, with the MiB that are available here.
-func (o Options) plannedHere() (p plan, available int, err error) {
-	available, err = host.AvailableMemory()
-	return o.planned(available, runtime.NumCPU()), available, err
-}
-
-// enough compares what a lab needs with the MiB that its host has.
-func enough(p plan, available int) error {
-	need, what := p.needs()
-	if need <= available {
-		return nil
-	}
-	return fmt.Errorf("%w: it has %d MiB of memory available, and LAB_NODES=%d LAB_PMEM=%d need %d MiB: %s; choose fewer nodes or less persistent memory",
-		ErrHost, available, p.Nodes, p.PMEM, need, what)
 }
 
 // checkCache finds out whether parts can be kept where they shall be.
@@ -85,13 +60,6 @@ func hostError(err error) error {
 		return fmt.Errorf("%w: %w", ErrHost, err)
 	}
 	return err
-}
-
-func (l *Lab) makeParts(ctx context.Context) error {
-	return hostError(l.withParts(ctx, func(parts *artifact.Parts, v artifact.Versions) error {
-		l.parts = parts
-		return l.writeMade(made{v, parts.Directories})
-	}))
 }
 
 // withParts makes what is missing and calls use, before whose end nobody

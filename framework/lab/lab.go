@@ -10,18 +10,16 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
-	"pmem-memcached-e2e/framework/lab/network"
-	"pmem-memcached-e2e/framework/lab/qmp"
-	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/vm"
 )
 
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
 // while the lab is up.
-func (l *Lab) Kubeconfig() string { return l.dir.Path("kubeconfig") }
+func (l *Lab) Kubeconfig() string { return l.dir.Kubeconfig() }
 
 // Kubectl returns the path of the Kubernetes executable, which acts as kubectl
 // when it is started by that name.
@@ -31,52 +29,6 @@ func (l *Lab) Kubectl(ctx context.Context) (path string, err error) {
 		return nil
 	})
 	return path, err
-}
-
-// phase is a step of bringing the lab up.
-type phase struct {
-	name string
-	do   func(context.Context) error
-	// hint names what to look at when the phase fails.
-	hint string
-}
-
-// preparing are the phases that leave nothing running.
-func (l *Lab) preparing() []phase {
-	return []phase{
-		{"memory", l.chooseMemory, "the files need room in " + sharedMemory + " or in the state directory"},
-		{"parts", l.makeParts, "the builds need Go's module proxy and Debian's packages; finished parts are kept, so just try again"},
-		{"accelerator", l.chooseAccelerator, "set LAB_ACCEL=tcg to do without KVM"},
-	}
-}
-
-// booting are the phases of a lab that starts from nothing.
-func (l *Lab) booting() []phase {
-	return []phase{
-		{"network", l.enterNetwork, networkHint},
-		{"keys", l.makeKeys, "the state directory must be writable and have a few MiB"},
-		{"node start", l.startNodes, "QEMU's own words are in logs/node1.log and its like"},
-		{"control plane", l.startControlPlane, "see logs/kube-apiserver.log and its neighbours"},
-		{"addons", l.applyAddons, "see logs/kube-apiserver.log"},
-		{"node ready", l.awaitNodes, "a node's console is logs/NODE/console.log, next to the logs of its programs"},
-		{"pmem-csi", l.awaitDriver, driverHint},
-	}
-}
-
-const (
-	networkHint = "the lab needs network namespaces, bridges and /dev/net/tun"
-	driverHint  = "look at the pods of namespace pmem-csi, and at the consoles of the nodes in logs/NODE/console.log"
-)
-
-func (l *Lab) carryOut(ctx context.Context, p phase) error {
-	began := time.Now()
-	l.doing("lab " + p.name)
-	if err := p.do(ctx); err != nil {
-		return err
-	}
-	took := time.Since(began)
-	fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, took.Seconds())
-	return l.recordPhase(p.name, took)
 }
 
 // Up brings the lab up and returns when PMEM-CSI offers the persistent memory
@@ -101,15 +53,15 @@ func (l *Lab) up(ctx context.Context, guarded bool) (err error) {
 	if s.up() {
 		return l.complete(ctx, s)
 	}
-	if err := l.recover(s); err != nil {
+	if err := l.removeUnfinished(s); err != nil {
 		return err
 	}
 	defer l.programs.Leave()
-	var available int
-	if l.plan, available, err = l.opts.plannedHere(); err != nil {
+	plan, available, err := l.opts.plannedHere()
+	if err != nil {
 		return err
 	}
-	if l.opts.Nodes == 0 && l.plan.Nodes != defaultNodes {
+	if l.opts.Machines.Nodes == 0 && plan.Nodes != defaultNodes {
 		fmt.Fprintf(l.progress, "lab has one node: with %d processors and %d MiB of memory, %d are too many for this machine unless LAB_NODES asks for them\n", runtime.NumCPU(), available, defaultNodes)
 	}
 	if guarded {
@@ -117,14 +69,12 @@ func (l *Lab) up(ctx context.Context, guarded bool) (err error) {
 			return errors.Join(err, l.remove())
 		}
 	}
-	if l.opts.Snapshot {
-		return l.bringUp(ctx, slices.Concat(l.preparing(), l.restoring()))
-	}
-	return l.bringUp(ctx, slices.Concat(l.preparing(), l.booting()))
+	m := &making{lab: l, plan: plan}
+	return l.bringUp(ctx, m.phases())
 }
 
-// recover removes what an Up that was killed left.
-func (l *Lab) recover(s Status) error {
+// removeUnfinished removes what an Up that was killed left.
+func (l *Lab) removeUnfinished(s Status) error {
 	if !s.present() {
 		return nil
 	}
@@ -141,7 +91,7 @@ func (l *Lab) bringUp(ctx context.Context, phases []phase) error {
 			return l.rollBack(ctx, p, err)
 		}
 	}
-	if err := os.WriteFile(l.dir.Path(readyMark), nil, 0o600); err != nil {
+	if err := l.state.Change(func(s *state.State) { s.Ready = true }); err != nil {
 		return errors.Join(err, l.remove())
 	}
 	fmt.Fprintf(l.progress, "lab %-14s %5.1fs  KUBECONFIG=%s\n", "up", time.Since(start).Seconds(), l.Kubeconfig())
@@ -150,27 +100,24 @@ func (l *Lab) bringUp(ctx context.Context, phases []phase) error {
 
 // complete has all nodes of a lab that is up run.
 func (l *Lab) complete(ctx context.Context, s Status) (err error) {
-	if l.plan, err = l.readPlan(); err != nil {
-		return err
-	}
-	client, err := l.client()
+	check, err := l.checker()
 	if err != nil {
 		return err
 	}
 	l.doing("lab nodes")
 	defer l.doing("")
-	if err := topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
-		switch l.power(ctx, n) {
+	if err := vm.Each(ctx, l.machines(s.known.Plan, vm.MainMemory{}), func(ctx context.Context, m vm.Machine) error {
+		switch l.power(ctx, m) {
 		case Down:
-			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, n.Name())
-			if err := l.restart(ctx, client, n); err != nil {
+			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, m.Name())
+			if err := l.restart(ctx, check, m); err != nil {
 				return err
 			}
 		case Paused:
-			fmt.Fprintf(l.progress, "lab %s: %s is paused and is resumed\n", l.opts.Name, n.Name())
-			return l.ask(ctx, n, qmp.Command{Execute: "cont"}, nil)
+			fmt.Fprintf(l.progress, "lab %s: %s is paused and is resumed\n", l.opts.Name, m.Name())
+			return m.Do(ctx, "cont")
 		}
-		return l.awaitRestart(ctx, client, n)
+		return l.awaitRestart(ctx, check, m)
 	}); err != nil {
 		return err
 	}
@@ -225,14 +172,4 @@ func (l *Lab) remove() error {
 		os.RemoveAll(string(l.dir)),
 		l.dismissGuard(),
 	)
-}
-
-// enterNetwork makes the network and has the lab's programs be in it.
-func (l *Lab) enterNetwork(ctx context.Context) error {
-	namespace, err := network.Make(ctx, l.plan.nodes())
-	if err != nil {
-		return err
-	}
-	l.programs.Enter(namespace)
-	return nil
 }

@@ -103,8 +103,8 @@ func TestStatusShowsTheEndOfALostProgram(t *testing.T) {
 	if err := private.AppendFile(l.dir.Log("node1"), []byte("qemu: out of smoke\n")); err != nil {
 		t.Fatal(err)
 	}
-	m.process.Kill()
-	<-m.ended
+	m.Process.Kill()
+	<-m.Ended
 	err := l.Status(t.Context()).Err()
 	for _, want := range []string{"lost", "the end of the log of node1:\nqemu: out of smoke"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -12,9 +12,13 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/host"
+	"pmem-memcached-e2e/framework/lab/plane"
+	"pmem-memcached-e2e/framework/lab/pmemcsi"
 	"pmem-memcached-e2e/framework/lab/process"
+	"pmem-memcached-e2e/framework/lab/readiness"
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -23,12 +27,8 @@ import (
 type Options struct {
 	// Name distinguishes the labs of one machine; empty means "default".
 	Name string
-	// Nodes is the number of nodes; 0 means as many as the lab has if it is
-	// up, and otherwise 1.
-	Nodes int
-	// PMEM is the persistent memory of each node in MiB; 0 means as much as
-	// the lab has if it is up, and otherwise 2048.
-	PMEM int
+	// Machines are its nodes.
+	Machines Machines
 	// CacheDir keeps what was built, for all labs; empty means a directory
 	// of this project below the user's cache directory.
 	CacheDir string
@@ -37,9 +37,6 @@ type Options struct {
 	SourceDir string
 	// Port is where the API server is reached on 127.0.0.1; 0 means any.
 	Port int
-	// Accel is kvm or tcg, how nodes run; empty or auto means KVM where it
-	// works.
-	Accel string
 	// Versions are those of a lab that is not up yet. Of what they do not
 	// choose the lab gets the default.
 	Versions artifact.Versions
@@ -48,11 +45,24 @@ type Options struct {
 	Snapshot bool
 	// Driver is the mode of PMEM-CSI; empty means that which the lab has if
 	// it is up, and otherwise LVM.
-	Driver Driver
+	Driver pmemcsi.Mode
 	// Progress gets a line for each phase; nil means that nothing does.
 	Progress progress.Writer
 	// Waiter scales the limits of all waits.
 	Waiter wait.Waiter
+}
+
+// Machines says how many nodes a lab has and what each of them is.
+type Machines struct {
+	// Nodes is the number of nodes; 0 means as many as the lab has if it is
+	// up, and otherwise 2, or 1 on a host that is too small for 2.
+	Nodes int
+	// PMEM is the persistent memory of each node in MiB; 0 means as much as
+	// the lab has if it is up, and otherwise 2048.
+	PMEM int
+	// Accel is kvm or tcg, how nodes run; empty or auto means KVM where it
+	// works.
+	Accel string
 }
 
 // Bounds and defaults of what a lab consists of.
@@ -71,10 +81,10 @@ const (
 
 // Configured returns the options that a user's settings give.
 func Configured(c config.LabSettings) (Options, error) {
-	opts := Options{Name: c.Name, Nodes: c.Nodes, PMEM: c.PMEM, Port: c.Port, Accel: c.Accel, Snapshot: c.Snapshot, CacheDir: c.CacheDir}
+	opts := Options{Name: c.Name, Machines: Machines{Nodes: c.Nodes, PMEM: c.PMEM, Accel: c.Accel}, Port: c.Port, Snapshot: c.Snapshot, CacheDir: c.CacheDir}
 	var unknown, noDriver error
 	opts.Versions, unknown = artifact.ParseVersions(c.Kubernetes, c.Memcached, c.Kernel)
-	opts.Driver, noDriver = ParseDriver(c.Driver)
+	opts.Driver, noDriver = pmemcsi.ParseMode(c.Driver)
 	return opts, errors.Join(unknown, noDriver)
 }
 
@@ -84,12 +94,12 @@ func (o Options) validate() error {
 	switch {
 	case !nameForm.MatchString(o.Name):
 		return fmt.Errorf("lab name %q: want at most 12 lower case letters, digits and hyphens (LAB_NAME)", o.Name)
-	case o.Nodes < 0 || o.Nodes > maxNodes:
-		return fmt.Errorf("lab of %d nodes: want 1 to %d, or 0 for the default (LAB_NODES)", o.Nodes, maxNodes)
-	case o.PMEM != 0 && (o.PMEM < minPMEM || o.PMEM > maxPMEM || o.PMEM%pmemStep != 0):
-		return fmt.Errorf("lab with %d MiB of persistent memory on a node: want a multiple of %d from %d to %d, or 0 for the default (LAB_PMEM)", o.PMEM, pmemStep, minPMEM, maxPMEM)
-	case o.Driver != "" && !slices.Contains(Drivers, o.Driver):
-		return fmt.Errorf("mode %q of the driver: want one of %s (LAB_DRIVER)", o.Driver, Drivers)
+	case o.Machines.Nodes < 0 || o.Machines.Nodes > maxNodes:
+		return fmt.Errorf("lab of %d nodes: want 1 to %d, or 0 for the default (LAB_NODES)", o.Machines.Nodes, maxNodes)
+	case o.Machines.PMEM != 0 && (o.Machines.PMEM < minPMEM || o.Machines.PMEM > maxPMEM || o.Machines.PMEM%pmemStep != 0):
+		return fmt.Errorf("lab with %d MiB of persistent memory on a node: want a multiple of %d from %d to %d, or 0 for the default (LAB_PMEM)", o.Machines.PMEM, pmemStep, minPMEM, maxPMEM)
+	case o.Driver != "" && !slices.Contains(pmemcsi.Modes, o.Driver):
+		return fmt.Errorf("mode %q of the driver: want one of %s (LAB_DRIVER)", o.Driver, pmemcsi.Modes)
 	case o.Port < 0 || o.Port > 65535:
 		return fmt.Errorf("lab port %d: want 0 for any, or 1 to 65535 (LAB_PORT)", o.Port)
 	}
@@ -104,12 +114,13 @@ type Lab struct {
 	progress progress.Writer
 	wait     wait.Waiter
 	waits    *wait.Open
-	parts    *artifact.Parts
-	plan     plan
-	main     mainMemory
 	programs *process.Group
+	state    *state.File
 	guard    *os.File // this process's end of the pipe to the guard; nil: there is none
 }
+
+// sharedMemory is the host's file system in memory.
+const sharedMemory = "/dev/shm"
 
 // New returns the lab that opts name. It changes nothing.
 func New(opts Options) (*Lab, error) {
@@ -145,7 +156,7 @@ func New(opts Options) (*Lab, error) {
 	}
 	l.wait = l.waits.Watch(opts.Waiter)
 	l.memory = filepath.Join(sharedMemory, host.OwnName(opts.Name))
-	l.programs = process.Of(l.dir, opts.Waiter.Scale)
+	l.programs, l.state = process.Of(l.dir, opts.Waiter.Scale), state.Of(l.dir)
 	return l, host.CheckOwner(host.StateDir())
 }
 
@@ -170,3 +181,25 @@ func checkout() string {
 // root already, and does not return then. A program calls it before all else
 // that it does with the lab. The error wraps ErrHost.
 func (l *Lab) BecomeRoot() error { return host.BecomeRoot(l.programs) }
+
+// machine is the virtual machine of a node in a lab with that plan.
+func (l *Lab) machine(p state.Plan, n topology.Node) vm.Machine {
+	return vm.Machine{Node: n, Plan: p, Dir: l.dir, Programs: l.programs, Waiter: l.wait}
+}
+
+// machines are those of all nodes.
+func (l *Lab) machines(p state.Plan, main vm.MainMemory) []vm.Machine {
+	var machines []vm.Machine
+	for _, n := range p.All() {
+		m := l.machine(p, n)
+		m.Main = main
+		machines = append(machines, m)
+	}
+	return machines
+}
+
+// checker asks the lab's API server about its nodes.
+func (l *Lab) checker() (readiness.Checker, error) {
+	client, err := plane.Client(l.dir)
+	return readiness.Checker{Client: client, Waiter: l.wait, Progress: l.progress}, err
+}

@@ -17,7 +17,7 @@ type screen struct {
 
 func (s *screen) Doing(what func() string) { s.what = what }
 
-func TestDoingTellsWaits(t *testing.T) {
+func TestDoingReportsWaits(t *testing.T) {
 	l := testLab(t)
 	s := &screen{}
 	l.progress = s

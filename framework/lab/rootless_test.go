@@ -184,8 +184,8 @@ func onLab(step string) error {
 	}
 	switch step {
 	case "start":
-		l.plan = l.opts.planned(0, 1)
-		if err := l.enterNetwork(context.Background()); err != nil {
+		m := &making{lab: l, plan: l.opts.planned(0, 1)}
+		if err := m.enterNetwork(context.Background()); err != nil {
 			return err
 		}
 		if _, err := l.programs.Start("sleeper", exec.Command("sleep", "600")); err != nil {

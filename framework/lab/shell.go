@@ -4,43 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 
 	"pmem-memcached-e2e/framework/lab/nodeshell"
-	"pmem-memcached-e2e/framework/lab/topology"
-	"pmem-memcached-e2e/framework/lockfile"
 	"pmem-memcached-e2e/framework/wait"
 )
-
-// shellPorts are ports of the virtual machine, each for one session at a time.
-// The service node-shell of the node serves them.
-var shellPorts = []string{"shell1", "shell2", "shell3", "shell4"}
-
-// shellArguments are QEMU's for the ports.
-func (l *Lab) shellArguments(n topology.Node) []string {
-	var args []string
-	for _, port := range shellPorts {
-		args = append(args,
-			"-chardev", "socket,id="+port+",server=on,wait=off,path="+l.dir.Node(n, port+".sock"),
-			"-device", "virtserialport,name="+port+",chardev="+port)
-	}
-	return args
-}
 
 // Shell carries out a command on the node of that name, as root and without
 // the help of Kubernetes or the network, and returns its exit code. The lab
 // need not be up to its end.
 func (l *Lab) Shell(ctx context.Context, name string, s nodeshell.Session) (code int, err error) {
-	n, l, err := l.planned(name)
+	m, err := l.planned(name)
 	if err != nil {
 		return 0, err
 	}
-	if state := l.power(ctx, n); state != Running {
+	if state := l.power(ctx, m); state != Running {
 		return 0, fmt.Errorf("shell on %s: %w: the node is %s", name, ErrPower, state)
 	}
-	port, unlock, err := l.shellPort(n)
+	port, unlock, err := m.ShellPort()
 	if err != nil {
 		return 0, fmt.Errorf("shell on %s: %w", name, err)
 	}
@@ -58,7 +39,7 @@ func (l *Lab) Shell(ctx context.Context, name string, s nodeshell.Session) (code
 		return true, "", nil
 	})
 	if err != nil {
-		return 0, l.console(n, err)
+		return 0, m.WithConsole(err)
 	}
 	if ended != nil {
 		return 0, fmt.Errorf("shell on %s: %w", name, ended)
@@ -66,22 +47,11 @@ func (l *Lab) Shell(ctx context.Context, name string, s nodeshell.Session) (code
 	return code, nil
 }
 
-// shellPort returns the socket of a port that no session uses until unlock is
-// called.
-func (l *Lab) shellPort(n topology.Node) (path string, unlock func(), err error) {
-	for _, port := range shellPorts {
-		path = l.dir.Node(n, port+".sock")
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return "", nil, errors.New("its virtual machine has no port for shells: an earlier revision started it")
-		}
-		f, err := lockfile.Try(l.dir.Node(n, port+".lock"), 0o600)
-		if _, held := errors.AsType[*lockfile.HeldError](err); held {
-			continue
-		}
-		if err != nil {
-			return "", nil, err
-		}
-		return path, func() { f.Close() }, nil
+// QEMU returns the command line of the virtual machine of a node.
+func (l *Lab) QEMU(name string) ([]string, error) {
+	m, err := l.powered(name)
+	if err != nil {
+		return nil, err
 	}
-	return "", nil, fmt.Errorf("all %d ports for shells are in use: end one of the others", len(shellPorts))
+	return m.Command().Args, nil
 }

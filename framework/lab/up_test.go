@@ -6,40 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"pmem-memcached-e2e/framework/lab/private"
+	"pmem-memcached-e2e/framework/lab/vm/standin"
 	"pmem-memcached-e2e/framework/progress"
-	"pmem-memcached-e2e/framework/wait"
 )
-
-// sleeper starts a program of the lab and returns it when it can be found.
-func sleeper(t *testing.T, l *Lab, name string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command("sleep", "600")
-	cmd.Env = l.programs.Environment(name, nil)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// The kernel shows the environment a moment after the program has started.
-	if err := (wait.Waiter{Interval: time.Millisecond}).Until(t.Context(), wait.LabStart, fmt.Sprintf("process %d among those of the lab", cmd.Process.Pid),
-		func(context.Context) (bool, string, error) {
-			got := l.inspect().Processes
-			return got[name] == cmd.Process.Pid, fmt.Sprint(got), nil
-		}); err != nil {
-		t.Error(err)
-	}
-	return cmd
-}
 
 // begun is a phase that leaves a process, a log and a state file.
 func begun(t *testing.T, l *Lab) phase {
 	return phase{"begin", func(context.Context) error {
-		cmd := sleeper(t, l, "etcd")
+		cmd := standin.Sleep(t, l.programs, "etcd")
 		t.Cleanup(func() {
 			cmd.Process.Kill()
 			cmd.Wait()
@@ -146,7 +125,7 @@ func TestUpAfterOneThatWasKilled(t *testing.T) {
 	if err := l.inspect().Err(); err == nil || !strings.Contains(err.Error(), "not brought up to the end") {
 		t.Errorf("status: %v", err)
 	}
-	if err := l.recover(l.inspect()); err != nil {
+	if err := l.removeUnfinished(l.inspect()); err != nil {
 		t.Fatal(err)
 	}
 	if s := l.inspect(); s.present() {

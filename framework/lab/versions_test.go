@@ -1,13 +1,13 @@
 package lab
 
 import (
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/state"
 )
 
 func TestConfiguredVersions(t *testing.T) {
@@ -17,28 +17,6 @@ func TestConfiguredVersions(t *testing.T) {
 	}
 	if _, err := Configured(config.LabSettings{Memcached: "newest"}); err == nil || !strings.Contains(err.Error(), `LAB_MEMCACHED="newest"`) {
 		t.Errorf("err = %v, want one that names LAB_MEMCACHED", err)
-	}
-}
-
-func TestMade(t *testing.T) {
-	l := testLab(t)
-	if m, err := readMade(string(l.dir)); m != nil || err != nil {
-		t.Errorf("no lab was made of %v, %v", m, err)
-	}
-	want := made{artifact.Versions{Kubernetes: "v1.36.3", Memcached: []string{"1.6.18", "1.6.38"}}, []string{"/cache/disk-1"}}
-	if err := l.writeMade(want); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := readMade(string(l.dir)); err != nil || !reflect.DeepEqual(*got, want) {
-		t.Errorf("made = %v, %v; want %v", got, err, want)
-	}
-	for _, text := range []string{"", "{}", "null", `{"kubernetes":"v1.36.3"}`} {
-		if err := os.WriteFile(l.dir.Path(madeFile), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readMade(string(l.dir)); err == nil || !strings.Contains(err.Error(), madeFile) || !strings.Contains(err.Error(), "lab-down") {
-			t.Errorf("%q: %v, want an error with the file and the remedy", text, err)
-		}
 	}
 }
 
@@ -57,7 +35,7 @@ func TestMemcachedImages(t *testing.T) {
 		l := testLab(t)
 		l.opts.Versions = tt.chosen
 		if tt.made != nil {
-			if err := l.writeMade(made{Versions: *tt.made}); err != nil {
+			if err := l.state.Change(func(s *state.State) { s.Versions, s.Directories = *tt.made, []string{"/cache/disk-1"} }); err != nil {
 				t.Fatal(err)
 			}
 		}

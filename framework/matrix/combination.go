@@ -11,8 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/pmemcsi"
 )
 
 // Combination is what one lab is made of and what is examined on it. The
@@ -58,7 +58,7 @@ func (c Combination) validate() error {
 	if _, err := artifact.ParseVersions(c.Kubernetes, c.Memcached, c.Kernel); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := lab.ParseDriver(c.Driver); err != nil {
+	if _, err := pmemcsi.ParseMode(c.Driver); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Filesystem != "" && !slices.Contains(Filesystems, c.Filesystem) {

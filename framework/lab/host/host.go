@@ -49,9 +49,9 @@ func AvailableMemory() (int, error) {
 	return 0, errors.New("/proc/meminfo has no MemAvailable")
 }
 
-// Free returns the bytes that may still be written below dir, or below what
+// free returns the bytes that may still be written below dir, or below what
 // there is of the directories above it.
-func Free(dir string) (int64, error) {
+func free(dir string) (int64, error) {
 	var st unix.Statfs_t
 	err := unix.Statfs(dir, &st)
 	for ; errors.Is(err, unix.ENOENT) && dir != filepath.Dir(dir); err = unix.Statfs(dir, &st) {
@@ -61,4 +61,23 @@ func Free(dir string) (int64, error) {
 		return 0, fmt.Errorf("statfs %s: %w", dir, err)
 	}
 	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// WithRoom returns the first of the directories, which need not be there yet,
+// that has room for so many bytes next to it; empty if there is none. lacking
+// is why those before it are not taken.
+func WithRoom(need int64, dirs ...string) (dir string, lacking error) {
+	var reasons []error
+	for _, dir := range dirs {
+		free, err := free(filepath.Dir(dir))
+		switch {
+		case err != nil:
+			reasons = append(reasons, err)
+		case free < need:
+			reasons = append(reasons, fmt.Errorf("%s has %d MiB left", filepath.Dir(dir), free>>20))
+		default:
+			return dir, errors.Join(reasons...)
+		}
+	}
+	return "", errors.Join(reasons...)
 }

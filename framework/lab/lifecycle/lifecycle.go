@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/e2e-framework/support"
 
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/redact"
 )
 
@@ -91,7 +92,7 @@ func (p *Provider) GenerateKubeconfig(...string) (string, error) {
 }
 
 // GetKubectlContext implements support.E2EClusterProvider.
-func (p *Provider) GetKubectlContext() string { return lab.KubectlContext }
+func (p *Provider) GetKubectlContext() string { return plane.KubectlContext }
 
 // ExportLogs implements support.E2EClusterProvider.
 func (p *Provider) ExportLogs(_ context.Context, dir string) error {

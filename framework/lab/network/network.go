@@ -2,16 +2,14 @@
 package network
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/thread"
 	"pmem-memcached-e2e/framework/lab/topology"
 )
@@ -46,21 +44,11 @@ func Make(ctx context.Context, nodes []topology.Node) (namespace *os.File, err e
 			return err
 		}
 		for _, args := range commands {
-			if err := ip(ctx, args...); err != nil {
+			if err := process.Run(ctx, "ip", args...); err != nil {
 				return errors.Join(err, namespace.Close())
 			}
 		}
 		return nil
 	})
 	return namespace, err
-}
-
-func ip(ctx context.Context, args ...string) error {
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, "ip", args...)
-	cmd.Stderr = &stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
-	}
-	return nil
 }

@@ -127,12 +127,12 @@ func (g *Group) Start(name string, cmd *exec.Cmd) (exited <-chan error, err erro
 		}
 		ended <- fmt.Errorf("%s ended (%w); the end of its log:\n%s", name, err, LogTail(g.dir.Log(name), 8))
 	}()
-	return ended, g.awaitMark(name, cmd.Process.Pid)
+	return ended, g.AwaitMark(name, cmd.Process.Pid)
 }
 
-// awaitMark waits until a process that was just started can be found. Its
+// AwaitMark waits until a process that was just started can be found. Its
 // environment comes a moment after the rest of it.
-func (g *Group) awaitMark(name string, pid int) error {
+func (g *Group) AwaitMark(name string, pid int) error {
 	often := wait.Waiter{Scale: g.scale, Interval: time.Millisecond}
 	return often.Until(context.Background(), wait.LabStart, "the environment of "+name, func(context.Context) (bool, string, error) {
 		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))

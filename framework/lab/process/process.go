@@ -3,9 +3,11 @@ package process
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -91,4 +93,13 @@ func AwaitExit(pidfd int, limit time.Duration) error {
 			return err
 		}
 	}
+}
+
+// Run runs a program of this host to its end. The error has its output.
+func Run(ctx context.Context, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ func sleeper(t *testing.T, g *Group, name string) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.awaitMark(name, cmd.Process.Pid); err != nil {
+	if err := g.AwaitMark(name, cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
 	return cmd
@@ -70,7 +70,7 @@ func TestProcessesOfOthersAreLeftAlone(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	}()
-	if err := g.awaitMark("etcd", cmd.Process.Pid); err != nil {
+	if err := g.AwaitMark("etcd", cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
 	if got := g.List(); len(got) != 0 {

@@ -1,4 +1,4 @@
-// Package state knows where a lab keeps its files.
+// Package state has what is written down about a lab, and where its files are.
 package state
 
 import (

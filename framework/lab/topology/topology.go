@@ -3,11 +3,8 @@
 package topology
 
 import (
-	"context"
 	"fmt"
 	"net"
-
-	"golang.org/x/sync/errgroup"
 
 	"pmem-memcached-e2e/framework/config"
 )
@@ -56,17 +53,3 @@ func (n Node) Tap() string { return "tap-" + n.Name() }
 
 // MAC is the hardware address of the node's network interface.
 func (n Node) MAC() string { return fmt.Sprintf("52:54:00:1a:b0:%02x", int(n)) }
-
-// Each calls f for all nodes in parallel. The first error ends the others.
-func Each(ctx context.Context, nodes []Node, f func(context.Context, Node) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, n := range nodes {
-		g.Go(func() error {
-			if err := f(ctx, n); err != nil {
-				return fmt.Errorf("%s: %w", n.Name(), err)
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}

@@ -1,11 +1,6 @@
 package topology
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"testing"
-)
+import "testing"
 
 // What nodes must not share, they do not share.
 func TestNodesDiffer(t *testing.T) {
@@ -21,17 +16,5 @@ func TestNodesDiffer(t *testing.T) {
 		if len(n.Tap()) > 15 {
 			t.Errorf("%s is too long for an interface", n.Tap())
 		}
-	}
-}
-
-func TestEach(t *testing.T) {
-	err := Each(t.Context(), Nodes(4), func(_ context.Context, n Node) error {
-		if n == 3 {
-			return errors.New("no power")
-		}
-		return nil
-	})
-	if got := fmt.Sprint(err); got != "node3: no power" {
-		t.Errorf("got %q", got)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/wait"
@@ -104,14 +105,14 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opts.Nodes == 0 {
-		opts.Nodes = 2
+	if opts.Machines.Nodes == 0 {
+		opts.Machines.Nodes = 2
 	}
-	if opts.Nodes < 2 {
-		t.Fatalf("LAB_NODES=%d: the tests need two nodes or more", opts.Nodes)
+	if opts.Machines.Nodes < 2 {
+		t.Fatalf("LAB_NODES=%d: the tests need two nodes or more", opts.Machines.Nodes)
 	}
-	if opts.PMEM == 0 {
-		opts.PMEM = 1024
+	if opts.Machines.PMEM == 0 {
+		opts.Machines.PMEM = 1024
 	}
 	opts.Progress = progress.Lines(t.Output())
 	if scale := os.Getenv("WAIT_SCALE"); scale != "" {
@@ -145,7 +146,7 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	if err := l.Up(during(t)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := cluster.Connect(during(t), l.Kubeconfig(), lab.KubectlContext)
+	c, err := cluster.Connect(during(t), l.Kubeconfig(), plane.KubectlContext)
 	if err != nil {
 		t.Fatal(err)
 	}

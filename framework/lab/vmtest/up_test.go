@@ -14,6 +14,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
@@ -32,7 +33,7 @@ func BenchmarkUp(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				opts.Name, opts.Nodes, opts.Snapshot = "bench", nodes, way == "snapshot"
+				opts.Name, opts.Machines.Nodes, opts.Snapshot = "bench", nodes, way == "snapshot"
 				// The first one may have to build, or to take the snapshot.
 				timeUp(b, opts)
 				sums := map[string]time.Duration{}
@@ -100,7 +101,7 @@ func timeUp(b *testing.B, opts lab.Options) map[string]time.Duration {
 // useMemcached deploys the ephemeral mode and stores and gets a value.
 func useMemcached(b *testing.B, l *lab.Lab) error {
 	ctx := during(b)
-	c, err := cluster.Connect(ctx, l.Kubeconfig(), lab.KubectlContext)
+	c, err := cluster.Connect(ctx, l.Kubeconfig(), plane.KubectlContext)
 	if err != nil {
 		return err
 	}

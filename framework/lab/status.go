@@ -9,17 +9,12 @@ import (
 	"sort"
 	"strings"
 
+	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
-	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/lockfile"
 )
-
-// readyMark is the file that says that Up came to its end.
-const readyMark = "ready"
-
-// programs make up a lab that is up, together with its nodes.
-var programs = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "forwarder"}
 
 // Status is what there is of a lab.
 type Status struct {
@@ -38,7 +33,9 @@ type Status struct {
 	// memory, empty if there is none.
 	Dir, Memory string
 
-	// unknown is why the nodes cannot be known.
+	// known is what is written down of the lab, and unknown why it cannot be
+	// read.
+	known   state.State
 	unknown error
 }
 
@@ -58,7 +55,7 @@ func (s Status) up() bool { return s.Err() == nil }
 
 func (s Status) missing() []string {
 	var names []string
-	for _, name := range programs {
+	for _, name := range plane.Programs {
 		if _, ok := s.Processes[name]; !ok {
 			names = append(names, name)
 		}
@@ -76,10 +73,10 @@ func (s Status) Err() error {
 	switch {
 	case !s.present():
 		return fmt.Errorf("lab %s is not there: bring it up with make lab-up", s.Name)
-	case !s.Ready:
-		return fmt.Errorf("lab %s was not brought up to the end: make lab-up starts it again, make lab-down removes it", s.Name)
 	case s.unknown != nil:
 		return s.unknown
+	case !s.Ready:
+		return fmt.Errorf("lab %s was not brought up to the end: make lab-up starts it again, make lab-down removes it", s.Name)
 	case len(s.missing()) > 0:
 		return s.lost()
 	}
@@ -91,7 +88,7 @@ func (s Status) lost() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "lab %s lost %s: make lab-up starts it again, make lab-down removes it; a node alone is started by lab power NODE on", s.Name, strings.Join(s.missing(), ", "))
 	for _, name := range s.missing() {
-		fmt.Fprintf(&b, "\nthe end of the log of %s:\n%s", name, process.LogTail(filepath.Join(s.Dir, "logs", name+state.LogSuffix), 8))
+		fmt.Fprintf(&b, "\nthe end of the log of %s:\n%s", name, process.LogTail(state.Dir(s.Dir).Log(name), 8))
 	}
 	return errors.New(b.String())
 }
@@ -128,9 +125,9 @@ func orNone(s string) string {
 // Status returns what there is of the lab.
 func (l *Lab) Status(ctx context.Context) Status {
 	s := l.inspect()
-	for i, n := range s.Nodes {
-		if n.Power == Running {
-			s.Nodes[i].Power = l.power(ctx, topology.Node(i+1))
+	for i, m := range l.machines(s.known.Plan, vm.MainMemory{}) {
+		if s.Nodes[i].Power == Running {
+			s.Nodes[i].Power = l.power(ctx, m)
 		}
 	}
 	return s
@@ -148,24 +145,14 @@ func (l *Lab) inspect() Status {
 	if _, err := os.Stat(l.memory); err == nil {
 		s.Memory = l.memory
 	}
-	if _, err := os.Stat(l.dir.Path(readyMark)); err == nil {
-		s.Ready = true
-	}
-	var p plan
-	p, s.unknown = l.readPlan()
-	s.Snapshot = p.Snapshot
-	if s.Ready && s.unknown == nil && p.Nodes == 0 {
-		s.unknown = fmt.Errorf("lab %s lost %s: make lab-up starts it again, make lab-down removes it", s.Name, l.dir.Path(planFile))
-	}
-	for _, n := range p.nodes() {
-		state := NodeStatus{Name: n.Name(), Address: n.Address(), PMEM: p.PMEM, Power: Running}
+	s.known, s.unknown = l.state.Read()
+	s.Ready, s.Snapshot = s.known.Ready, s.known.Plan.Snapshot
+	for _, n := range s.known.Plan.All() {
+		node := NodeStatus{Name: n.Name(), Address: n.Address(), PMEM: s.known.Plan.PMEM, Power: Running}
 		if _, runs := s.Processes[n.Name()]; !runs {
-			state.Power = Lost
-			if r, err := l.readRecord(n); err == nil && r.Off {
-				state.Power = Down
-			}
+			node.Power = ended(s.known, n)
 		}
-		s.Nodes = append(s.Nodes, state)
+		s.Nodes = append(s.Nodes, node)
 	}
 	return s
 }

@@ -1,7 +1,6 @@
-package lab
+package plane
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,14 +14,12 @@ import (
 	"os"
 	"time"
 
+	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/topology"
-
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// keyLife is how long the keys of a lab are valid: longer than any lab lives.
-const keyLife = 30 * 24 * time.Hour
+// KeyLife is how long the keys of a lab are valid: longer than any lab lives.
+const KeyLife = 30 * 24 * time.Hour
 
 // certificateAuthority signs the lab's certificates. It lives no longer than the lab.
 type certificateAuthority struct {
@@ -43,15 +40,17 @@ type identity struct {
 	kubeconfig string
 }
 
-func (l *Lab) makeKeys(context.Context) error {
-	if err := os.MkdirAll(l.dir.Key(), 0o700); err != nil {
+// MakeKeys makes the keys of a lab with these nodes: a certificate authority, and
+// for each program its certificate and its kubeconfig.
+func MakeKeys(dir state.Dir, nodes []topology.Node) error {
+	if err := os.MkdirAll(dir.Key(), 0o700); err != nil {
 		return err
 	}
 	ca, err := newCertificateAuthority()
 	if err != nil {
 		return err
 	}
-	if err := writePEM(l.dir.Key("ca.crt"), "CERTIFICATE", ca.cert.Raw); err != nil {
+	if err := writePEM(dir.Key("ca.crt"), "CERTIFICATE", ca.cert.Raw); err != nil {
 		return err
 	}
 	inside := "https://" + net.JoinHostPort(topology.HostAddress, topology.APIPort)
@@ -63,14 +62,14 @@ func (l *Lab) makeKeys(context.Context) error {
 		{file: "kube-proxy", user: "system:kube-proxy", kubeconfig: inside},
 		{file: "admin", user: "lab-admin", groups: []string{"system:masters"}, kubeconfig: inside},
 	}
-	for _, n := range l.plan.nodes() {
+	for _, n := range nodes {
 		identities = append(identities, identity{
 			file: n.Name(), user: "system:node:" + n.Name(), groups: []string{"system:nodes"},
 			hosts: []string{n.Name(), n.Address()}, kubeconfig: inside,
 		})
 	}
 	for _, id := range identities {
-		if err := l.issue(ca, id); err != nil {
+		if err := issue(dir, ca, id); err != nil {
 			return fmt.Errorf("keys of %s: %w", id.file, err)
 		}
 	}
@@ -78,7 +77,7 @@ func (l *Lab) makeKeys(context.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeKey(l.dir.Key("service-accounts.key"), serviceAccounts)
+	return writeKey(dir.Key("service-accounts.key"), serviceAccounts)
 }
 
 func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -109,7 +108,7 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, signer cr
 	template.SerialNumber = serial
 	// The guest's clock may be behind by a little.
 	template.NotBefore = time.Now().Add(-time.Hour)
-	template.NotAfter = time.Now().Add(keyLife)
+	template.NotAfter = time.Now().Add(KeyLife)
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
 	if err != nil {
 		return nil, err
@@ -117,7 +116,7 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, signer cr
 	return x509.ParseCertificate(der)
 }
 
-func (l *Lab) issue(ca *certificateAuthority, id identity) error {
+func issue(dir state.Dir, ca *certificateAuthority, id identity) error {
 	key, err := newKey()
 	if err != nil {
 		return err
@@ -138,41 +137,16 @@ func (l *Lab) issue(ca *certificateAuthority, id identity) error {
 	if err != nil {
 		return err
 	}
-	if err := writePEM(l.dir.Key(id.file+".crt"), "CERTIFICATE", cert.Raw); err != nil {
+	if err := writePEM(dir.Key(id.file+".crt"), "CERTIFICATE", cert.Raw); err != nil {
 		return err
 	}
-	if err := writeKey(l.dir.Key(id.file+".key"), key); err != nil {
+	if err := writeKey(dir.Key(id.file+".key"), key); err != nil {
 		return err
 	}
 	if id.kubeconfig == "" {
 		return nil
 	}
-	return l.writeKubeconfig(l.dir.Key(id.file+".kubeconfig"), id.file, id.kubeconfig)
-}
-
-// KubectlContext is the name of the context in the lab's kubeconfig files.
-const KubectlContext = "lab"
-
-// writeKubeconfig writes a kubeconfig, mode 0600, that holds the keys of the
-// identity and needs no other file.
-func (l *Lab) writeKubeconfig(path, id, server string) error {
-	var content [3][]byte
-	for i, name := range []string{"ca.crt", id + ".crt", id + ".key"} {
-		var err error
-		if content[i], err = os.ReadFile(l.dir.Key(name)); err != nil {
-			return err
-		}
-	}
-	config := clientcmdapi.NewConfig()
-	config.Clusters["lab"] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: content[0]}
-	config.AuthInfos[id] = &clientcmdapi.AuthInfo{ClientCertificateData: content[1], ClientKeyData: content[2]}
-	config.Contexts[KubectlContext] = &clientcmdapi.Context{Cluster: "lab", AuthInfo: id}
-	config.CurrentContext = KubectlContext
-	encoded, err := clientcmd.Write(*config)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, encoded, 0o600)
+	return writeKubeconfig(dir, dir.Key(id.file+".kubeconfig"), id.file, id.kubeconfig)
 }
 
 func writeKey(path string, key *ecdsa.PrivateKey) error {

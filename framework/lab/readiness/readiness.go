@@ -1,10 +1,11 @@
-package lab
+// Package readiness waits until the nodes of a lab, their persistent memory and
+// the cluster's own programs are of use.
+package readiness
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strings"
 
@@ -15,68 +16,46 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/kubectl/pkg/util/podutils"
 
-	"pmem-memcached-e2e/framework/lab/qmp"
+	"pmem-memcached-e2e/framework/lab/pmemcsi"
+	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// awaitNodes waits until all nodes have joined.
-func (l *Lab) awaitNodes(ctx context.Context) error {
-	client, err := l.client()
-	if err != nil {
-		return err
-	}
-	return topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
-		return l.console(n, l.awaitNode(ctx, client, n))
-	})
+// panicLimit is how often a kernel may panic until it is clear that it will
+// not come up.
+const panicLimit = 3
+
+// Checker asks the API server of a lab.
+type Checker struct {
+	Client   kubernetes.Interface
+	Waiter   wait.Waiter
+	Progress io.Writer
 }
 
-// panicMark is what a kernel says that starts again, and panicLimit how often
-// it may until it is clear that it will not come up.
-const (
-	panicMark  = "] Kernel panic - "
-	panicLimit = 3
-)
-
-// hangMark is what a kernel says, every minute at least, when one of its
-// processors gets no timer interrupts any more. It was seen to happen to an
-// emulated one that had just begun to boot, and does not end by itself.
-const hangMark = "rcu_preempt kthread timer wakeup didn't happen"
-
-// mishaps counts the panics and the hangs of the node's kernel since the lab
-// came up.
-func (l *Lab) mishaps(n topology.Node) (panics, hangs int) {
-	said, err := os.ReadFile(l.dir.Log(n.Name() + "/console"))
-	if err != nil {
-		return 0, 0
-	}
-	return bytes.Count(said, []byte(panicMark)), bytes.Count(said, []byte(hangMark))
-}
-
-func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n topology.Node) error {
-	defer l.reportPanics(n)
-	before, err := l.readRecord(n)
-	if err != nil {
-		return err
-	}
-	panics, hangs := l.mishaps(n)
-	return l.wait.Until(ctx, wait.LabNode, "node "+n.Name()+" to be Ready", func(ctx context.Context) (bool, string, error) {
-		if err := l.alive(n); err != nil {
+// AwaitNode waits until a node is Ready that has been started since before was
+// seen of it.
+func (c Checker) AwaitNode(ctx context.Context, m vm.Machine, before state.Node) error {
+	defer c.reportPanics(m)
+	panics, hangs := m.Mishaps()
+	return c.Waiter.Until(ctx, wait.LabNode, "node "+m.Name()+" to be Ready", func(ctx context.Context) (bool, string, error) {
+		if err := m.Alive(); err != nil {
 			return false, "", err
 		}
-		nowPanics, nowHangs := l.mishaps(n)
+		nowPanics, nowHangs := m.Mishaps()
 		if times := nowPanics - panics; times >= panicLimit {
 			return false, "", wait.Stop(fmt.Errorf("its kernel panicked %d times in a row", times))
 		}
 		if nowHangs > hangs {
 			hangs = nowHangs
-			fmt.Fprintf(l.progress, "lab %s: a processor gets no timer interrupts, so it is reset; see logs/%s/console.log\n", n.Name(), n.Name())
-			if err := l.ask(ctx, n, qmp.Command{Execute: "system_reset"}, nil); err != nil {
+			fmt.Fprintf(c.Progress, "lab %s: a processor gets no timer interrupts, so it is reset; see logs/%s/console.log\n", m.Name(), m.Name())
+			if err := m.Do(ctx, "system_reset"); err != nil {
 				return false, "", err
 			}
 			return false, "the node was reset", nil
 		}
-		object, err := client.CoreV1().Nodes().Get(ctx, n.Name(), metav1.GetOptions{})
+		object, err := c.Client.CoreV1().Nodes().Get(ctx, m.Name(), metav1.GetOptions{})
 		if err != nil {
 			return false, "", err
 		}
@@ -89,9 +68,9 @@ func (l *Lab) awaitNode(ctx context.Context, client kubernetes.Interface, n topo
 }
 
 // reportPanics reports how often the node's kernel had to start again.
-func (l *Lab) reportPanics(n topology.Node) {
-	if times, _ := l.mishaps(n); times > 0 {
-		fmt.Fprintf(l.progress, "lab %s: its kernel has panicked and started again, %d times by now; see logs/%s/console.log\n", n.Name(), times, n.Name())
+func (c Checker) reportPanics(m vm.Machine) {
+	if times, _ := m.Mishaps(); times > 0 {
+		fmt.Fprintf(c.Progress, "lab %s: its kernel has panicked and started again, %d times by now; see logs/%s/console.log\n", m.Name(), times, m.Name())
 	}
 }
 
@@ -104,20 +83,22 @@ func nodeReady(object *corev1.Node) (ready bool, seen string) {
 	return false, "no Ready condition"
 }
 
-// awaitDriver waits until the driver is registered on the nodes and their
-// persistent memory can be asked for, and cluster DNS answers.
-func (l *Lab) awaitDriver(ctx context.Context) error {
-	client, err := l.client()
-	if err != nil {
-		return err
-	}
-	if err := topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
-		return l.console(n, l.awaitPMEM(ctx, client, n))
-	}); err != nil {
-		return err
-	}
-	return l.wait.Until(ctx, wait.LabDNS, "cluster DNS", func(ctx context.Context) (bool, string, error) {
-		dns, err := client.AppsV1().Deployments("kube-system").Get(ctx, "coredns", metav1.GetOptions{})
+// AwaitDriver waits until the driver is registered on a node that has been
+// started since before was seen of it, and its persistent memory can be asked
+// for.
+func (c Checker) AwaitDriver(ctx context.Context, m vm.Machine, before state.Node) error {
+	return c.Waiter.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the persistent memory of "+m.Name(), func(ctx context.Context) (bool, string, error) {
+		if err := m.Alive(); err != nil {
+			return false, "", err
+		}
+		return driverState(ctx, c.Client, m.Node, before)
+	})
+}
+
+// AwaitDNS waits until cluster DNS answers.
+func (c Checker) AwaitDNS(ctx context.Context) error {
+	return c.Waiter.Until(ctx, wait.LabDNS, "cluster DNS", func(ctx context.Context) (bool, string, error) {
+		dns, err := c.Client.AppsV1().Deployments("kube-system").Get(ctx, "coredns", metav1.GetOptions{})
 		if err != nil {
 			return false, "", err
 		}
@@ -125,23 +106,27 @@ func (l *Lab) awaitDriver(ctx context.Context) error {
 	})
 }
 
-func (l *Lab) awaitPMEM(ctx context.Context, client kubernetes.Interface, n topology.Node) error {
-	before, err := l.readRecord(n)
+// Seen returns what the API server knows of a node that is about to start.
+func (c Checker) Seen(ctx context.Context, n topology.Node) (state.Node, error) {
+	var r state.Node
+	object, err := c.Client.CoreV1().Nodes().Get(ctx, n.Name(), metav1.GetOptions{})
 	if err != nil {
-		return err
+		return r, err
 	}
-	return l.wait.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the persistent memory of "+n.Name(), func(ctx context.Context) (bool, string, error) {
-		if err := l.alive(n); err != nil {
-			return false, "", err
+	r.Boot = object.Status.NodeInfo.BootID
+	pods, err := systemPods(ctx, c.Client, n)
+	for _, p := range pods {
+		for _, container := range p.Status.ContainerStatuses {
+			r.Containers = append(r.Containers, container.ContainerID)
 		}
-		return driverState(ctx, client, n, before)
-	})
+	}
+	return r, err
 }
 
 // systemPods returns the cluster's own pods that are on a node to stay.
 func systemPods(ctx context.Context, client kubernetes.Interface, n topology.Node) ([]corev1.Pod, error) {
 	var found []corev1.Pod
-	for _, namespace := range []string{metav1.NamespaceSystem, driverNamespace} {
+	for _, namespace := range []string{metav1.NamespaceSystem, pmemcsi.Namespace} {
 		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + n.Name()})
 		if err != nil {
 			return nil, err
@@ -156,15 +141,15 @@ func systemPods(ctx context.Context, client kubernetes.Interface, n topology.Nod
 }
 
 // old reports whether the pod has a container of before the node started.
-func (r nodeRecord) old(p corev1.Pod) bool {
+func old(p corev1.Pod, before state.Node) bool {
 	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
-		return slices.Contains(r.Containers, c.ContainerID)
+		return slices.Contains(before.Containers, c.ContainerID)
 	})
 }
 
 // driverState reports whether the driver offers persistent memory on a node, and
 // the other pods of the cluster there are Ready.
-func driverState(ctx context.Context, client kubernetes.Interface, n topology.Node, before nodeRecord) (bool, string, error) {
+func driverState(ctx context.Context, client kubernetes.Interface, n topology.Node, before state.Node) (bool, string, error) {
 	node, err := client.StorageV1().CSINodes().Get(ctx, n.Name(), metav1.GetOptions{})
 	if err != nil {
 		return false, "", err
@@ -175,7 +160,7 @@ func driverState(ctx context.Context, client kubernetes.Interface, n topology.No
 	}
 	var unready []string
 	for _, p := range pods {
-		if before.old(p) {
+		if old(p, before) {
 			unready = append(unready, p.Name+" has not started again")
 		} else if !podutils.IsPodReady(&p) {
 			unready = append(unready, podState(p))
@@ -187,7 +172,7 @@ func driverState(ctx context.Context, client kubernetes.Interface, n topology.No
 	case len(unready) > 0:
 		return false, "driver registered; not Ready: " + strings.Join(unready, ", "), nil
 	}
-	capacities, err := client.StorageV1().CSIStorageCapacities(driverNamespace).List(ctx, metav1.ListOptions{})
+	capacities, err := client.StorageV1().CSIStorageCapacities(pmemcsi.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return false, "", err
 	}
@@ -202,12 +187,12 @@ func driverState(ctx context.Context, client kubernetes.Interface, n topology.No
 // reaches reports whether storage of that topology is the node's.
 func reaches(topology *metav1.LabelSelector, n topology.Node) bool {
 	selector, err := metav1.LabelSelectorAsSelector(topology)
-	return err == nil && selector.Matches(labels.Set{driverName + "/node": n.Name()})
+	return err == nil && selector.Matches(labels.Set{pmemcsi.NodeLabel: n.Name()})
 }
 
 func registered(node *storagev1.CSINode) bool {
 	for _, d := range node.Spec.Drivers {
-		if d.Name == driverName {
+		if d.Name == pmemcsi.Name {
 			return true
 		}
 	}

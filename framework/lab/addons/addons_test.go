@@ -1,9 +1,10 @@
-package lab
+package addons
 
 import (
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/topology"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -36,7 +37,7 @@ func TestCoreDNSIsValid(t *testing.T) {
 	}
 }
 
-func TestHurryProvisioner(t *testing.T) {
+func TestShortenDelay(t *testing.T) {
 	set := &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{
 		{Name: "driver", Args: []string{"-v=3"}}, {Name: "provisioner", Args: []string{"--node-deployment=true"}},
 	}}}}}
@@ -63,5 +64,24 @@ func TestAllowNewProvisioner(t *testing.T) {
 		if got := strings.Join(role.Rules[i].Verbs, ","); got != want {
 			t.Errorf("rule %d: verbs %s, want %s", i, got, want)
 		}
+	}
+}
+
+func TestLabImages(t *testing.T) {
+	daemons := &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{
+		{Name: "driver", Image: "intel/pmem-csi-driver:v1.1.0"},
+		{Name: "provisioner", Image: "registry.k8s.io/sig-storage/csi-provisioner:v3.2.1"},
+	}}}}}
+	if err := useLabImages(daemons); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{artifact.DriverImage.Reference(), artifact.ProvisionerImage.Reference()} {
+		if got := daemons.Spec.Template.Spec.Containers[i].Image; got != want {
+			t.Errorf("image = %s, want %s", got, want)
+		}
+	}
+	daemons.Spec.Template.Spec.Containers[0].Image = "example.org/unknown:1"
+	if err := useLabImages(daemons); err == nil || !strings.Contains(err.Error(), "example.org/unknown:1") {
+		t.Errorf("unknown image: %v", err)
 	}
 }

@@ -1,4 +1,6 @@
-package lab
+// Package addons creates what a lab's cluster has besides Kubernetes: CoreDNS
+// and PMEM-CSI.
+package addons
 
 import (
 	"context"
@@ -20,22 +22,19 @@ import (
 	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
-)
-
-const (
-	driverName      = "pmem-csi.intel.com"
-	driverNamespace = "pmem-csi"
-	// convertLabel asks the driver to turn the node's raw persistent memory
-	// into a volume group (PMEM-CSI's installation guide).
-	convertLabel = driverName + "/convert-raw-namespaces"
+	"pmem-memcached-e2e/framework/lab/pmemcsi"
 )
 
 //go:embed files/coredns.yaml
 var corednsYAML string
 
-// applyAddons creates what does not need the node to be there.
-func (l *Lab) applyAddons(ctx context.Context) error {
-	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig())
+// Text is the YAML that is applied in addition to that of PMEM-CSI's release.
+func Text() string { return corednsYAML }
+
+// Apply creates all of it, which does not need the nodes to be there. PMEM-CSI's
+// release is in a directory.
+func Apply(ctx context.Context, kubeconfig, release string, mode pmemcsi.Mode) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
 	}
@@ -47,7 +46,7 @@ func (l *Lab) applyAddons(ctx context.Context) error {
 		return err
 	}
 	for _, obj := range []k8s.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: driverNamespace}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: pmemcsi.Namespace}},
 		// The role and its rules are Kubernetes' own; only who has it is not
 		// known to it.
 		&rbacv1.ClusterRoleBinding{
@@ -61,8 +60,8 @@ func (l *Lab) applyAddons(ctx context.Context) error {
 		}
 	}
 	texts := map[string]string{"coredns.yaml": corednsYAML}
-	for _, name := range l.plan.Driver.files() {
-		content, err := os.ReadFile(filepath.Join(l.parts.Driver, name))
+	for _, name := range mode.Files() {
+		content, err := os.ReadFile(filepath.Join(release, name))
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package lab
+package vm
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/process"
 )
 
@@ -18,32 +19,28 @@ import (
 // preferred: with hardware that works it needs less than a second.
 const kvmLimit = 15 * time.Second
 
-// chooseAccelerator takes KVM if a kernel really boots with it: /dev/kvm can
-// be there and be of no use.
-func (l *Lab) chooseAccelerator(ctx context.Context) error {
-	switch want := l.opts.Accel; want {
+// Accelerator returns what runs nodes, kvm or tcg. Unless one of them is
+// wanted, it is KVM if a kernel really boots with it: /dev/kvm can be there and
+// be of no use. Then why explains what is wrong with KVM.
+func Accelerator(ctx context.Context, want, kernel string, qemu artifact.QEMU) (accel string, why, err error) {
+	switch want {
 	case "kvm", "tcg":
-		l.plan.Accel = want
-		return nil
+		return want, nil, nil
 	case "", "auto":
 	default:
-		return fmt.Errorf("LAB_ACCEL=%s: want kvm, tcg or auto", want)
+		return "", nil, fmt.Errorf("LAB_ACCEL=%s: want kvm, tcg or auto", want)
 	}
-	l.plan.Accel = "tcg"
-	why := l.probeKVM(ctx)
-	if why == nil {
-		l.plan.Accel = "kvm"
-	} else {
-		fmt.Fprintf(l.progress, "lab emulates the processors of its nodes: %v\n", why)
+	if why := probeKVM(ctx, kernel, qemu); why != nil {
+		return "tcg", why, ctx.Err()
 	}
-	return ctx.Err()
+	return "kvm", nil, ctx.Err()
 }
 
 // bootMark is what a kernel without a root filesystem says when all of it has
 // come up.
 const bootMark = "Unable to mount root fs"
 
-func (l *Lab) probeKVM(ctx context.Context) error {
+func probeKVM(ctx context.Context, kernel string, qemu artifact.QEMU) error {
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("no KVM: %w; who is in its group may use it", err)
@@ -55,8 +52,8 @@ func (l *Lab) probeKVM(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, kvmLimit)
 	defer cancel()
 	args := append([]string{"-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-m", "256", "-no-reboot",
-		"-kernel", l.parts.Kernel, "-append", "console=ttyS0 panic=-1", "-serial", "stdio"}, accelArguments("kvm")...)
-	cmd := within(ctx, l.parts.QEMU.Command(args...))
+		"-kernel", kernel, "-append", "console=ttyS0 panic=-1", "-serial", "stdio"}, accelArguments("kvm")...)
+	cmd := within(ctx, qemu.Command(args...))
 	cmd.Env = process.Inherited()
 	out, err := cmd.CombinedOutput()
 	if bytes.Contains(out, []byte(bootMark)) {
@@ -66,6 +63,15 @@ func (l *Lab) probeKVM(ctx context.Context) error {
 		return fmt.Errorf("KVM is there, but a kernel did not boot with it in %s", kvmLimit)
 	}
 	return fmt.Errorf("KVM is there, but a kernel did not boot with it: %v: %s", err, lastLine(out))
+}
+
+// Version returns what QEMU reports as its version.
+func Version(ctx context.Context, qemu artifact.QEMU) (string, error) {
+	out, err := within(ctx, qemu.Command("--version")).Output()
+	if err != nil {
+		return "", fmt.Errorf("version of QEMU: %w", err)
+	}
+	return string(out), nil
 }
 
 // within has cmd, which was not started yet, end with ctx.

@@ -1,4 +1,4 @@
-package lab
+package readiness
 
 import (
 	"cmp"
@@ -11,29 +11,19 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"pmem-memcached-e2e/framework/lab/topology"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// awaitAwake waits until the programs of all nodes answer. What the API server
-// says of them is from before the snapshot.
-func (l *Lab) awaitAwake(ctx context.Context) error {
-	client, err := l.client()
-	if err != nil {
-		return err
-	}
-	return topology.Each(ctx, l.plan.nodes(), func(ctx context.Context, n topology.Node) error {
-		err := l.console(n, l.wait.Until(ctx, wait.LabAwake, "the kubelet and the cluster's own pods of "+n.Name()+" to answer", func(ctx context.Context) (bool, string, error) {
-			if err := l.alive(n); err != nil {
-				return false, "", err
-			}
-			err := awake(ctx, client, n)
-			return err == nil, "", err
-		}))
-		if err != nil {
-			return err
+// AwaitAwake waits until the programs of a node answer that continues from a
+// snapshot. What the API server says of them is from before.
+func (c Checker) AwaitAwake(ctx context.Context, m vm.Machine) error {
+	return c.Waiter.Until(ctx, wait.LabAwake, "the kubelet and the cluster's own pods of "+m.Name()+" to answer", func(ctx context.Context) (bool, string, error) {
+		if err := m.Alive(); err != nil {
+			return false, "", err
 		}
-		// When it went on, with everything else that it had to do, it has taken the time over late.
-		return l.setClock(n)
+		err := awake(ctx, c.Client, m.Node)
+		return err == nil, "", err
 	})
 }
 

@@ -1,4 +1,4 @@
-package lab
+package plane
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"sync"
 
+	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/topology"
 )
@@ -22,8 +23,8 @@ const listenerFD = 3
 // the lab's namespace, and writes the administrator's kubeconfig. The listener
 // is made here, in the host's namespace, and handed to a process in the lab's:
 // a socket stays in the namespace that it was made in.
-func (l *Lab) startForwarder() error {
-	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: l.opts.Port})
+func startForwarder(dir state.Dir, programs *process.Group, port int) error {
+	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		return fmt.Errorf("port of the lab's API server: %w; name a free one with LAB_PORT, or 0 for any", err)
 	}
@@ -38,26 +39,18 @@ func (l *Lab) startForwarder() error {
 	cmd.Args[0] = "lab-forwarder"
 	cmd.ExtraFiles = []*os.File{file}
 	cmd.Env = []string{forwardVariable + "=" + topology.APIAddress}
-	if _, err := l.programs.Start("forwarder", cmd); err != nil {
+	if _, err := programs.Start(forwarder, cmd); err != nil {
 		return err
 	}
-	return l.writeKubeconfig(l.Kubeconfig(), "admin", "https://"+listener.Addr().String())
+	return writeKubeconfig(dir, dir.Kubeconfig(), "admin", "https://"+listener.Addr().String())
 }
 
-// RunProgram runs this process as a lab's forwarder or guard if it was started
-// as one, and then does not return. A program that brings labs up calls it
-// first.
-func RunProgram() {
+// RunForwarder runs this process as a lab's forwarder if it was started as one,
+// and then does not return.
+func RunForwarder() {
 	if target := os.Getenv(forwardVariable); target != "" {
 		fmt.Fprintln(os.Stderr, "forwarder:", forward(os.NewFile(listenerFD, "listener"), target))
 		os.Exit(1)
-	}
-	if dir := os.Getenv(guardVariable); dir != "" {
-		if err := runGuard(state.Dir(dir)); err != nil {
-			fmt.Fprintln(os.Stderr, "guard:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
 	}
 }
 

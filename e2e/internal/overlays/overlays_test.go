@@ -123,6 +123,8 @@ func TestOverlays(t *testing.T) {
 		{"broken/listens-on-udp", "Deployment", func(m *deploy.Manifest) bool { return m.MemcachedArgs() == "-U 11211" }},
 		{"broken/memory-file-grows", "Deployment", runs("truncate -s +4K")},
 		{"broken/starts-once", "Deployment", runs("mkdir /data/started")},
+		{"broken/starts-once-persistent", "StatefulSet", runs("mkdir /data/started")},
+		{"broken/falls-silent", "Deployment", runs("kill -s STOP")},
 		{"broken/stop-ignored", "Deployment", runs("ephemeral; exit 1")},
 		{"broken/saves-state", "Deployment", runs("persistent")},
 		{"broken/no-readiness-probe", "Deployment", func(m *deploy.Manifest) bool {

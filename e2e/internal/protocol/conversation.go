@@ -68,6 +68,12 @@ func (c *Conversation) Exchange(ctx context.Context, x Exchange) (string, error)
 	return answer, nil
 }
 
+// Answers returns nil if the server answers, if need be on a new connection.
+func (c *Conversation) Answers(ctx context.Context) error {
+	_, err := c.Exchange(ctx, Exchange{Send: "mn"})
+	return err
+}
+
 // Close closes the session.
 func (c *Conversation) Close() {
 	if c.session != nil {

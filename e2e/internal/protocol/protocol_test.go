@@ -2,9 +2,11 @@ package protocol
 
 import (
 	"context"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/memcached/memcachedtest"
@@ -67,6 +69,29 @@ func TestConversationEnds(t *testing.T) {
 	}
 	if _, err := talk.Exchange(t.Context(), Exchange{Send: "get k", want: []string{"END"}}); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestConversationWithASilentServer(t *testing.T) {
+	answering := Conversation{Open: opener(t)}
+	defer answering.Close()
+	if err := answering.Answers(t.Context()); err != nil {
+		t.Errorf("a server that answers: %v", err)
+	}
+
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts connections
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	talk := Conversation{Open: func(ctx context.Context) (*memcached.Session, error) {
+		return memcached.Open(ctx, silent.Addr().String())
+	}}
+	defer talk.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := talk.Answers(ctx); err == nil {
+		t.Error("a server that is silent is said to answer")
 	}
 }
 

@@ -40,7 +40,7 @@ func (p *Printer) Plan(plan []spec.Planned) {
 			noun = "spec"
 		}
 		text := fmt.Sprintf("%s: %d %s · %d to run", profile, total, noun, counts[""])
-		for _, o := range []spec.Outcome{spec.NotApplicable, spec.Undetermined, spec.Skipped} {
+		for _, o := range spec.Outcomes() {
 			if counts[o] > 0 {
 				text += fmt.Sprintf(" · %d %s", counts[o], o)
 			}
@@ -113,14 +113,6 @@ func (p *Printer) fact(f report.Fact) {
 	p.topic("fact", printable(fmt.Sprintf("%s: %s: %s (%s)", f.Group, f.Name, f.Value, f.Evidence)))
 }
 
-// checkOutcomes are the outcomes of specs whose symbols the checks have.
-var checkOutcomes = map[report.CheckState]spec.Outcome{
-	report.CheckPassed:  spec.Passed,
-	report.CheckFailed:  spec.Failed,
-	report.CheckUnknown: spec.Undetermined,
-	report.CheckSkipped: spec.Skipped,
-}
-
 // Preflight shows how many checks passed, each that did not, or with Verbose
 // all of them, and how long they took.
 func (p *Printer) Preflight(checks []report.Check, took time.Duration) {
@@ -131,7 +123,7 @@ func (p *Printer) Preflight(checks []report.Check, took time.Duration) {
 		counts[c.State]++
 	}
 	var parts []string
-	for _, s := range []report.CheckState{report.CheckPassed, report.CheckFailed, report.CheckUnknown, report.CheckSkipped} {
+	for _, s := range []report.CheckState{report.CheckFailed, report.CheckUnknown, report.CheckSkipped, report.CheckPassed} {
 		if counts[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
 		}
@@ -141,7 +133,7 @@ func (p *Printer) Preflight(checks []report.Check, took time.Duration) {
 		if c.State == report.CheckPassed && !p.Verbose {
 			continue
 		}
-		p.line(strings.TrimRight(fmt.Sprintf(" %s %-7s %s: %s", p.symbol(checkOutcomes[c.State]), printable(c.Name), printable(string(c.State)), printable(c.Saw)), ": "))
+		p.line(strings.TrimRight(fmt.Sprintf(" %s %-7s %s: %s", p.symbol(c.State.Shown()), printable(c.Name), printable(string(c.State)), printable(c.Saw)), ": "))
 		if c.Remedy != "" {
 			p.line(indent + printable(c.Remedy))
 		}

@@ -286,14 +286,14 @@ func TestVerdict(t *testing.T) {
 				{Profile: spec.Ephemeral, Result: report.Conformant, Counts: map[spec.Outcome]int{spec.Passed: 4}},
 				{Profile: spec.Persistent, Result: report.NotExamined, Counts: map[spec.Outcome]int{spec.Skipped: 9}},
 			}}},
-			"verdict  ephemeral: CONFORMANT (4 passed, 0 failed)\nverdict  CONFORMANT (4 passed, 0 failed, 9 skipped) · out/index.html\n",
+			"verdict  ephemeral: CONFORMANT (0 failed, 4 passed)\nverdict  CONFORMANT (0 failed, 9 skipped, 4 passed) · out/index.html\n",
 		},
 		{
 			"measured",
 			report.Document{Verdict: report.Verdict{Result: report.AllMeasured, Profiles: []report.ProfileVerdict{
 				{Profile: spec.Ephemeral, Result: report.AllMeasured, Counts: map[spec.Outcome]int{spec.Passed: 1, spec.Skipped: 5}},
 			}}},
-			"verdict  ephemeral: MEASURED (1 passed, 0 failed, 5 skipped)\nverdict  MEASURED (1 passed, 0 failed, 5 skipped) · out/index.html\n",
+			"verdict  ephemeral: MEASURED (0 failed, 5 skipped, 1 passed)\nverdict  MEASURED (0 failed, 5 skipped, 1 passed) · out/index.html\n",
 		},
 		{
 			"nothing was run",
@@ -308,17 +308,17 @@ func TestVerdict(t *testing.T) {
 					Profiles: []report.ProfileVerdict{
 						{Profile: spec.Ephemeral, Result: report.Undetermined, Counts: map[spec.Outcome]int{spec.NotRun: 2}}}},
 			},
-			" … not run: EPH-01 EPH-02\nverdict  ephemeral: UNDETERMINED (0 passed, 0 failed, 2 not run)\n" +
+			" … not run: EPH-01 EPH-02\nverdict  ephemeral: UNDETERMINED (0 failed, 2 not run, 0 passed)\n" +
 				"because  bring up the cluster: no room\n" +
 				"because  EPH-01 is not run: nothing is known about it\nbecause  EPH-02 is not run: nothing is known about it\n" +
-				"verdict  UNDETERMINED (0 passed, 0 failed, 2 not run) · out/index.html\n",
+				"verdict  UNDETERMINED (0 failed, 2 not run, 0 passed) · out/index.html\n",
 		},
 		{
 			"many reasons",
 			report.Document{Verdict: report.Verdict{Result: report.Undetermined, ExitCode: 2, Reasons: many}},
 			"because  reason 0\nbecause  reason 1\nbecause  reason 2\nbecause  reason 3\nbecause  reason 4\nbecause  reason 5\n" +
 				"because  reason 6\nbecause  reason 7\nbecause  reason 8\nbecause  reason 9\nbecause  … 4 more reasons in out/index.html\n" +
-				"verdict  UNDETERMINED (0 passed, 0 failed) · out/index.html\n",
+				"verdict  UNDETERMINED (0 failed, 0 passed) · out/index.html\n",
 		},
 	}
 	for _, tt := range tests {

@@ -27,7 +27,7 @@ func (p *Printer) Verdict(d report.Document, reportDir string) {
 			total[o] += n
 		}
 		if v.Result != report.NotExamined {
-			text := fmt.Sprintf("%s: %s (%s)", printable(string(v.Profile)), p.result(v.Result), counts(v.Counts))
+			text := fmt.Sprintf("%s: %s (%s)", printable(string(v.Profile)), p.result(v.Result), spec.Counts(v.Counts))
 			if v.Pairs.Stated > 0 && d.Run.Purpose != report.Measuring {
 				text += fmt.Sprintf(" · MUSTs: %s", v.Pairs)
 			}
@@ -44,7 +44,7 @@ func (p *Printer) Verdict(d report.Document, reportDir string) {
 	if d.Verdict.ExitCode != 0 {
 		p.annotate(string(d.Verdict.Result), strings.Join(append(reasons, p.inReport("index.html")), "\n"))
 	}
-	p.topic("verdict", fmt.Sprintf("%s (%s) · %s", p.result(d.Verdict.Result), counts(total), p.inReport("index.html")))
+	p.topic("verdict", fmt.Sprintf("%s (%s) · %s", p.result(d.Verdict.Result), spec.Counts(total), p.inReport("index.html")))
 }
 
 // unfinished shows the specs whose end was not reported.
@@ -84,22 +84,5 @@ func (p *Printer) reasons(d report.Document) []string {
 }
 
 func (p *Printer) result(r report.Result) string {
-	s := yellow
-	switch r {
-	case report.Conformant, report.AllMeasured:
-		s = green
-	case report.NotConformant:
-		s = red
-	}
-	return p.paint(s, printable(string(r)))
-}
-
-func counts(of map[spec.Outcome]int) string {
-	parts := []string{fmt.Sprintf("%d passed", of[spec.Passed]), fmt.Sprintf("%d failed", of[spec.Failed])}
-	for _, o := range []spec.Outcome{spec.Undetermined, spec.Leaked, spec.NotRun, spec.NotApplicable, spec.Skipped} {
-		if of[o] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", of[o], o))
-		}
-	}
-	return strings.Join(parts, ", ")
+	return p.paint(styles[r.Shown()], printable(string(r)))
 }

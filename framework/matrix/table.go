@@ -27,10 +27,10 @@ var columns = []struct {
 	{"filesystem", func(r Row) string { return r.Filesystem }},
 	{"driver", func(r Row) string { return r.Driver }},
 	{"verdict", func(r Row) string { return r.Result }},
-	{"passed", func(r Row) string { return r.count(spec.Passed) }},
 	{"failed", func(r Row) string { return r.count(spec.Failed) }},
-	{"not applicable", func(r Row) string { return r.count(spec.NotApplicable) }},
 	{"others", func(r Row) string { return r.others() }},
+	{"passed", func(r Row) string { return r.count(spec.Passed) }},
+	{"not applicable", func(r Row) string { return r.count(spec.NotApplicable) }},
 	{"exit", func(r Row) string {
 		if r.Exit == exitNotRun {
 			return ""

@@ -102,20 +102,9 @@ func compareProfiles(a, b Document) (worse, others []Change) {
 
 type specChanges struct{ regressions, fixes, lost, gained, other, added, removed []Change }
 
-// grade orders the outcomes of specs that were to run, the worst highest; it
-// is -1 for those that were not.
-func grade(o spec.Outcome) int {
-	switch o {
-	case spec.Passed:
-		return 0
-	case spec.Leaked:
-		return 1
-	case spec.Undetermined, spec.NotRun:
-		return 2
-	case spec.Failed:
-		return 3
-	}
-	return -1
+// wasToRun reports whether a spec with this outcome was to run.
+func wasToRun(o spec.Outcome) bool {
+	return o != "" && o != spec.Skipped && o != spec.NotApplicable
 }
 
 func compareSpecs(a, b Document) specChanges {
@@ -128,19 +117,19 @@ func compareSpecs(a, b Document) specChanges {
 		was, there := before[now.ID]
 		delete(before, now.ID)
 		change := Change{What: now.ID, Old: string(was.Outcome), New: string(now.Outcome), Note: now.Reason}
-		from, to := grade(was.Outcome), grade(now.Outcome)
+		from, to := wasToRun(was.Outcome), wasToRun(now.Outcome)
 		// What an undetermined spec would have said is not known, so that
 		// its failure later is no regression.
-		met := from == grade(spec.Passed) || from == grade(spec.Leaked)
+		met := was.Outcome == spec.Passed || was.Outcome == spec.Leaked
 		switch {
 		case !there:
 			c.added = append(c.added, Change{What: now.ID, New: string(now.Outcome), Note: now.Title})
 		case was.Outcome == now.Outcome:
-		case to < 0 && from >= 0:
+		case from && !to:
 			c.lost = append(c.lost, change)
-		case to >= 0 && from < 0:
+		case to && !from:
 			c.gained = append(c.gained, change)
-		case met && to > from:
+		case met && now.Outcome.Compare(was.Outcome) < 0:
 			c.regressions = append(c.regressions, change)
 		case now.Outcome == spec.Passed:
 			c.fixes = append(c.fixes, change)

@@ -84,7 +84,7 @@ func TestRecorderOutcomes(t *testing.T) {
 		{"skipped, but it ran", []Event{ending(func(s *SpecResult) { s.Outcome = spec.Skipped })},
 			spec.Undetermined, `it is said to be "skipped", but it was begun`, Undetermined},
 		{"no outcome", []Event{ending(func(s *SpecResult) { s.Outcome = "" })},
-			spec.Undetermined, `it is said to be "", but there are only passed, not applicable, skipped, not run, undetermined, leaked, failed`, Undetermined},
+			spec.Undetermined, `it is said to be "", but there are only failed, undetermined, not run, leaked, skipped, passed, not applicable`, Undetermined},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -29,21 +29,6 @@ func (s SpecResult) fate(req spec.ReqID) spec.Outcome {
 	return s.Outcome
 }
 
-// weightiest of what several specs say about a requirement in one mode comes
-// first. A spec that was skipped does not take away what another has shown.
-var weightiest = []spec.Outcome{spec.Failed, spec.Undetermined, spec.NotRun, spec.Passed, spec.Skipped, spec.NotApplicable}
-
-// weightiestMode of the modes of a requirement comes first: what was shown in
-// one mode says nothing about another one.
-var weightiestMode = []spec.Outcome{spec.Failed, spec.Undetermined, spec.NotRun, spec.Skipped, spec.Passed, spec.NotApplicable}
-
-func heavier(order []spec.Outcome, a, b spec.Outcome) spec.Outcome {
-	if a == "" || b != "" && slices.Index(order, b) < slices.Index(order, a) {
-		return b
-	}
-	return a
-}
-
 // requirementResults are what specs say about each requirement.
 func requirementResults(requirements []spec.Requirement, specs []SpecResult) []RequirementResult {
 	results := make([]RequirementResult, 0, len(requirements))
@@ -57,21 +42,28 @@ func requirementResults(requirements []spec.Requirement, specs []SpecResult) []R
 		for _, profile := range req.Profiles {
 			m := modeResult(req.ID, profile, specs)
 			r.Modes = append(r.Modes, m)
-			r.Outcome = heavier(weightiestMode, r.Outcome, m.Outcome)
+			r.Outcome = spec.Worst(r.Outcome, m.Outcome)
 		}
 		results = append(results, r)
 	}
 	return results
 }
 
+// modeResult is the worst of what several specs say about a requirement in one
+// mode. A spec that was skipped does not take away what another has shown.
 func modeResult(req spec.ReqID, profile spec.Profile, specs []SpecResult) ModeResult {
 	m := ModeResult{Profile: profile}
+	var fates []spec.Outcome
 	for _, s := range specs {
 		if s.Profile == profile && slices.Contains(s.Covers, req) {
 			m.Specs = append(m.Specs, s.ID)
-			m.Outcome = heavier(weightiest, m.Outcome, s.fate(req))
+			fates = append(fates, s.fate(req))
 		}
 	}
+	if slices.Contains(fates, spec.Passed) {
+		fates = slices.DeleteFunc(fates, func(o spec.Outcome) bool { return o == spec.Skipped })
+	}
+	m.Outcome = spec.Worst(fates...)
 	return m
 }
 

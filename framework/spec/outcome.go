@@ -1,5 +1,11 @@
 package spec
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Outcome is how a planned spec ended. Every planned spec has exactly one.
 type Outcome string
 
@@ -33,7 +39,35 @@ func (o Outcome) Symbol() string {
 	return "?"
 }
 
-// Outcomes lists all of them, the best first.
+// Outcomes lists all of them, the worst first: so reports list them, and so the
+// first counts where several come together.
 func Outcomes() []Outcome {
-	return []Outcome{Passed, NotApplicable, Skipped, NotRun, Undetermined, Leaked, Failed}
+	return []Outcome{Failed, Undetermined, NotRun, Leaked, Skipped, Passed, NotApplicable}
+}
+
+// Compare is below 0 if o is worse than other. What is no outcome is the worst.
+func (o Outcome) Compare(other Outcome) int {
+	all := Outcomes()
+	return slices.Index(all, o) - slices.Index(all, other)
+}
+
+// Worst of outcomes, of which empty ones do not count.
+func Worst(outcomes ...Outcome) Outcome {
+	given := slices.DeleteFunc(slices.Clone(outcomes), func(o Outcome) bool { return o == "" })
+	if len(given) == 0 {
+		return ""
+	}
+	return slices.MinFunc(given, Outcome.Compare)
+}
+
+// Counts lists numbers of specs in words, the worst outcome first; failed and
+// passed always.
+func Counts(of map[Outcome]int) string {
+	var parts []string
+	for _, o := range Outcomes() {
+		if of[o] > 0 || o == Failed || o == Passed {
+			parts = append(parts, fmt.Sprintf("%d %s", of[o], o))
+		}
+	}
+	return strings.Join(parts, ", ")
 }

@@ -23,7 +23,7 @@ func summary(doc report.Document) ([]byte, error) {
 	line("memcached on persistent memory, run `%s`, version `%s`, %s\n", doc.Run.ID, doc.Run.Version, seconds(doc.Run.Ended.Sub(doc.Run.Started)))
 	verdicts := markdown.Table{Head: []string{"profile", "verdict", "specs", "MUSTs in this mode"}}
 	for _, v := range doc.Verdict.Profiles {
-		verdicts.Rows = append(verdicts.Rows, markdown.Texts(string(v.Profile), string(v.Result), counts(v.Counts), v.Pairs.String()))
+		verdicts.Rows = append(verdicts.Rows, markdown.Texts(string(v.Profile), string(v.Result), spec.Counts(v.Counts), v.Pairs.String()))
 	}
 	b.WriteString(verdicts.String())
 	if doc.Verdict.Scope != "" {
@@ -40,7 +40,7 @@ func summary(doc report.Document) ([]byte, error) {
 		}
 	}
 	known := texts(doc)
-	for _, s := range troubled(doc) {
+	for _, s := range remarkable(doc) {
 		line("\n### %s %s: %s\n", s.ID, s.Outcome, markdown.Text(s.Title))
 		if s.Known != "" {
 			line("Known: <%s>\n", s.Known)

@@ -20,7 +20,8 @@ const pageWaits = 25
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"seconds": seconds,
-	"counts":  counts,
+	"counts":  spec.Counts,
+	"legend":  legend,
 	"when":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"class":   class,
 	"symbol":  symbol,
@@ -45,34 +46,47 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"measures": func(run report.Run) bool { return run.Purpose == report.Measuring },
 }).Parse(pageText + benchmarksText))
 
-// class is the style of an outcome, result or state.
+// outcome is that which v is, or is shown as.
+func outcome(v any) spec.Outcome {
+	switch v := v.(type) {
+	case spec.Outcome:
+		return v
+	case interface{ Shown() spec.Outcome }:
+		return v.Shown()
+	}
+	return ""
+}
+
+// class is the style of an outcome, or of what is shown as one.
 func class(v any) string {
-	switch fmt.Sprint(v) {
-	case string(spec.Passed), string(report.Conformant), string(report.AllMeasured), string(report.Held), string(report.Improved):
+	switch outcome(v) {
+	case spec.Passed:
 		return "good"
-	case string(spec.Failed), string(report.NotConformant), string(report.Regressed):
+	case spec.Failed:
 		return "bad"
-	case string(spec.Undetermined), string(spec.Leaked), string(spec.NotRun), string(report.Undetermined),
-		string(report.LeakedOnly), string(report.ConformantKnown), string(report.CheckUnknown), string(report.NotMeasured):
+	case spec.Undetermined, spec.Leaked, spec.NotRun:
 		return "doubt"
 	}
 	return "none"
 }
 
+// symbol is "·" where there is no outcome.
 func symbol(v any) string {
-	switch fmt.Sprint(v) {
-	case string(report.Conformant), string(report.AllMeasured), string(report.Held), string(report.Improved):
-		return spec.Passed.Symbol()
-	case string(report.NotConformant), string(report.Regressed):
-		return spec.Failed.Symbol()
-	case string(report.LeakedOnly), string(report.ConformantKnown):
-		return spec.Leaked.Symbol()
-	case string(report.NotExamined):
-		return spec.Skipped.Symbol()
-	case "":
-		return "·"
+	if o := outcome(v); o != "" {
+		return o.Symbol()
 	}
-	return spec.Outcome(fmt.Sprint(v)).Symbol()
+	return "·"
+}
+
+// legend explains the symbols of outcomes.
+func legend() string {
+	var parts []string
+	for _, o := range spec.Outcomes() {
+		if o != spec.Leaked { // such a spec meets its requirements
+			parts = append(parts, o.Symbol()+" "+string(o))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // chapter is a row of the matrix.
@@ -163,7 +177,7 @@ func page(doc report.Document) ([]byte, error) {
 	shoulds, shouldsCovered := coverage(doc, spec.Should)
 	var b bytes.Buffer
 	err = pageTemplate.Execute(&b, map[string]any{
-		"Doc": doc, "Took": doc.Run.Ended.Sub(doc.Run.Started), "Chapters": chapters(doc), "Troubled": troubled(doc),
+		"Doc": doc, "Took": doc.Run.Ended.Sub(doc.Run.Started), "Chapters": chapters(doc), "Remarkable": remarkable(doc),
 		"Texts": texts(doc), "Groups": factGroups(doc), "Waits": shown, "WaitsTotal": total, "Longest": longest, "Slowest": slowest(doc),
 		"Benchmarks": benchmarks, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
 	})

@@ -4,7 +4,6 @@ package render
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"pmem-memcached-e2e/framework/report"
@@ -54,17 +53,6 @@ func Files(doc report.Document) (map[string][]byte, error) {
 	return files, nil
 }
 
-// counts lists outcomes in words; passed and failed always.
-func counts(of map[spec.Outcome]int) string {
-	parts := []string{fmt.Sprintf("%d passed", of[spec.Passed]), fmt.Sprintf("%d failed", of[spec.Failed])}
-	for _, o := range []spec.Outcome{spec.Undetermined, spec.Leaked, spec.NotRun, spec.NotApplicable, spec.Skipped} {
-		if of[o] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", of[o], o))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
 func seconds(d time.Duration) string {
 	if d >= 10*time.Minute {
 		return d.Round(time.Second).String()
@@ -107,8 +95,8 @@ func waits(doc report.Document, n int) (shown []waited, total int) {
 	return shown[:min(n, len(shown))], len(shown)
 }
 
-// troubled are the specs that a reader has to look at.
-func troubled(doc report.Document) []report.SpecResult {
+// remarkable are the specs that a reader has to look at, the worst first.
+func remarkable(doc report.Document) []report.SpecResult {
 	var found []report.SpecResult
 	for _, s := range doc.Specs {
 		switch s.Outcome {
@@ -116,6 +104,7 @@ func troubled(doc report.Document) []report.SpecResult {
 			found = append(found, s)
 		}
 	}
+	slices.SortStableFunc(found, func(a, b report.SpecResult) int { return a.Outcome.Compare(b.Outcome) })
 	return found
 }
 

@@ -36,6 +36,7 @@ help:
 	@echo 'make e2e-example  run it with the deployments that PMEM-CSI publishes as its example'
 	@echo 'make matrix       run the suite over combinations of versions, MATRIX=single or MATRIX=kernel=6.1'
 	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
+	@echo 'make race         test what runs in parallel with the race detector'
 	@echo 'make lab-up       bring the lab up and leave it up'
 	@echo 'make lab-down     remove the lab'
 	@echo 'make lab-status   report the state of the lab'
@@ -62,6 +63,12 @@ help:
 test: test-packages
 	@hack/check.sh
 	go test ./...
+
+# The packages that do things in parallel.
+.PHONY: race
+RACE := . bench cluster evidence facts leak ledger live load lockfile memcached preflight redact report run wait
+race: test-packages
+	go test -race $(addprefix ./framework/,$(RACE))
 
 # A KUBECONFIG that the shell exports does not choose the cluster; one that is given to make does.
 ifneq ($(and $(findstring command line,$(origin KUBECONFIG)),$(KUBECONFIG)),)

@@ -20,5 +20,12 @@ say vet ok
 go tool -modfile=hack/tools/go.mod staticcheck -tags vm ./...
 say staticcheck ok
 
+# Older versions find less.
+least=0.9.0
+shellcheck=$(shellcheck --version | sed -n 's/^version: //p')
+if [ "$(printf '%s\n' "$least" "$shellcheck" | sort -V | head -n 1)" != "$least" ]; then
+	echo "check.sh: shellcheck is ${shellcheck:-missing or of an unknown version}, want $least or newer; Debian has it since bookworm" >&2
+	exit 1
+fi
 git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 -r shellcheck
-say shellcheck ok
+say shellcheck "ok ($shellcheck)"

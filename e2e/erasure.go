@@ -23,6 +23,7 @@ var _ = framework.It(spec.Spec{
 	ID: "DRV-11", Title: "a new volume shows nothing of the one that had its memory before",
 	Covers: []spec.ReqID{"DRV-11"}, Level: spec.Must, Profile: spec.Driver,
 	Tags: []string{"driver"}, Budget: 8 * time.Minute,
+	Alone: true, // another volume could take the memory that was given up
 }, func(ctx context.Context, e *framework.Env) {
 	driver := storage.DriverName(ctx, e)
 	kept := storage.MakeClass(ctx, e, driver, "kept", storagev1.VolumeBindingWaitForFirstConsumer, map[string]string{"eraseafter": "false"})

@@ -26,7 +26,7 @@ import (
 var _ = framework.It(spec.Spec{
 	ID: "DRV-12", Title: "the published capacity follows the volumes, and a claim that fits on no node waits",
 	Covers: []spec.ReqID{"DRV-12"}, Level: spec.Must, Profile: spec.Driver, Needs: []spec.Feature{spec.NodeAccess},
-	Tags: []string{"driver"}, Budget: 10 * time.Minute,
+	Tags: []string{"driver"}, Budget: 10 * time.Minute, Alone: true,
 }, func(ctx context.Context, e *framework.Env) {
 	driver := storage.DriverName(ctx, e)
 	late := storage.MakeClass(ctx, e, driver, "late", storagev1.VolumeBindingWaitForFirstConsumer, nil)

@@ -28,7 +28,7 @@ var _ = framework.It(spec.Spec{
 var _ = framework.It(spec.Spec{
 	ID: "THR-03", Title: "a cache on persistent memory is not much slower than the same cache in DRAM",
 	Covers: []spec.ReqID{"MC-09"}, Level: spec.Should, Profile: spec.Ephemeral,
-	Tags: []string{"throughput"}, Budget: loadBudget,
+	Tags: []string{"throughput"}, Budget: loadBudget, Alone: true,
 }, func(ctx context.Context, e *framework.Env) {
 	deployments, subjects := traffic.Controls(ctx, e, deploy.Changes{})
 	clients, end := traffic.Clients(ctx, e, deployments[0], 1)

@@ -42,6 +42,9 @@ func register(s spec.Spec, body func(context.Context, *Env), location types.Code
 			if why, ok := suite.config.LeftOut[s.ID]; ok {
 				ginkgo.Skip(why) // the runner has decided so, and reports it
 			}
+			suite.awaitTurn(ctx, s)
+		})
+		ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) {
 			env = newEnv(suite, s)
 			env.Cluster = suite.examined(ctx, env.dir(s.Profile))
 			suite.env = env
@@ -61,7 +64,15 @@ func register(s spec.Spec, body func(context.Context, *Env), location types.Code
 			body(limited, env)
 			env.finish()
 		}, ginkgo.Label(s.Labels()...), location, ginkgo.NodeTimeout(suite.scaled(s.Budget+backstop)))
-	}, location)
+	}, location, order(s))
+}
+
+// order has the specs that run alone come last.
+func order(s spec.Spec) ginkgo.SpecPriority {
+	if s.RunsAlone() {
+		return 0
+	}
+	return 1
 }
 
 // collectEvidence runs while the spec's objects still exist.

@@ -23,6 +23,7 @@ type watcher struct {
 	first leak.Snapshot // before all specs
 	last  leak.Snapshot // before the spec that runs
 	begun bool          // a snapshot could be taken
+	owned bool          // other processes run specs, so that only what belongs to this one's counts
 
 	mu         sync.Mutex
 	namespaces []string // that the specs have made
@@ -30,14 +31,14 @@ type watcher struct {
 	reported   []report.Leak
 }
 
-func newWatcher(s *suite) *watcher { return &watcher{suite: s} }
+func newWatcher(s *suite) *watcher { return &watcher{suite: s, owned: s.lane != nil} }
 
 func (w *watcher) scope() leak.Scope {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return leak.Scope{
 		Namespaces: slices.Clone(w.namespaces), Removing: slices.Clone(w.removing),
-		Exclusive: w.suite.config.OwnsCluster(),
+		Owned: w.owned, Exclusive: !w.owned && w.suite.config.OwnsCluster(),
 	}
 }
 
@@ -51,12 +52,37 @@ func (w *watcher) made(namespace string) {
 }
 
 func (w *watcher) begin(ctx context.Context) {
-	snapshot, err := leak.Take(ctx, w.suite.cluster, w.scope())
+	scope := w.scope()
+	if w.suite.config.Lane == 0 {
+		scope = w.whole(scope)
+	}
+	snapshot, err := leak.Take(ctx, w.suite.cluster, scope)
 	if err != nil {
 		w.uncompared(err)
 		return
 	}
 	w.first, w.last, w.begun = snapshot, snapshot, true
+}
+
+// whole is scope for a comparison while no other process runs specs.
+func (w *watcher) whole(scope leak.Scope) leak.Scope {
+	scope.Owned, scope.Exclusive = false, w.suite.config.OwnsCluster()
+	return scope
+}
+
+// alone begins the comparisons again when no other process runs specs any more.
+// What those have left behind is reported by finish.
+func (w *watcher) alone(ctx context.Context) {
+	if !w.begun || !w.owned {
+		return
+	}
+	w.owned = false
+	snapshot, err := leak.Take(ctx, w.suite.cluster, w.scope())
+	if err != nil {
+		w.uncompared(err)
+		return
+	}
+	w.last = snapshot
 }
 
 // uncompared reports what is not watched, so that nobody takes silence for
@@ -97,6 +123,9 @@ func (w *watcher) finish(ctx context.Context) {
 	w.removing = nil
 	w.mu.Unlock()
 	scope := w.scope()
+	if w.suite.config.Lane == 0 {
+		scope = w.whole(scope)
+	}
 	waiter := wait.Waiter{Scale: w.suite.config.WaitScale, Begin: w.suite.waitBegan, Observe: w.suite.waitEnded}
 	after, leaks, err := leak.Settle(ctx, waiter, w.take(scope), w.first, scope)
 	if err != nil {

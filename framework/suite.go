@@ -19,6 +19,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/lane"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/redact"
@@ -54,6 +55,7 @@ type suite struct {
 	events  *events
 	secrets *redact.Redactor // removes secrets from what is recorded
 	leaks   *watcher
+	lane    *lane.Client // nil: the process runs all specs
 
 	env    *Env                     // of the spec that runs
 	leaked map[string][]report.Leak // by spec: of its earlier attempts
@@ -153,6 +155,11 @@ func RunAs(c config.Config, power cluster.NodePower, suiteConfig types.SuiteConf
 		return err
 	}
 	s := &suite{config: c, power: power, events: stream, secrets: secrets, leaked: map[string][]report.Leak{}, requirements: map[spec.ReqID]spec.Requirement{}}
+	if c.Parallel > 1 {
+		if s.lane, err = lane.Inherited(); err != nil {
+			return err
+		}
+	}
 	for _, r := range catalogue.Requirements {
 		s.requirements[r.ID] = r
 	}
@@ -186,14 +193,21 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	c.Power = s.power
 	s.secrets.Learn(c.Credentials()...)
 	s.cluster = c
+	if err := s.mayBegin(ctx); err != nil {
+		ginkgo.Fail(err.Error())
+	}
 	c.Drivers = s.drivers(ctx, s.config.Deploy.Ephemeral, s.config.Deploy.Persistent)
 	s.leaks = newWatcher(s)
 	s.leaks.begin(ctx)
+	if err := s.hasBegun(ctx); err != nil {
+		ginkgo.Fail(err.Error())
+	}
 	ginkgo.DeferCleanup(func(ctx ginkgo.SpecContext) error {
 		removals := s.awaitRemovals(ctx)
 		s.leaks.finish(ctx)
 		return removals
 	}, ginkgo.NodeTimeout(s.scaled(removalLimit+leaksLimit)))
+	ginkgo.DeferCleanup(s.awaitOthers) // before the comparison
 }
 
 // suiteEnded reports what went wrong outside of the specs.

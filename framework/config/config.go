@@ -27,6 +27,7 @@ type Config struct {
 	Deploy    Deploy
 	ReportDir string     // absolute; all reports and evidence/ go here
 	WaitScale wait.Scale // of the limits of waits; the highest factor is that of the budgets of specs
+	Parallel  int        // specs that run at the same time, from 1; 0 stands for 1
 	Sampling  Sampling
 	Verbose   bool // print every step of a spec and every fact
 	Rules
@@ -50,6 +51,7 @@ type Task struct {
 	LeftOut    map[string]string // specs that do not run, with the reason
 	Events     string            // path that events are written to
 	ReportID   string            // of the run, as in its report
+	Lane       int               // of the process, from 0, where Parallel is more than 1
 	LoadClient string            // path of the program that load clients in pods run, framework/cmd/load, but for a hyphen and the architecture
 }
 

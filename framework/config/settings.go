@@ -43,6 +43,9 @@ func never(Config) bool        { return false }
 func onLab(c Config) bool      { return c.Cluster.Provider != Existing }
 func onExisting(c Config) bool { return c.Cluster.Provider == Existing }
 
+// MaxParallel bounds PARALLEL.
+const MaxParallel = 8
+
 // Bounds of what a lab consists of. Memory is in MiB, and a multiple of
 // LabPMEMStep, because the kernel takes it in sections of that size.
 const (
@@ -62,6 +65,8 @@ var settings = []Setting{
 		focus(), always, false},
 	{"SEED", "seed", Selection, "order of the specs, as an earlier run printed it",
 		seed(), always, false},
+	{"PARALLEL", "parallel", Selection, fmt.Sprintf("specs that run at the same time, 1 to %d (default: 1)", MaxParallel),
+		number(func(c *Config) *int { return &c.Parallel }, bounds{1, MaxParallel, 1}), always, false},
 	{"QUALIFICATION", "qualification", Strictness, "1: a report to be signed; nothing may be left out or retried",
 		yesOrNo(func(c *Config) *bool { return &c.Qualification }), always, false},
 

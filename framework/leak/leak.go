@@ -29,6 +29,9 @@ type Scope struct {
 	Namespaces []string
 	// Removing are those that are being removed at the same time: what is in them does not count yet.
 	Removing []string
+	// Owned means that only what belongs to Namespaces counts, because other parts of the run are at work next
+	// to this one. It is not combined with Exclusive.
+	Owned bool
 	// Exclusive means that nobody else uses the cluster, so that every difference counts. Else only
 	// what refers to Namespaces counts, and volumes of the driver that belong to nobody any more. Capacity is
 	// looked at only then.
@@ -90,8 +93,8 @@ type item struct {
 // volumes that are missing show on the node. What was not read both times is left out; Uncompared
 // tells it. The leaks are ordered by view, place and name.
 //
-// Both snapshots were taken with the same Exclusive. One that was taken with Published can also be
-// compared with one that was not.
+// Both snapshots were taken with the same Exclusive, or before was taken with it and scope is without. One that
+// was taken with Published can also be compared with one that was not.
 func Diff(before, after Snapshot, scope Scope) []report.Leak {
 	both := before.read.Intersection(after.read)
 	var leaks []report.Leak
@@ -133,7 +136,7 @@ func (s Scope) counts(k key, i item) bool {
 	case k.view == API:
 		return slices.Contains(s.Namespaces, i.owner)
 	}
-	return i.owner == "" && i.dying || slices.Contains(s.Namespaces, i.owner)
+	return !s.Owned && i.owner == "" && i.dying || slices.Contains(s.Namespaces, i.owner)
 }
 
 func order(l report.Leak) int { return slices.Index([]View{API, Node, Capacity}, View(l.View)) }

@@ -80,11 +80,13 @@ func TestDiff(t *testing.T) {
 	ours := []string{"e2e-1", "e2e-2"}
 	lab := Scope{Namespaces: ours, Exclusive: true}
 	shared := Scope{Namespaces: ours}
+	parallel := Scope{Namespaces: ours, Owned: true}
 	broken := Gap{Node, "node-1", "", "no PMEM-CSI pod is Ready"}
 	for _, test := range []struct {
 		name          string
 		before, after Snapshot
 		lab, shared   []string
+		orphans       bool // shared counts them, next to other parts of the run nobody does
 	}{
 		{name: "nothing", before: made(nil), after: made(nil)},
 		{
@@ -118,7 +120,7 @@ func TestDiff(t *testing.T) {
 			name:   "a volume of no object",
 			before: made(nil), after: made(with(is(volume("v", "")))),
 			lab:    []string{"node: node-1: logical volume vg/v (200 MiB)"},
-			shared: []string{"node: node-1: logical volume vg/v (200 MiB)"},
+			shared: []string{"node: node-1: logical volume vg/v (200 MiB)"}, orphans: true,
 		},
 		{
 			name:   "a volume of somebody else",
@@ -173,6 +175,13 @@ func TestDiff(t *testing.T) {
 			}
 			if got := lines(Diff(test.before, test.after, shared)); !slices.Equal(got, test.shared) {
 				t.Errorf("shared:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.shared, "\n"))
+			}
+			owned := test.shared
+			if test.orphans {
+				owned = nil
+			}
+			if got := lines(Diff(test.before, test.after, parallel)); !slices.Equal(got, owned) {
+				t.Errorf("next to other specs:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(owned, "\n"))
 			}
 		})
 	}
@@ -247,6 +256,13 @@ func TestSettle(t *testing.T) {
 	all.read.Insert(published)
 	if _, leaks, err := Settle(t.Context(), waiter(time.Second), series(made(nil)), all, scope); err != nil || len(leaks) != 0 || !done {
 		t.Errorf("what is published was read before only: %v, %v", leaks, err)
+	}
+	whole := made(with(is(free(5))))
+	narrow := made(nil)
+	narrow.read.Delete(groups, metric)
+	parallel := Scope{Namespaces: scope.Namespaces, Owned: true}
+	if _, leaks, err := Settle(t.Context(), waiter(time.Second), series(narrow), whole, parallel); err != nil || len(leaks) != 0 || !done {
+		t.Errorf("capacity was read before only, when nothing else ran: %v, %v", leaks, err)
 	}
 	after, leaks, err := Settle(t.Context(), waiter(20*time.Millisecond), series(leaky, Snapshot{}), made(nil), scope)
 	if want := []string{"node: node-1: logical volume vg/v (200 MiB)"}; err != nil || !slices.Equal(lines(leaks), want) || after.read == nil {

@@ -27,8 +27,10 @@ func Settle(ctx context.Context, w wait.Waiter, take func(context.Context) (Snap
 		}
 		last, leaks, taken = after, Diff(before, after, scope), true
 		unread := before.read.Difference(after.read)
-		if !scope.Published {
-			unread.Delete(published)
+		for p := range unread {
+			if p.view == Capacity && !scope.Exclusive || p == published && !scope.Published {
+				unread.Delete(p)
+			}
 		}
 		return len(leaks) == 0 && len(unread) == 0, summary(leaks, after.Unread), nil
 	})

@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,16 +31,27 @@ func when(e report.Event) time.Time {
 	return e.Time
 }
 
-// started is the activity after the start of a spec, or of one more attempt.
-func (a activity) started(e report.Event, title string) activity {
-	next := activity{spec: e.Spec, what: printable(title), since: when(e), attempt: 1, waits: &wait.Open{}}
-	if a.spec == e.Spec {
-		next.attempt = a.attempt + 1
+// runs is the activity of a spec that runs; nil if it does not.
+func (p *Printer) runs(spec string) *activity {
+	i := slices.IndexFunc(p.running, func(a activity) bool { return a.spec == spec })
+	if i < 0 {
+		return nil
 	}
+	return &p.running[i]
+}
+
+// started takes in the start of a spec, or of one more attempt.
+func (p *Printer) started(e report.Event) {
+	next := activity{spec: e.Spec, what: printable(p.titles[e.Spec]), since: when(e), attempt: 1, waits: &wait.Open{}}
 	if next.what == "" {
 		next.what = "it runs"
 	}
-	return next
+	if earlier := p.runs(e.Spec); earlier != nil {
+		next.attempt = earlier.attempt + 1
+		*earlier = next
+		return
+	}
+	p.running = append(p.running, next)
 }
 
 func (a activity) stepped(e report.Event) activity {
@@ -63,28 +75,34 @@ func (a activity) waited(e report.Event) {
 
 // doing is the line about what is being done.
 func (p *Printer) doing() string {
-	a, now := p.now, time.Now()
-	if a.ask != nil {
-		a.what = printable(a.ask())
-	}
-	var parts []string
-	switch {
-	case a.spec == "":
-		parts = append(parts, a.what+" "+elapsed(now.Sub(a.since)))
-	default:
-		head := printable(a.spec) + " " + elapsed(now.Sub(a.since))
-		if p.toRun > 0 {
-			head = fmt.Sprintf("%d/%d %s", len(p.ended)+1, p.toRun, head)
+	now := time.Now()
+	if len(p.running) == 0 {
+		a := p.now
+		if a.ask != nil {
+			a.what = printable(a.ask())
 		}
+		return " ▸ " + a.line(a.what+" "+elapsed(now.Sub(a.since)), now)
+	}
+	count := ""
+	if p.toRun > 0 {
+		count = fmt.Sprintf("%d/%d ", len(p.ended)+len(p.running), p.toRun)
+	}
+	var lines []string
+	for _, a := range p.running {
+		head := printable(a.spec) + " " + elapsed(now.Sub(a.since))
 		if a.attempt > 1 {
 			head += fmt.Sprintf(" attempt %d", a.attempt)
 		}
-		parts = append(parts, head, a.what)
+		lines = append(lines, a.line(head+" · "+a.what, now))
 	}
+	return " ▸ " + count + strings.Join(lines, " │ ")
+}
+
+// line is text with what is awaited.
+func (a activity) line(text string, now time.Time) string {
 	if waits := a.waits.Waits(); len(waits) > 0 {
 		w := waits[len(waits)-1]
-		parts = append(parts, fmt.Sprintf("waiting %s of %s for %s",
-			elapsed(now.Sub(w.Since)), elapsed(w.Limit), printable(w.What)))
+		text += fmt.Sprintf(" · waiting %s of %s for %s", elapsed(now.Sub(w.Since)), elapsed(w.Limit), printable(w.What))
 	}
-	return " ▸ " + strings.Join(parts, " · ")
+	return text
 }

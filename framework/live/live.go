@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +44,8 @@ type Printer struct {
 	toRun   int               // specs
 	ended   map[string]bool   // specs that were shown
 	leftOut map[string]bool   // specs that the plan has shown as not to run
-	now     activity
+	now     activity          // outside of specs
+	running []activity        // specs, by their start
 	writers []*lines
 
 	close      sync.Once
@@ -115,7 +117,7 @@ func (p *Printer) beat() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.now.what == "":
+	case p.now.what == "" && len(p.running) == 0:
 	case p.screen.terminal:
 		p.screen.draw(p.Secrets.Text(p.doing()))
 	case p.now.part != nil && !p.now.announced && time.Since(p.now.since) >= patience, time.Since(p.screen.spoken) >= silence:
@@ -134,6 +136,7 @@ func (p *Printer) Doing(what func() string) {
 		p.idle("")
 		return
 	}
+	p.running = nil
 	p.now = activity{what: "it begins", ask: what, since: time.Now(), waits: &wait.Open{}}
 }
 
@@ -222,18 +225,25 @@ func (p *Printer) Event(e report.Event) {
 		p.topic("seed", printable(e.Text))
 		p.idle("the suite begins")
 	case report.SpecStarted:
-		p.now = p.now.started(e, p.titles[e.Spec])
+		p.started(e)
 	case report.StepStarted:
-		p.now = p.now.stepped(e)
+		if a := p.runs(e.Spec); a != nil {
+			*a = a.stepped(e)
+		}
 		if p.Verbose {
 			p.line(fmt.Sprintf("   %-7s %s", printable(e.Spec), p.paint(dim, printable(e.Text))))
 		}
 	case report.WaitStarted, report.WaitEnded:
-		p.now.waited(e)
+		if a := p.runs(e.Spec); a != nil {
+			a.waited(e)
+		} else if e.Spec == "" {
+			p.now.waited(e)
+		}
 	case report.SpecEnded:
 		if e.Result != nil {
 			p.spec(*e.Result)
 		}
+		p.running = slices.DeleteFunc(p.running, func(a activity) bool { return a.spec == e.Spec })
 		p.idle("between two specs")
 		if len(p.ended) >= p.toRun {
 			p.idle("the suite cleans up")
@@ -253,6 +263,7 @@ func (p *Printer) Event(e report.Event) {
 	case report.TroubleMet:
 		p.line(fmt.Sprintf(" %s error: %s", p.symbol(spec.Undetermined), printable(e.Text)))
 	case report.SuiteEnded:
+		p.running = nil
 		p.idle("")
 	}
 }

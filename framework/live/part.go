@@ -32,6 +32,7 @@ func (part *Part) Now(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	announced := p.now.announced && p.now.part == part
+	p.running = nil
 	p.now = activity{part: part, announced: announced, what: printable(part.name + ": " + what), since: part.since, waits: &wait.Open{}}
 }
 

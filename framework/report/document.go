@@ -54,8 +54,9 @@ type Run struct {
 	Selection     string            `yaml:"selection,omitempty"` // the user's filter; empty: all specs
 	Seed          int64             `yaml:"seed"`
 	WaitScale     string            `yaml:"waitScale"`
-	Retries       int               `yaml:"retries"`     // further attempts that a failing spec is given
-	Deployments   map[string]string `yaml:"deployments"` // directory of the kustomization by profile
+	Parallel      int               `yaml:"parallel,omitempty"` // specs that ran at the same time; 0 stands for 1
+	Retries       int               `yaml:"retries"`            // further attempts that a failing spec is given
+	Deployments   map[string]string `yaml:"deployments"`        // directory of the kustomization by profile
 	Interrupted   bool              `yaml:"interrupted"`
 }
 
@@ -164,7 +165,8 @@ type SpecResult struct {
 	Leaks        []Leak        `yaml:"leaks,omitempty"`
 	Started      time.Time     `yaml:"started,omitempty"`
 	Took         time.Duration `yaml:"took"`
-	Attempts     int           `yaml:"attempts"` // more than 1: flaky
+	Lane         int           `yaml:"lane,omitempty"` // of those that ran next to each other, from 0
+	Attempts     int           `yaml:"attempts"`       // more than 1: flaky
 	Steps        []string      `yaml:"steps,omitempty"`
 	Waits        []wait.Record `yaml:"waits,omitempty"`
 	Notes        []Note        `yaml:"notes,omitempty"`

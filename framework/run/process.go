@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -51,24 +52,37 @@ type patience struct {
 	grace time.Duration // from an interrupt to SIGKILL
 }
 
-// supervise runs cmd in its own process group to its end. The first signal
-// interrupts it so that it can clean up and report; the second, or the end of
-// the grace period, kills the group. No process of the group outlives the call.
-// The error is errInterrupted after a signal; exitCode is -1 when cmd was
-// killed.
-func supervise(cmd *exec.Cmd, signals <-chan os.Signal, p patience, progress io.Writer) (exitCode int, err error) {
-	runtime.LockOSThread() // which lives as long as the process then
+// supervise runs each command in its own process group to its end. The first
+// signal interrupts them so that they can clean up and report; the second, or
+// the end of the grace period, kills the groups. No process of a group outlives
+// the call. The error is errInterrupted after a signal; the exit code of a
+// command that was killed, or did not start, is -1. over is called, with its
+// index, when a command has ended.
+func supervise(cmds []*exec.Cmd, over func(int), signals <-chan os.Signal, p patience, progress io.Writer) (exitCodes []int, err error) {
+	runtime.LockOSThread() // which lives as long as the processes then
 	defer runtime.UnlockOSThread()
-	ownGroup(cmd)
-	if err := cmd.Start(); err != nil {
-		return -1, fmt.Errorf("start the suite: %w", err)
-	}
-	defer killGroup(cmd)
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // the state says it all
-		close(ended)
+	exitCodes = slices.Repeat([]int{-1}, len(cmds))
+	ended := make(chan int)
+	running := map[int]*exec.Cmd{}
+	defer func() {
+		for _, cmd := range running {
+			killGroup(cmd)
+		}
+		for range running {
+			<-ended
+		}
 	}()
+	for i, cmd := range cmds {
+		ownGroup(cmd)
+		if err := cmd.Start(); err != nil {
+			return exitCodes, fmt.Errorf("start the suite: %w", err)
+		}
+		running[i] = cmd
+		go func() {
+			_ = cmd.Wait() // the state says it all
+			ended <- i
+		}()
+	}
 
 	limit := time.NewTimer(p.run)
 	defer limit.Stop()
@@ -78,12 +92,22 @@ func supervise(cmd *exec.Cmd, signals <-chan os.Signal, p patience, progress io.
 		fmt.Fprintln(progress, text)
 		cause = why
 		grace = time.After(p.grace)
-		_ = cmd.Process.Signal(syscall.SIGINT)
+		for _, cmd := range running {
+			_ = cmd.Process.Signal(syscall.SIGINT)
+		}
 	}
-	for {
+	kill := func() {
+		for _, cmd := range running {
+			killGroup(cmd)
+		}
+	}
+	for len(running) > 0 {
 		select {
-		case <-ended:
-			return cmd.ProcessState.ExitCode(), cause
+		case i := <-ended:
+			killGroup(cmds[i]) // what it has left running
+			exitCodes[i] = cmds[i].ProcessState.ExitCode()
+			delete(running, i)
+			over(i)
 		case s := <-signals:
 			if grace == nil {
 				interrupt(errInterrupted, fmt.Sprintf("%v: the suite cleans up, at most %s; a second signal kills it", s, p.grace))
@@ -91,14 +115,15 @@ func supervise(cmd *exec.Cmd, signals <-chan os.Signal, p patience, progress io.
 			}
 			fmt.Fprintf(progress, "%v: the suite is killed\n", s)
 			cause = errInterrupted
-			killGroup(cmd)
+			kill()
 		case <-limit.C:
 			if grace == nil {
 				interrupt(fmt.Errorf("the suite did not end within %s", p.run), fmt.Sprintf("the suite runs for %s: it is interrupted", p.run))
 			}
 		case <-grace:
 			fmt.Fprintf(progress, "the suite did not end %s after the interrupt: it is killed\n", p.grace)
-			killGroup(cmd)
+			kill()
 		}
 	}
+	return exitCodes, cause
 }

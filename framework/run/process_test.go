@@ -68,7 +68,8 @@ func TestSupervise(t *testing.T) {
 				}
 			}()
 			var says strings.Builder
-			code, err := supervise(cmd, signals, tt.p, &says)
+			codes, err := supervise([]*exec.Cmd{cmd}, func(int) {}, signals, tt.p, &says)
+			code := codes[0]
 			if code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
@@ -84,7 +85,7 @@ func TestSupervise(t *testing.T) {
 
 func TestSuperviseLeavesNoProcess(t *testing.T) {
 	cmd, lines := shell(t, `sleep 300 & echo $!; exit 0`)
-	if _, err := supervise(cmd, make(chan os.Signal), patience{time.Minute, time.Minute}, io.Discard); err != nil {
+	if _, err := supervise([]*exec.Cmd{cmd}, func(int) {}, make(chan os.Signal), patience{time.Minute, time.Minute}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	pid, err := strconv.Atoi(<-lines)
@@ -103,7 +104,7 @@ func TestSuperviseLeavesNoProcess(t *testing.T) {
 }
 
 func TestSuperviseCannotStart(t *testing.T) {
-	_, err := supervise(exec.Command("/nonexistent/suite"), make(chan os.Signal), patience{time.Minute, time.Minute}, io.Discard)
+	_, err := supervise([]*exec.Cmd{exec.Command("/nonexistent/suite")}, func(int) {}, make(chan os.Signal), patience{time.Minute, time.Minute}, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "/nonexistent/suite") {
 		t.Errorf("error %v, want one that names the program", err)
 	}

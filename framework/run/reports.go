@@ -18,7 +18,7 @@ import (
 const (
 	reportFile  = "report.yaml"
 	summaryFile = "summary.md"
-	suiteLog    = "suite.log"
+	suiteLog    = "suite.log" // of the first process that runs specs, see logOf
 	evidence    = "evidence"
 )
 
@@ -36,7 +36,9 @@ const labLogs = "lab"
 
 // written are the names below the report directory that a run removes and
 // writes.
-func written() []string { return append(render.Names(), reportFile, suiteLog, evidence) }
+func written() []string {
+	return append(append(render.Names(), reportFile, evidence), suiteLogs()...)
+}
 
 // cleanReports removes what an earlier run left, so that it is never taken for
 // this run's, and makes the directory.

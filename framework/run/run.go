@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/rand"
@@ -241,12 +240,8 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), temp string, listin
 	if plan, err = r.examine(ctx, listing, target.Facts); err != nil {
 		return r.because(ctx, "preflight", err)
 	}
-	configFile := filepath.Join(temp, "config.json")
-	if err := r.Config.WriteFile(configFile); err != nil {
-		return err
-	}
 	stop()
-	return r.runSuite(configFile, plan)
+	return r.runSuite(temp, plan)
 }
 
 func (r *Runner) plan(listing spec.Listing, features map[spec.Feature]spec.Support) []spec.Planned {

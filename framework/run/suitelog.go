@@ -14,9 +14,9 @@ type pipedLog struct {
 	done    chan error
 }
 
-// startLog makes the log of the process that runs the specs.
-func (r *Runner) startLog() (*pipedLog, error) {
-	file, err := os.Create(r.path(suiteLog))
+// startLog makes the log of a process that runs specs.
+func (r *Runner) startLog(name string) (*pipedLog, error) {
+	file, err := os.Create(r.path(name))
 	if err != nil {
 		return nil, fmt.Errorf("make the suite's log: %w", err)
 	}

@@ -68,6 +68,7 @@ type Spec struct {
 	Needs   []Feature     // without these the spec cannot run
 	Tags    []string      // further labels, such as throughput
 	Budget  time.Duration // longest time for the body at wait scale 1
+	Alone   bool          // it is about what the whole cluster has, so that no other spec may run in the meantime; see RunsAlone
 }
 
 // Mode is what a spec is like in one mode of deployment, where it runs in several.
@@ -146,6 +147,12 @@ func (s Spec) Validate() error {
 
 // Measures reports whether s is a benchmark.
 func (s Spec) Measures() bool { return slices.Contains(s.Tags, BenchmarkTag) }
+
+// RunsAlone reports whether no other spec may run in the meantime: s says so,
+// measures, or disrupts nodes or the driver.
+func (s Spec) RunsAlone() bool {
+	return s.Alone || s.Measures() || slices.Contains(s.Needs, Disruption) || slices.Contains(s.Needs, NodePower)
+}
 
 // Labels are the words by which s can be selected: id, level, profile, tags
 // and requirement ids, each once.

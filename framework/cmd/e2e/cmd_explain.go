@@ -110,6 +110,9 @@ func explainSpec(b *strings.Builder, c spec.Catalogue, deployments []broken.Depl
 	field(b, "needs", joined(s.Needs))
 	field(b, "tags", strings.Join(s.Tags, ", "))
 	field(b, "budget", s.Budget.String())
+	if s.RunsAlone() {
+		field(b, "alone", "no other spec runs in the meantime")
+	}
 	field(b, "run", "e2e run --focus "+s.ID)
 	field(b, "must fail on", violations(deployments, func(x broken.Rejection) bool { return slices.Contains(x.By, s.ID) })...)
 }

@@ -57,10 +57,10 @@ func TestGuard(t *testing.T) {
 		{"its owner was killed", func(_ *Lab, owner *os.Process, _ io.Closer) error { return owner.Kill() }, false},
 		{"its owner has removed the lab", func(_ *Lab, _ *os.Process, stdin io.Closer) error { return stdin.Close() }, false},
 		{"the lab is another one's by now", func(l *Lab, owner *os.Process, _ io.Closer) error {
-			return errors.Join(private.WriteFile(l.dir.Path(ownerFile), []byte("another")), owner.Kill())
+			return errors.Join(private.WriteFile(l.dir.Path("owner"), []byte("another")), owner.Kill())
 		}, true},
 		{"the lab has no owner by now", func(l *Lab, owner *os.Process, _ io.Closer) error {
-			return errors.Join(os.Remove(l.dir.Path(ownerFile)), owner.Kill())
+			return errors.Join(os.Remove(l.dir.Path("owner")), owner.Kill())
 		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/host"
+	"pmem-memcached-e2e/framework/lab/logs"
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/vm"
 )
@@ -108,12 +110,12 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 	defer l.doing("")
 	if err := vm.Each(ctx, l.machines(s.known.Plan, vm.MainMemory{}), func(ctx context.Context, m vm.Machine) error {
 		switch l.power(ctx, m) {
-		case Down:
+		case vm.Off:
 			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, m.Name())
 			if err := l.restart(ctx, check, m); err != nil {
 				return err
 			}
-		case Paused:
+		case vm.Paused:
 			fmt.Fprintf(l.progress, "lab %s: %s is paused and is resumed\n", l.opts.Name, m.Name())
 			return m.Do(ctx, "cont")
 		}
@@ -134,9 +136,9 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 		return errors.Join(fmt.Errorf("lab phase %q: %w", p.name, err), l.remove())
 	}
 	err = fmt.Errorf("lab phase %q: %w\nhint: %s", p.name, err, p.hint)
-	logs, keepErr := l.keepLogs()
-	if logs != "" {
-		err = fmt.Errorf("%w\nlogs of the failed lab are kept in %s", err, logs)
+	kept, keepErr := logs.Keep(l.dir, host.OwnName(l.opts.Name)+"-failed-")
+	if kept != "" {
+		err = fmt.Errorf("%w\nlogs of the failed lab are kept in %s", err, kept)
 	}
 	if keepErr != nil {
 		err = errors.Join(err, fmt.Errorf("keep all logs of the failed lab: %w", keepErr))

@@ -11,6 +11,7 @@ import (
 	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -66,7 +67,7 @@ func TestStatusErr(t *testing.T) {
 	for i, p := range plane.Programs {
 		all[p] = i + 1
 	}
-	running, off, lost1 := NodeStatus{Name: "node1", Power: Running}, NodeStatus{Name: "node2", Power: Down}, NodeStatus{Name: "node3", Power: Lost}
+	running, off, lost1 := NodeStatus{Name: "node1", Power: vm.Running}, NodeStatus{Name: "node2", Power: vm.Off}, NodeStatus{Name: "node3", Power: vm.Lost}
 	lost := map[string]int{"etcd": 1}
 	for _, c := range []struct {
 		name   string

@@ -182,18 +182,11 @@ func checkout() string {
 // that it does with the lab. The error wraps ErrHost.
 func (l *Lab) BecomeRoot() error { return host.BecomeRoot(l.programs) }
 
-// machine is the virtual machine of a node in a lab with that plan.
-func (l *Lab) machine(p state.Plan, n topology.Node) vm.Machine {
-	return vm.Machine{Node: n, Plan: p, Dir: l.dir, Programs: l.programs, Waiter: l.wait}
-}
-
-// machines are those of all nodes.
+// machines are the virtual machines of a lab with that plan.
 func (l *Lab) machines(p state.Plan, main vm.MainMemory) []vm.Machine {
 	var machines []vm.Machine
 	for _, n := range p.All() {
-		m := l.machine(p, n)
-		m.Main = main
-		machines = append(machines, m)
+		machines = append(machines, vm.Machine{Node: n, Plan: p, Main: main, Dir: l.dir, Programs: l.programs, Waiter: l.wait})
 	}
 	return machines
 }

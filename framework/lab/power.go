@@ -8,7 +8,6 @@ import (
 
 	"pmem-memcached-e2e/framework/lab/readiness"
 	"pmem-memcached-e2e/framework/lab/state"
-	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -36,28 +35,13 @@ const (
 // Actions are all of them.
 var Actions = []Action{Off, Cut, On, Reboot, Pause, Resume}
 
-// Power is the state that the power of a node is in.
-type Power string
-
-// States of a node.
-const (
-	Running Power = "running"
-	Paused  Power = "paused"
-	// Down is the state after Off and Cut.
-	Down Power = "off"
-	// Lost is a node whose virtual machine ended by itself.
-	Lost Power = "lost"
-	// Unresponsive is a node whose virtual machine does not report its state.
-	Unresponsive Power = "unresponsive"
-)
-
 // ErrPower is wrapped by errors that say that a node is not in the state that
 // an action starts from.
 var ErrPower = errors.New("not possible")
 
 // ErrUnknown is wrapped by errors that say that a lab has no such node or log,
 // or knows no such action.
-var ErrUnknown = errors.New("unknown")
+var ErrUnknown = state.ErrUnknown
 
 // Power carries out an action on the node of that name. Off returns when the
 // node has shut down; On and Reboot when it is Ready and PMEM-CSI offers its
@@ -84,9 +68,9 @@ func (l *Lab) Power(ctx context.Context, name string, action Action) error {
 			err = l.switchOn(ctx, m)
 		}
 	case Pause:
-		err = l.switchTo(ctx, m, "stop", Running, Paused)
+		err = l.switchTo(ctx, m, "stop", vm.Running, vm.Paused)
 	case Resume:
-		err = l.switchTo(ctx, m, "cont", Paused, Running)
+		err = l.switchTo(ctx, m, "cont", vm.Paused, vm.Running)
 	default:
 		return fmt.Errorf("%w: action %q: want one of %q", ErrUnknown, action, Actions)
 	}
@@ -138,9 +122,9 @@ func (l *Lab) change(ctx context.Context, f func() error) error {
 }
 
 func (l *Lab) switchOff(ctx context.Context, m vm.Machine) error {
-	if state := l.power(ctx, m); state == Down {
+	if state := l.power(ctx, m); state == vm.Off {
 		return nil
-	} else if state != Running {
+	} else if state != vm.Running {
 		return fmt.Errorf("%w: it is %s, and only what runs can shut down", ErrPower, state)
 	}
 	if err := l.change(ctx, func() error {
@@ -180,9 +164,9 @@ func (l *Lab) switchOn(ctx context.Context, m vm.Machine) error {
 		return err
 	}
 	switch state := l.power(ctx, m); state {
-	case Running:
+	case vm.Running:
 		return nil
-	case Down, Lost:
+	case vm.Off, vm.Lost:
 	default:
 		return fmt.Errorf("%w: it is %s; the action resume continues it", ErrPower, state)
 	}
@@ -217,7 +201,7 @@ func (l *Lab) awaitRestart(ctx context.Context, check readiness.Checker, m vm.Ma
 }
 
 // switchTo takes a node from one state to another by a command of QEMU.
-func (l *Lab) switchTo(ctx context.Context, m vm.Machine, command string, from, to Power) error {
+func (l *Lab) switchTo(ctx context.Context, m vm.Machine, command string, from, to vm.Power) error {
 	switch state := l.power(ctx, m); state {
 	case to:
 		return nil
@@ -234,25 +218,7 @@ func (l *Lab) switchedOff(m vm.Machine) error {
 }
 
 // power returns the state that the node is in.
-func (l *Lab) power(ctx context.Context, m vm.Machine) Power {
-	if err := m.Alive(); err != nil {
-		s, _ := l.state.Read() // what is not known was not switched off
-		return ended(s, m.Node)
-	}
-	running, err := m.Running(ctx)
-	switch {
-	case err != nil:
-		return Unresponsive
-	case running:
-		return Running
-	}
-	return Paused
-}
-
-// ended is the state of a node that does not run.
-func ended(s state.State, n topology.Node) Power {
-	if s.Nodes[n.Name()].Off {
-		return Down
-	}
-	return Lost
+func (l *Lab) power(ctx context.Context, m vm.Machine) vm.Power {
+	s, _ := l.state.Read() // what is not known was not switched off
+	return m.Power(ctx, s.Nodes[m.Name()])
 }

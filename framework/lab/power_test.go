@@ -9,6 +9,7 @@ import (
 
 	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/lab/vm/standin"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -25,7 +26,7 @@ func poweredLab(t *testing.T) (*Lab, *standin.Machine) {
 	return l, standin.Start(t, l.dir, l.programs, 1)
 }
 
-func (l *Lab) expectPower(t *testing.T, want Power) {
+func (l *Lab) expectPower(t *testing.T, want vm.Power) {
 	t.Helper()
 	if got := l.Status(t.Context()).Nodes[0].Power; got != want {
 		t.Errorf("node1 is %s, want %s", got, want)
@@ -38,9 +39,9 @@ func TestPower(t *testing.T) {
 			l, m := poweredLab(t)
 			for _, step := range []struct {
 				action Action
-				want   Power
+				want   vm.Power
 			}{
-				{Resume, Running}, {Pause, Paused}, {Pause, Paused}, {Resume, Running}, {end, Down}, {end, Down},
+				{Resume, vm.Running}, {Pause, vm.Paused}, {Pause, vm.Paused}, {Resume, vm.Running}, {end, vm.Off}, {end, vm.Off},
 			} {
 				if err := l.Power(t.Context(), "node1", step.action); err != nil {
 					t.Fatalf("%s: %v", step.action, err)
@@ -69,7 +70,7 @@ func TestPowerOfAPausedNode(t *testing.T) {
 	if err := l.Power(t.Context(), "node1", Cut); err != nil {
 		t.Errorf("cut: %v", err)
 	}
-	l.expectPower(t, Down)
+	l.expectPower(t, vm.Off)
 }
 
 func TestANodeThatDoesNotShutDown(t *testing.T) {
@@ -85,17 +86,17 @@ func TestANodeThatDoesNotShutDown(t *testing.T) {
 			t.Errorf("err = %v, want %q in it", err, want)
 		}
 	}
-	l.expectPower(t, Running)
+	l.expectPower(t, vm.Running)
 	m.Process.Kill()
 	<-m.Ended
-	l.expectPower(t, Down)
+	l.expectPower(t, vm.Off)
 }
 
 func TestANodeThatEndsByItself(t *testing.T) {
 	l, m := poweredLab(t)
 	m.Process.Kill()
 	<-m.Ended
-	l.expectPower(t, Lost)
+	l.expectPower(t, vm.Lost)
 	if err := l.Status(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "node1") {
 		t.Errorf("status: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"pmem-memcached-e2e/framework/lab/details"
 	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
@@ -44,7 +45,7 @@ type NodeStatus struct {
 	Name, Address string
 	// PMEM is the size of its persistent memory in MiB.
 	PMEM  int
-	Power Power
+	Power vm.Power
 }
 
 func (s Status) present() bool {
@@ -61,7 +62,7 @@ func (s Status) missing() []string {
 		}
 	}
 	for _, n := range s.Nodes {
-		if n.Power == Lost {
+		if n.Power == vm.Lost {
 			names = append(names, n.Name)
 		}
 	}
@@ -126,7 +127,7 @@ func orNone(s string) string {
 func (l *Lab) Status(ctx context.Context) Status {
 	s := l.inspect()
 	for i, m := range l.machines(s.known.Plan, vm.MainMemory{}) {
-		if s.Nodes[i].Power == Running {
+		if s.Nodes[i].Power == vm.Running {
 			s.Nodes[i].Power = l.power(ctx, m)
 		}
 	}
@@ -148,13 +149,22 @@ func (l *Lab) inspect() Status {
 	s.known, s.unknown = l.state.Read()
 	s.Ready, s.Snapshot = s.known.Ready, s.known.Plan.Snapshot
 	for _, n := range s.known.Plan.All() {
-		node := NodeStatus{Name: n.Name(), Address: n.Address(), PMEM: s.known.Plan.PMEM, Power: Running}
+		node := NodeStatus{Name: n.Name(), Address: n.Address(), PMEM: s.known.Plan.PMEM, Power: vm.Running}
 		if _, runs := s.Processes[n.Name()]; !runs {
-			node.Power = ended(s.known, n)
+			node.Power = vm.Ended(s.known.Nodes[n.Name()])
 		}
 		s.Nodes = append(s.Nodes, node)
 	}
 	return s
+}
+
+// Details asks a lab of that status for its details.
+func (l *Lab) Details(ctx context.Context, s Status) details.Details {
+	var states []vm.Power
+	for _, n := range s.Nodes {
+		states = append(states, n.Power)
+	}
+	return details.Of(ctx, l.state, l.machines(s.known.Plan, vm.MainMemory{}), states)
 }
 
 // lock keeps two commands from changing one lab at the same time.

@@ -1,9 +1,12 @@
 package lab
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/cache"
 )
 
 // versions returns those that the lab was made with, or by default would be.
@@ -46,3 +49,18 @@ func (l *Lab) MemcachedImages() ([]string, error) {
 
 // SourceDir returns the checkout whose hack/ directory pins the programs.
 func (l *Lab) SourceDir() string { return l.opts.SourceDir }
+
+// Cache is the cache of the lab's parts.
+func (l *Lab) Cache() cache.Cache {
+	return cache.Cache{Dir: l.opts.CacheDir, SourceDir: l.opts.SourceDir, Versions: l.opts.Versions, Labs: filepath.Dir(string(l.dir)), Progress: l.progress}
+}
+
+// VerifyCache is Verify of the cache. With rebuild it removes what is damaged,
+// and makes again what this checkout needs.
+func (l *Lab) VerifyCache(ctx context.Context, rebuild bool, verified func(artifact.Entry, error)) error {
+	removed, err := l.Cache().Verify(ctx, rebuild, verified)
+	if err != nil || !removed {
+		return err
+	}
+	return hostError(l.withParts(ctx, func(*artifact.Parts, artifact.Versions) error { return nil }))
+}

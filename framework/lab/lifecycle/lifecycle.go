@@ -16,6 +16,7 @@ import (
 
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/plane"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/redact"
 )
 
@@ -156,7 +157,7 @@ func (p *Provider) StartNode(ctx context.Context, n *support.Node, args ...strin
 	}
 	action := lab.On
 	for _, s := range l.Status(ctx).Nodes {
-		if s.Name == n.Name && s.Power == lab.Paused {
+		if s.Name == n.Name && s.Power == vm.Paused {
 			action = lab.Resume
 		}
 	}

@@ -90,6 +90,9 @@ type Node struct {
 	Containers []string `json:"containers,omitempty"`
 }
 
+// ErrUnknown is wrapped by errors that say that a lab has not what is asked for.
+var ErrUnknown = errors.New("unknown")
+
 // File is where the state of a lab is written down. Who changes it has the
 // lab's lock.
 type File struct {

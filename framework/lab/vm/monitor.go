@@ -27,12 +27,3 @@ func (m Machine) Ask(ctx context.Context, command qmp.Command, result any) error
 func (m Machine) Do(ctx context.Context, command string) error {
 	return m.Ask(ctx, qmp.Command{Execute: command}, nil)
 }
-
-// Running reports whether the processors of the machine run.
-func (m Machine) Running(ctx context.Context) (bool, error) {
-	var answer struct {
-		Running bool `json:"running"`
-	}
-	err := m.Ask(ctx, qmp.Command{Execute: "query-status"}, &answer)
-	return answer.Running, err
-}

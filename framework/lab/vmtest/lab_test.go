@@ -21,6 +21,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/plane"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/wait"
@@ -226,7 +227,7 @@ func (s *suite) power(t *testing.T, node string, action lab.Action) time.Duratio
 	return time.Since(start)
 }
 
-func (s *suite) expectPower(t *testing.T, node string, want lab.Power) {
+func (s *suite) expectPower(t *testing.T, node string, want vm.Power) {
 	t.Helper()
 	for _, n := range s.lab.Status(during(t)).Nodes {
 		if n.Name == node && n.Power != want {

@@ -12,6 +12,7 @@ import (
 
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/lifecycle"
+	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -23,17 +24,17 @@ func (s *suite) testPower(t *testing.T) {
 	untouched := s.node(t, other)
 
 	t.Logf("pause %.1fs", s.power(t, node, lab.Pause).Seconds())
-	s.expectPower(t, node, lab.Paused)
+	s.expectPower(t, node, vm.Paused)
 	t.Logf("resume %.1fs", s.power(t, node, lab.Resume).Seconds())
-	s.expectPower(t, node, lab.Running)
+	s.expectPower(t, node, vm.Running)
 
 	t.Logf("off %.1fs", s.power(t, node, lab.Off).Seconds())
-	s.expectPower(t, node, lab.Down)
+	s.expectPower(t, node, vm.Off)
 	if err := s.lab.Status(during(t)).Err(); err != nil {
 		t.Errorf("with a node that is off: %v", err)
 	}
 	t.Logf("on %.1fs", s.power(t, node, lab.On).Seconds())
-	s.expectPower(t, node, lab.Running)
+	s.expectPower(t, node, vm.Running)
 	after := s.node(t, node)
 	if before.Status.NodeInfo.BootID == after.Status.NodeInfo.BootID {
 		t.Error("the node has not booted")
@@ -46,7 +47,7 @@ func (s *suite) testPower(t *testing.T) {
 	if err := s.lab.Up(during(t)); err != nil {
 		t.Errorf("up with a node that is off: %v", err)
 	}
-	s.expectPower(t, node, lab.Running)
+	s.expectPower(t, node, vm.Running)
 	if untouched.Status.NodeInfo.BootID != s.node(t, other).Status.NodeInfo.BootID {
 		t.Errorf("%s has booted as well", other)
 	}
@@ -73,12 +74,12 @@ func (s *suite) testLifeCycle(t *testing.T, name string) {
 	for _, step := range []struct {
 		do   func(context.Context, *support.Node, ...string) error
 		args []string
-		want lab.Power
+		want vm.Power
 	}{
-		{provider.StopNode, []string{string(lab.Pause)}, lab.Paused},
-		{provider.StartNode, nil, lab.Running},
-		{provider.StopNode, []string{string(lab.Cut)}, lab.Down},
-		{provider.StartNode, nil, lab.Running},
+		{provider.StopNode, []string{string(lab.Pause)}, vm.Paused},
+		{provider.StartNode, nil, vm.Running},
+		{provider.StopNode, []string{string(lab.Cut)}, vm.Off},
+		{provider.StartNode, nil, vm.Running},
 	} {
 		if err := step.do(during(t), &support.Node{Name: name}, step.args...); err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/cache"
 )
 
 func newCache() *cobra.Command {
@@ -110,8 +111,8 @@ func (f *pruneFlags) policy() (policy artifact.Policy, err error) {
 }
 
 func listCache(l *lab.Lab, w io.Writer) error {
-	entries, err := l.Cache()
-	if err != nil && !errors.Is(err, lab.ErrUnknownNeeds) {
+	entries, err := l.Cache().List()
+	if err != nil && !errors.Is(err, cache.ErrUnknownNeeds) {
 		return &cli.ExitError{Code: exitFailed, Err: err}
 	}
 	writeEntries(w, entries, time.Now())
@@ -121,7 +122,7 @@ func listCache(l *lab.Lab, w io.Writer) error {
 	return nil
 }
 
-func writeEntries(w io.Writer, entries []lab.CacheEntry, now time.Time) {
+func writeEntries(w io.Writer, entries []cache.Entry, now time.Time) {
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ARTIFACT\tSIZE\tAGE\tLAST USE\tNEEDED BY")
 	var total, free int64
@@ -145,7 +146,7 @@ func prune(l *lab.Lab, policy artifact.Policy, dryRun bool) error {
 	}
 	var count int
 	var freed int64
-	left, err := l.Prune(policy, dryRun, func(e artifact.Entry) {
+	left, err := l.Cache().Prune(policy, dryRun, func(e artifact.Entry) {
 		count++
 		freed += e.Size
 		fmt.Printf("%s %s, %s, last used %s ago\n", verb, e.Name, size(e.Size), span(time.Since(e.Used)))

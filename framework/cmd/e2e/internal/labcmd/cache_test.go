@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"pmem-memcached-e2e/framework/config"
-	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/cache"
 )
 
 func parsePrune(args []string) (artifact.Policy, bool, error) {
@@ -76,7 +76,7 @@ func TestWriteEntries(t *testing.T) {
 		return artifact.Entry{Name: name, Size: size, Made: now.Add(-50 * time.Hour), Used: now.Add(-used)}
 	}
 	var b strings.Builder
-	writeEntries(&b, []lab.CacheEntry{
+	writeEntries(&b, []cache.Entry{
 		{Entry: entry("disk-1", 3<<29, 49*time.Hour), NeededBy: []string{"lab default", "this checkout"}},
 		{Entry: entry("etcd-2", 24<<20, 5*time.Minute)},
 	}, now)

@@ -1,19 +1,24 @@
-package lab
+package details
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/artifact"
+	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/lab/vm"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // A node that is off, and an API server that is not there, are reported and
 // not waited for.
 func TestDetailsOfWhatDoesNotAnswer(t *testing.T) {
-	l := testLab(t)
-	if err := l.state.Change(func(s *state.State) {
+	dir := state.Dir(filepath.Join(t.TempDir(), "test"))
+	file := state.Of(dir)
+	if err := file.Change(func(s *state.State) {
 		s.Versions, s.Directories = artifact.DefaultVersions(), []string{"/cache/disk-1"}
 		s.Plan = state.Plan{Nodes: 2, Accel: "tcg"}
 		s.Phases = []state.Phase{{Name: "memory", Took: 1500 * time.Millisecond}}
@@ -21,8 +26,10 @@ func TestDetailsOfWhatDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	text := l.Details(t.Context(), Status{Nodes: []NodeStatus{{Name: "node1", Power: Down}, {Name: "node2", Power: Running}}}).String()
-	if took := time.Since(start); took > detailsLimit {
+	programs := process.Of(dir, wait.Scale{})
+	machines := []vm.Machine{{Node: 1, Dir: dir, Programs: programs}, {Node: 2, Dir: dir, Programs: programs}}
+	text := Of(t.Context(), file, machines, []vm.Power{vm.Off, vm.Running}).String()
+	if took := time.Since(start); took > limit {
 		t.Errorf("took %s", took)
 	}
 	for _, want := range []string{

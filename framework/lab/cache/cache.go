@@ -1,4 +1,6 @@
-package lab
+// Package cache knows who needs what of the parts that were built for labs, and
+// removes and verifies them.
+package cache
 
 import (
 	"context"
@@ -12,20 +14,33 @@ import (
 
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/state"
+	"pmem-memcached-e2e/framework/progress"
 )
 
-// CacheEntry is an artifact of the cache and who needs it.
-type CacheEntry struct {
+// Entry is an artifact of the cache and who needs it.
+type Entry struct {
 	artifact.Entry
 	// NeededBy names the labs that are there and need the artifact, and this
 	// checkout if the default or the chosen versions do.
 	NeededBy []string
 }
 
-// Cache lists the artifacts of the cache, the one not used for longest first.
+// Cache is a directory with artifacts.
+type Cache struct {
+	Dir string
+	// SourceDir is the checkout that needs the parts of the default versions
+	// and of Versions.
+	SourceDir string
+	Versions  artifact.Versions
+	// Labs is the directory above those of the labs.
+	Labs     string
+	Progress progress.Writer
+}
+
+// List lists the artifacts of the cache, the one not used for longest first.
 // An error that wraps ErrUnknownNeeds comes with the list.
-func (l *Lab) Cache() ([]CacheEntry, error) {
-	store, err := artifact.Open(l.opts.CacheDir, l.progress)
+func (c Cache) List() ([]Entry, error) {
+	store, err := artifact.Open(c.Dir, c.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -34,14 +49,14 @@ func (l *Lab) Cache() ([]CacheEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	current, err := l.currentPaths(store)
+	current, err := c.currentPaths(store)
 	if err != nil {
 		return nil, err
 	}
-	labs, unknown := neededByLabs(filepath.Dir(string(l.dir)))
-	all := make([]CacheEntry, len(entries))
+	labs, unknown := neededByLabs(c.Labs)
+	all := make([]Entry, len(entries))
 	for i, e := range entries {
-		all[i] = CacheEntry{Entry: e, NeededBy: labs[e.Path]}
+		all[i] = Entry{Entry: e, NeededBy: labs[e.Path]}
 		if slices.Contains(current, e.Path) {
 			all[i].NeededBy = append(all[i].NeededBy, "this checkout")
 		}
@@ -53,8 +68,8 @@ func (l *Lab) Cache() ([]CacheEntry, error) {
 // returns the bytes that the others take. removed is called for each; with
 // dryRun it is called, and nothing is removed. What others begin to use
 // meanwhile stays.
-func (l *Lab) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.Entry)) (left int64, err error) {
-	all, err := l.Cache()
+func (c Cache) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.Entry)) (left int64, err error) {
+	all, err := c.List()
 	if err != nil {
 		return 0, err
 	}
@@ -64,16 +79,16 @@ func (l *Lab) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.E
 		entries[i], needed[e.Path] = e.Entry, len(e.NeededBy) > 0
 		left += e.Size
 	}
-	store, err := artifact.Open(l.opts.CacheDir, l.progress)
+	store, err := artifact.Open(c.Dir, c.Progress)
 	if err != nil {
 		return left, err
 	}
 	defer store.Close()
 	for _, e := range policy.Choose(entries, func(e artifact.Entry) bool { return needed[e.Path] }, time.Now()) {
 		if !dryRun {
-			err := store.Remove(e, func() error { return l.allowRemoval(e) })
+			err := store.Remove(e, func() error { return c.allowRemoval(e) })
 			if errors.Is(err, artifact.ErrHeld) || errors.Is(err, fs.ErrNotExist) {
-				fmt.Fprintf(l.progress, "left alone: %v\n", err)
+				fmt.Fprintf(c.Progress, "left alone: %v\n", err)
 				continue
 			}
 			if err != nil {
@@ -90,8 +105,8 @@ func (l *Lab) Prune(policy artifact.Policy, dryRun bool, removed func(artifact.E
 }
 
 // allowRemoval finds labs that have come to need e since the cache was listed.
-func (l *Lab) allowRemoval(e artifact.Entry) error {
-	labs, err := neededByLabs(filepath.Dir(string(l.dir)))
+func (c Cache) allowRemoval(e artifact.Entry) error {
+	labs, err := neededByLabs(c.Labs)
 	if err != nil {
 		return err
 	}
@@ -103,11 +118,11 @@ func (l *Lab) allowRemoval(e artifact.Entry) error {
 
 // currentPaths returns what this checkout needs for the default and for the
 // chosen versions.
-func (l *Lab) currentPaths(store *artifact.Store) ([]string, error) {
+func (c Cache) currentPaths(store *artifact.Store) ([]string, error) {
 	std := artifact.DefaultVersions()
 	var paths []string
-	for _, v := range []artifact.Versions{std, l.opts.Versions.Or(std)} {
-		builder, err := artifact.NewBuilder(store, l.opts.SourceDir, v)
+	for _, v := range []artifact.Versions{std, c.Versions.Or(std)} {
+		builder, err := artifact.NewBuilder(store, c.SourceDir, v)
 		if err != nil {
 			return nil, err
 		}
@@ -152,34 +167,34 @@ func neededByLabs(dir string) (map[string][]string, error) {
 	return needs, errors.Join(errs...)
 }
 
-// VerifyCache compares every artifact with the digests that were recorded when
-// it was made, and calls verified for each. With rebuild it removes what is
-// damaged or has no digests, and makes again what this checkout needs; what a
-// lab uses stays. The error joins the *artifact.DamageError of what is still
-// damaged, and with rebuild the errors of what could not be replaced.
-func (l *Lab) VerifyCache(ctx context.Context, rebuild bool, verified func(artifact.Entry, error)) error {
-	store, err := artifact.Open(l.opts.CacheDir, l.progress)
+// Verify compares every artifact with the digests that were recorded when it was
+// made, and calls verified for each. With remove it removes what is damaged or
+// has no digests, and reports whether there was any; what a lab uses stays. The
+// error joins the *artifact.DamageError of what is still damaged, and the errors
+// of what could not be removed.
+func (c Cache) Verify(ctx context.Context, remove bool, verified func(artifact.Entry, error)) (removed bool, err error) {
+	store, err := artifact.Open(c.Dir, c.Progress)
 	if err != nil {
-		return err
+		return false, err
 	}
+	defer func() { err = errors.Join(err, store.Close()) }()
 	entries, err := store.List()
 	if err != nil {
-		return errors.Join(err, store.Close())
+		return false, err
 	}
 	var left []error
-	removed := false
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
-			return errors.Join(context.Cause(ctx), store.Close())
+			return removed, context.Cause(ctx)
 		}
 		err := store.Verify(e)
 		verified(e, err)
 		_, damaged := errors.AsType[*artifact.DamageError](err)
-		if !damaged && !(rebuild && errors.Is(err, artifact.ErrNoSums)) {
+		if !damaged && !(remove && errors.Is(err, artifact.ErrNoSums)) {
 			continue
 		}
-		if rebuild {
-			removal := store.Remove(e, func() error { return l.allowRemoval(e) })
+		if remove {
+			removal := store.Remove(e, func() error { return c.allowRemoval(e) })
 			if removal == nil {
 				removed = true
 				continue
@@ -188,8 +203,5 @@ func (l *Lab) VerifyCache(ctx context.Context, rebuild bool, verified func(artif
 		}
 		left = append(left, err)
 	}
-	if err := errors.Join(append(left, store.Close())...); err != nil || !removed {
-		return err
-	}
-	return hostError(l.withParts(ctx, func(*artifact.Parts, artifact.Versions) error { return nil }))
+	return removed, errors.Join(left...)
 }

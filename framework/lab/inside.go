@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
+	"pmem-memcached-e2e/framework/lab/logs"
 	"pmem-memcached-e2e/framework/lab/nodeshell"
+	"pmem-memcached-e2e/framework/lab/vm"
+	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -18,7 +22,7 @@ func (l *Lab) Shell(ctx context.Context, name string, s nodeshell.Session) (code
 	if err != nil {
 		return 0, err
 	}
-	if state := l.power(ctx, m); state != Running {
+	if state := l.power(ctx, m); state != vm.Running {
 		return 0, fmt.Errorf("shell on %s: %w: the node is %s", name, ErrPower, state)
 	}
 	port, unlock, err := m.ShellPort()
@@ -54,4 +58,18 @@ func (l *Lab) QEMU(name string) ([]string, error) {
 		return nil, err
 	}
 	return m.Command().Args, nil
+}
+
+// Logs returns the names of the logs that there are: those of the programs of
+// this host, such as "etcd" and "node1", and those of what is in a node, such
+// as "node1/console" and "node1/kubelet".
+func (l *Lab) Logs() ([]string, error) { return logs.List(l.dir) }
+
+// WriteLog writes the log of that name to w.
+func (l *Lab) WriteLog(w io.Writer, name string) error { return logs.Write(w, l.dir, name) }
+
+// SaveLogs copies the output of the lab's programs, the consoles of its nodes
+// included, to dir, without secrets.
+func (l *Lab) SaveLogs(dir string, secrets *redact.Redactor) error {
+	return logs.Save(l.dir, dir, secrets)
 }

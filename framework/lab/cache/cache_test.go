@@ -1,4 +1,4 @@
-package lab
+package cache
 
 import (
 	"context"
@@ -15,10 +15,19 @@ import (
 	"pmem-memcached-e2e/framework/progress"
 )
 
-// fill puts an artifact into the cache of l and returns its directory.
-func fill(t *testing.T, l *Lab, name string) string {
+func testCache(t *testing.T) Cache {
 	t.Helper()
-	store, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Cache{Dir: t.TempDir(), SourceDir: root, Labs: t.TempDir(), Progress: progress.Lines(io.Discard)}
+}
+
+// fill puts an artifact into the cache and returns its directory.
+func fill(t *testing.T, c Cache, name string) string {
+	t.Helper()
+	store, err := artifact.Open(c.Dir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,17 +42,17 @@ func fill(t *testing.T, l *Lab, name string) string {
 }
 
 // made writes down that the lab was made of an artifact.
-func made(l *Lab, path string) error {
-	return l.state.Change(func(s *state.State) { s.Versions, s.Directories = artifact.DefaultVersions(), []string{path} })
+func made(c Cache, path string) error {
+	return state.Of(state.Dir(filepath.Join(c.Labs, "test"))).Change(func(s *state.State) { s.Versions, s.Directories = artifact.DefaultVersions(), []string{path} })
 }
 
 func TestCacheReportsWhoNeedsWhat(t *testing.T) {
-	l := testLab(t)
-	used, unused := fill(t, l, "used"), fill(t, l, "unused")
-	if err := made(l, used); err != nil {
+	c := testCache(t)
+	used, unused := fill(t, c, "used"), fill(t, c, "unused")
+	if err := made(c, used); err != nil {
 		t.Fatal(err)
 	}
-	entries, err := l.Cache()
+	entries, err := c.List()
 	if err != nil || len(entries) != 2 {
 		t.Fatalf("entries = %v, %v; want two", entries, err)
 	}
@@ -63,18 +72,18 @@ func TestCacheReportsWhoNeedsWhat(t *testing.T) {
 // What the default and the chosen versions consist of is needed, and nothing
 // of the others.
 func TestCacheKeepsWhatTheVersionsNeed(t *testing.T) {
-	l := testLab(t)
-	store, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
+	c := testCache(t)
+	store, err := artifact.Open(c.Dir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	std, err := l.currentPaths(store)
+	std, err := c.currentPaths(store)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.opts.Versions.Memcached = []string{"1.6.45"}
-	both, err := l.currentPaths(store)
+	c.Versions.Memcached = []string{"1.6.45"}
+	both, err := c.currentPaths(store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +104,12 @@ func TestCacheKeepsWhatTheVersionsNeed(t *testing.T) {
 }
 
 func TestPrune(t *testing.T) {
-	l := testLab(t)
-	used, unused, held := fill(t, l, "used"), fill(t, l, "unused"), fill(t, l, "held")
-	if err := made(l, used); err != nil {
+	c := testCache(t)
+	used, unused, held := fill(t, c, "used"), fill(t, c, "unused"), fill(t, c, "held")
+	if err := made(c, used); err != nil {
 		t.Fatal(err)
 	}
-	builder, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
+	builder, err := artifact.Open(c.Dir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +118,11 @@ func TestPrune(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	l.progress = progress.Lines(&said)
+	c.Progress = progress.Lines(&said)
 	var names []string
 	note := func(e artifact.Entry) { names = append(names, e.Path) }
 
-	if left, err := l.Prune(artifact.Policy{}, true, note); err != nil || len(names) != 2 || left <= 0 {
+	if left, err := c.Prune(artifact.Policy{}, true, note); err != nil || len(names) != 2 || left <= 0 {
 		t.Errorf("dry run: %v, %d bytes left, %v; want the two that no lab needs", names, left, err)
 	}
 	for _, path := range []string{used, unused, held} {
@@ -122,7 +131,7 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	names = nil
-	if _, err := l.Prune(artifact.Policy{}, false, note); err != nil || !slices.Equal(names, []string{unused}) {
+	if _, err := c.Prune(artifact.Policy{}, false, note); err != nil || !slices.Equal(names, []string{unused}) {
 		t.Errorf("removed %v, %v; want %s", names, err, unused)
 	}
 	if _, err := os.Stat(unused); !errors.Is(err, os.ErrNotExist) {
@@ -140,30 +149,30 @@ func TestPrune(t *testing.T) {
 
 // A lab that came up between the listing and the removal keeps its parts.
 func TestPruneAsksTheLabsAgain(t *testing.T) {
-	l := testLab(t)
-	path := fill(t, l, "thing")
+	c := testCache(t)
+	path := fill(t, c, "thing")
 	e := artifact.Entry{Name: "thing", Path: path}
-	if err := l.allowRemoval(e); err != nil {
+	if err := c.allowRemoval(e); err != nil {
 		t.Errorf("without a lab: %v", err)
 	}
-	if err := made(l, path); err != nil {
+	if err := made(c, path); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.allowRemoval(e); !errors.Is(err, artifact.ErrHeld) || !strings.Contains(err.Error(), "lab test") {
+	if err := c.allowRemoval(e); !errors.Is(err, artifact.ErrHeld) || !strings.Contains(err.Error(), "lab test") {
 		t.Errorf("with one: %v, want an error that names it", err)
 	}
 }
 
 func TestPruneRefusesWhileALabSaysNothing(t *testing.T) {
-	l := testLab(t)
-	path := fill(t, l, "thing")
-	if err := os.MkdirAll(l.dir.Logs(), 0o700); err != nil {
+	c := testCache(t)
+	path := fill(t, c, "thing")
+	if err := os.MkdirAll(filepath.Join(c.Labs, "test", "logs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if entries, err := l.Cache(); len(entries) != 1 || !errors.Is(err, ErrUnknownNeeds) {
+	if entries, err := c.List(); len(entries) != 1 || !errors.Is(err, ErrUnknownNeeds) {
 		t.Errorf("entries = %v, %v; want the list and %v", entries, err, ErrUnknownNeeds)
 	}
-	_, err := l.Prune(artifact.Policy{}, false, func(artifact.Entry) {})
+	_, err := c.Prune(artifact.Policy{}, false, func(artifact.Entry) {})
 	if !errors.Is(err, ErrUnknownNeeds) || !strings.Contains(err.Error(), "lab-down LAB_NAME=test") {
 		t.Errorf("err = %v, want %v and the remedy", err, ErrUnknownNeeds)
 	}
@@ -172,39 +181,39 @@ func TestPruneRefusesWhileALabSaysNothing(t *testing.T) {
 	}
 }
 
-// A part without digests is replaced with rebuild alone, and not while a lab
+// A part without digests is removed on demand alone, and not while a lab
 // has it.
-func TestVerifyCacheWithoutDigests(t *testing.T) {
-	l := testLab(t)
-	path := fill(t, l, "thing")
+func TestVerifyWithoutDigests(t *testing.T) {
+	c := testCache(t)
+	path := fill(t, c, "thing")
 	if err := os.Remove(path + ".sums"); err != nil {
 		t.Fatal(err)
 	}
 	var found []error
 	note := func(_ artifact.Entry, err error) { found = append(found, err) }
-	if err := l.VerifyCache(t.Context(), false, note); err != nil || len(found) != 1 || !errors.Is(found[0], artifact.ErrNoSums) {
-		t.Errorf("without rebuild: %v, found %v", err, found)
+	if _, err := c.Verify(t.Context(), false, note); err != nil || len(found) != 1 || !errors.Is(found[0], artifact.ErrNoSums) {
+		t.Errorf("without removal: %v, found %v", err, found)
 	}
-	if err := made(l, path); err != nil {
+	if err := made(c, path); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.VerifyCache(t.Context(), true, note); !errors.Is(err, artifact.ErrHeld) || !errors.Is(err, artifact.ErrNoSums) {
+	if _, err := c.Verify(t.Context(), true, note); !errors.Is(err, artifact.ErrHeld) || !errors.Is(err, artifact.ErrNoSums) {
 		t.Errorf("while a lab has it: %v", err)
 	}
-	if err := os.RemoveAll(string(l.dir)); err != nil {
+	if err := os.RemoveAll(filepath.Join(c.Labs, "test")); err != nil {
 		t.Fatal(err)
 	}
-	l.opts.SourceDir = "/nowhere" // nothing can be built
-	_ = l.VerifyCache(t.Context(), true, note)
+	if removed, err := c.Verify(t.Context(), true, note); err != nil || !removed {
+		t.Errorf("when no lab has it: removed %v, %v", removed, err)
+	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
 	}
 }
 
-func TestVerifyCache(t *testing.T) {
-	l := testLab(t)
-	l.opts.CacheDir = t.TempDir()
-	store, err := artifact.Open(l.opts.CacheDir, progress.Lines(io.Discard))
+func TestVerify(t *testing.T) {
+	c := testCache(t)
+	store, err := artifact.Open(c.Dir, progress.Lines(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,13 +226,13 @@ func TestVerifyCache(t *testing.T) {
 	}
 	verified := 0
 	count := func(artifact.Entry, error) { verified++ }
-	if err := l.VerifyCache(t.Context(), false, count); err != nil || verified != 1 {
+	if _, err := c.Verify(t.Context(), false, count); err != nil || verified != 1 {
 		t.Errorf("a whole artifact: %v, %d verified", err, verified)
 	}
 	if err := os.Truncate(filepath.Join(dir, "content"), 2); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.VerifyCache(t.Context(), false, count); err == nil || !strings.Contains(err.Error(), `"content" has changed`) {
+	if _, err := c.Verify(t.Context(), false, count); err == nil || !strings.Contains(err.Error(), `"content" has changed`) {
 		t.Errorf("a truncated file: %v", err)
 	}
 	if _, err := os.Stat(dir); err != nil {

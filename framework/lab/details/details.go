@@ -1,4 +1,6 @@
-package lab
+// Package details asks a lab for more than its status: what it was made of, and
+// what its nodes have and run.
+package details
 
 import (
 	"cmp"
@@ -15,7 +17,6 @@ import (
 	"pmem-memcached-e2e/framework/lab/plane"
 	"pmem-memcached-e2e/framework/lab/qmp"
 	"pmem-memcached-e2e/framework/lab/state"
-	"pmem-memcached-e2e/framework/lab/topology"
 	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
@@ -30,14 +31,14 @@ type Details struct {
 	// accelerator.
 	Made []Fact
 	// Nodes are those of the Status, in the same order.
-	Nodes []NodeDetails
+	Nodes []Node
 }
 
 // Fact is a name and a value for people.
 type Fact struct{ Name, Value string }
 
-// NodeDetails are what a node has and runs.
-type NodeDetails struct {
+// Node are what a node has and runs.
+type Node struct {
 	Name string
 	// Programs are the versions of what runs on the node.
 	Programs []Fact
@@ -45,16 +46,18 @@ type NodeDetails struct {
 	Storage string
 }
 
-// detailsLimit is how long all questions together may take: what does not
+// limit is how long all questions together may take: what does not
 // answer by then is reported as such.
-const detailsLimit = 5 * time.Second
+const limit = 5 * time.Second
 
-// Details asks a lab that has come to be for its details.
-func (l *Lab) Details(ctx context.Context, s Status) Details {
-	ctx, cancel := context.WithTimeout(ctx, detailsLimit)
+// Of asks for the details of the nodes that the machines are, of which states
+// are what is known of their power. What cannot be known of the lab is in the
+// details, too.
+func Of(ctx context.Context, file *state.File, machines []vm.Machine, states []vm.Power) Details {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	d := Details{Nodes: make([]NodeDetails, len(s.Nodes))}
-	known, err := l.state.Read()
+	d := Details{Nodes: make([]Node, len(machines))}
+	known, err := file.Read()
 	if err != nil {
 		d.Made = append(d.Made, Fact{"lab", err.Error()})
 	}
@@ -66,17 +69,17 @@ func (l *Lab) Details(ctx context.Context, s Status) Details {
 	}
 	d.Phases = known.Phases
 	var asking sync.WaitGroup
-	for i, n := range s.Nodes {
-		asking.Go(func() { d.Nodes[i] = l.nodeDetails(ctx, l.machine(known.Plan, topology.Node(i+1)), n) })
+	for i, m := range machines {
+		asking.Go(func() { d.Nodes[i] = ask(ctx, m, states[i]) })
 	}
 	asking.Wait()
 	return d
 }
 
-func (l *Lab) nodeDetails(ctx context.Context, m vm.Machine, node NodeStatus) NodeDetails {
-	d := NodeDetails{Name: node.Name}
-	if node.Power != Running && node.Power != Paused {
-		d.Storage = "not known: the node is " + string(node.Power)
+func ask(ctx context.Context, m vm.Machine, power vm.Power) Node {
+	d := Node{Name: m.Name()}
+	if power != vm.Running && power != vm.Paused {
+		d.Storage = "not known: the node is " + string(power)
 		return d
 	}
 	var q struct {
@@ -87,16 +90,16 @@ func (l *Lab) nodeDetails(ctx context.Context, m vm.Machine, node NodeStatus) No
 	} else {
 		d.Programs = append(d.Programs, Fact{"qemu", fmt.Sprintf("%d.%d.%d", q.QEMU.Major, q.QEMU.Minor, q.QEMU.Micro)})
 	}
-	if node.Power == Paused {
+	if power == vm.Paused {
 		d.Storage = "not known: the node is paused"
 		return d
 	}
-	client, err := plane.Client(l.dir)
+	client, err := plane.Client(m.Dir)
 	if err != nil {
 		d.Storage = "not known: " + err.Error()
 		return d
 	}
-	object, err := client.CoreV1().Nodes().Get(ctx, node.Name, metav1.GetOptions{})
+	object, err := client.CoreV1().Nodes().Get(ctx, m.Name(), metav1.GetOptions{})
 	if err != nil {
 		d.Storage = "not known: the API server was asked: " + reason(ctx, err)
 		return d
@@ -104,7 +107,7 @@ func (l *Lab) nodeDetails(ctx context.Context, m vm.Machine, node NodeStatus) No
 	info := object.Status.NodeInfo
 	d.Programs = append(d.Programs, Fact{"kernel", info.KernelVersion}, Fact{"system", info.OSImage},
 		Fact{"kubelet", info.KubeletVersion}, Fact{"containerd", strings.TrimPrefix(info.ContainerRuntimeVersion, "containerd://")})
-	driver, err := pmem.FindNodeDriver(ctx, &cluster.Cluster{Client: client}, node.Name)
+	driver, err := pmem.FindNodeDriver(ctx, &cluster.Cluster{Client: client}, m.Name())
 	if err != nil {
 		d.Storage = "not known: " + reason(ctx, err)
 		return d
@@ -118,7 +121,7 @@ func (l *Lab) nodeDetails(ctx context.Context, m vm.Machine, node NodeStatus) No
 		return d
 	}
 	d.Storage = fmt.Sprintf("%d MiB, of which the driver manages %d: %d used, %d free",
-		node.PMEM, managed>>20, (managed-available)>>20, available>>20)
+		m.Plan.PMEM, managed>>20, (managed-available)>>20, available>>20)
 	return d
 }
 
@@ -135,7 +138,7 @@ func driverVersion(pod *corev1.Pod) string {
 // reason says no more than that time was up, if that is so.
 func reason(ctx context.Context, err error) string {
 	if ctx.Err() != nil {
-		return fmt.Sprintf("no answer in %s", detailsLimit)
+		return fmt.Sprintf("no answer in %s", limit)
 	}
 	return oneline.Of(err.Error())
 }

@@ -89,7 +89,11 @@ func (l *Lab) bringUp(ctx context.Context, phases []phase) error {
 	start := time.Now()
 	defer l.doing("")
 	for _, p := range phases {
-		if err := l.carryOut(ctx, p); err != nil {
+		took, err := l.carryOut(ctx, p)
+		if err == nil {
+			err = l.state.Change(func(s *state.State) { s.Phases = append(s.Phases, state.Phase{Name: p.name, Took: took}) })
+		}
+		if err != nil {
 			return l.rollBack(ctx, p, err)
 		}
 	}

@@ -224,7 +224,7 @@ func (m *making) takeSnapshot(ctx context.Context, dir string, _ io.Writer) (err
 		}, "the cache directory needs room for the main memory of all nodes"},
 	)
 	for _, p := range phases {
-		if err := m.lab.carryOut(ctx, p); err != nil {
+		if _, err := m.lab.carryOut(ctx, p); err != nil {
 			return fmt.Errorf("phase %q: %w\nhint: %s", p.name, err, p.hint)
 		}
 	}
@@ -276,16 +276,16 @@ func (m *making) awaitAwake(ctx context.Context) error {
 	})
 }
 
-// carryOut carries out a phase and writes down how long it took.
-func (l *Lab) carryOut(ctx context.Context, p phase) error {
+// carryOut carries out a phase and returns how long it took.
+func (l *Lab) carryOut(ctx context.Context, p phase) (took time.Duration, err error) {
 	began := time.Now()
 	l.doing("lab " + p.name)
 	if err := p.do(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	took := time.Since(began)
+	took = time.Since(began)
 	fmt.Fprintf(l.progress, "lab %-14s %5.1fs\n", p.name, took.Seconds())
-	return l.state.Change(func(s *state.State) { s.Phases = append(s.Phases, state.Phase{Name: p.name, Took: took}) })
+	return took, nil
 }
 
 // phases are all of those that bring the lab up.

@@ -220,6 +220,17 @@ func (e *Env) Serves(req spec.ReqID, says string, d *deploy.Deployment, err erro
 	e.relied = reliance{req, object}
 }
 
+// Ends requires that the pods of a deployment end, of which err is the result. One that does not end violates the requirement for
+// which the deployment was made ready.
+func (e *Env) Ends(says string, d *deploy.Deployment, err error) {
+	ginkgo.GinkgoHelper()
+	object := fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
+	if relied := e.serving(); fault.Of(err) == fault.Deployment && relied.req != "" {
+		e.Presume(relied.req, says, object, err, Succeed)
+	}
+	e.NoError(err, "see that %s of %s", says, object)
+}
+
 func (e *Env) serving() reliance {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/leak"
 	"pmem-memcached-e2e/framework/ledger"
 	"pmem-memcached-e2e/framework/oneline"
@@ -126,7 +127,7 @@ func (w *watcher) finish(ctx context.Context) {
 	if w.suite.config.Lane == 0 {
 		scope = w.whole(scope)
 	}
-	waiter := wait.Waiter{Scale: w.suite.config.WaitScale, Begin: w.suite.waitBegan, Observe: w.suite.waitEnded}
+	waiter := wait.Waiter{Scale: w.suite.config.WaitScale, Final: fault.Lasting, Begin: w.suite.waitBegan, Observe: w.suite.waitEnded}
 	after, leaks, err := leak.Settle(ctx, waiter, w.take(scope), w.first, scope)
 	if err != nil {
 		w.uncompared(err)

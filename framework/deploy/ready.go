@@ -97,13 +97,14 @@ func driverDown(ctx context.Context, c *cluster.Cluster) error {
 	return err
 }
 
-// Scale sets the number of replicas, and waits until the pods are gone for 0, else for Ready.
+// Scale sets the number of replicas, and waits until the pods are gone for 0, else for Ready. That a pod does not end is for
+// package fault an error of the deployment, unless its node or the driver keeps it.
 func (d *Deployment) Scale(ctx context.Context, replicas int32) error {
 	if err := d.SetReplicas(ctx, replicas); err != nil {
 		return err
 	}
 	if replicas == 0 {
-		return d.podsGone(ctx, wait.ScaledDown)
+		return d.unended(ctx, d.podsGone(ctx, wait.ScaledDown))
 	}
 	return d.Ready(ctx)
 }

@@ -8,9 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"pmem-memcached-e2e/framework/wait"
@@ -92,9 +95,21 @@ func Connection(err error) bool {
 }
 
 // Lasting reports whether to ask the API server again is of no use: it does not allow it, or does not know
-// what is asked for. Waits end at such an error.
+// what is asked for, such as a kind of object or a namespace. Waits end at such an error.
 func Lasting(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err)
+	return apierrors.IsForbidden(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || meta.IsNoMatchError(err) || unknown(err)
+}
+
+// unknown reports whether the API server answered that it does not know a path, or the namespace in it. That an object
+// is not found is different: it may be made.
+func unknown(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	details := status.Status().Details
+	return details.Kind == "namespaces" ||
+		details.Name == "" && slices.ContainsFunc(details.Causes, func(c metav1.StatusCause) bool { return c.Type == metav1.CauseTypeUnexpectedServerResponse })
 }
 
 // Unanswered reports whether err says that there was no answer, or one that the request could not be

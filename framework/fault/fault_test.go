@@ -12,6 +12,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -41,6 +42,9 @@ func TestOf(t *testing.T) {
 		{"end of the context", context.DeadlineExceeded, fault.Infrastructure, true, false},
 		{"forbidden", forbidden, fault.Infrastructure, false, true},
 		{"not found", gone, fault.Unjudged, false, false},
+		{"no such namespace", apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "gone"), fault.Unjudged, false, true},
+		{"no such kind", apierrors.NewGenericServerResponse(404, "get", schema.GroupResource{Group: "x", Resource: "things"}, "", "404 page not found", 0, true), fault.Unjudged, false, true},
+		{"no such kind in discovery", &meta.NoKindMatchError{GroupKind: schema.GroupKind{Kind: "Thing"}}, fault.Unjudged, false, true},
 		{"invalid", apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "cache-0", nil), fault.Unjudged, false, false},
 		{"server error", apierrors.NewInternalError(plain), fault.Infrastructure, true, false},
 		{"unavailable", apierrors.NewServiceUnavailable("starting"), fault.Infrastructure, true, false},

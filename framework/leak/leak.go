@@ -48,10 +48,17 @@ type Gap struct {
 	Where string // node, or "cluster"
 	Part  string // such as "secrets" or "logical volumes"; empty: all of the view there
 	Why   string
+
+	lasting bool // to read it again is of no use
 }
 
 func (g Gap) String() string {
 	return part{g.View, g.Where, g.Part}.String() + ": " + g.Why
+}
+
+// covers reports whether p is what could not be read, or a part of that.
+func (g Gap) covers(p part) bool {
+	return g.View == p.view && (g.Where == p.where || g.Where == everywhere) && (g.Part == "" || g.Part == p.name)
 }
 
 // A Snapshot is what there was at a time. It is made by Take.

@@ -81,7 +81,7 @@ func TestDiff(t *testing.T) {
 	lab := Scope{Namespaces: ours, Exclusive: true}
 	shared := Scope{Namespaces: ours}
 	parallel := Scope{Namespaces: ours, Owned: true}
-	broken := Gap{Node, "node-1", "", "no PMEM-CSI pod is Ready"}
+	broken := Gap{Node, "node-1", "", "no PMEM-CSI pod is Ready", false}
 	for _, test := range []struct {
 		name          string
 		before, after Snapshot
@@ -166,7 +166,7 @@ func TestDiff(t *testing.T) {
 		},
 		{
 			name:   "a view that is unread after",
-			before: made(with(is(volume("v", "other")), is(class("fast")))), after: made(nil, broken, Gap{API, "cluster", "storageclasses", "forbidden"}),
+			before: made(with(is(volume("v", "other")), is(class("fast")))), after: made(nil, broken, Gap{API, "cluster", "storageclasses", "forbidden", false}),
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -209,8 +209,8 @@ func TestUncompared(t *testing.T) {
 	if got := Uncompared(made(nil), made(nil)); got != nil {
 		t.Errorf("all was read: %q", got)
 	}
-	before := made(nil, Gap{API, "cluster", "pods", "forbidden"}, Gap{Capacity, everywhere, "", "no pod is labelled"})
-	after := made(nil, Gap{API, "cluster", "pods", "forbidden"}, Gap{Node, "node-1", "", "not Ready"})
+	before := made(nil, Gap{API, "cluster", "pods", "forbidden", false}, Gap{Capacity, everywhere, "", "no pod is labelled", false})
+	after := made(nil, Gap{API, "cluster", "pods", "forbidden", false}, Gap{Node, "node-1", "", "not Ready", false})
 	before.read.Delete(groups, metric)
 	after.read.Delete(classes)
 	want := []string{
@@ -228,7 +228,7 @@ func TestUncompared(t *testing.T) {
 func TestSettle(t *testing.T) {
 	scope := Scope{Namespaces: []string{"e2e-1"}}
 	leaky := made(with(is(volume("v", "e2e-1"))))
-	unread := made(nil, Gap{Node, "node-1", "", "the driver's pod restarts"})
+	unread := made(nil, Gap{Node, "node-1", "", "the driver's pod restarts", false})
 	var last string
 	var done bool
 	waiter := func(limit time.Duration) wait.Waiter {
@@ -271,6 +271,11 @@ func TestSettle(t *testing.T) {
 	after, leaks, err = Settle(t.Context(), waiter(20*time.Millisecond), series(unread), made(nil), scope)
 	if err != nil || len(leaks) != 0 || len(Uncompared(made(nil), after)) != 1 || last != "unread: 1, first node view of node-1: the driver's pod restarts" {
 		t.Errorf("unread to the end: %v, %v, last %q", leaks, err, last)
+	}
+	began := time.Now()
+	refused := made(nil, Gap{Node, everywhere, "", "forbidden", true})
+	if _, leaks, err = Settle(t.Context(), waiter(time.Minute), series(refused), made(nil), scope); err != nil || len(leaks) != 0 || time.Since(began) > 30*time.Second {
+		t.Errorf("no longer allowed: %v, %v after %s", leaks, err, time.Since(began))
 	}
 	if _, _, err = Settle(t.Context(), waiter(20*time.Millisecond), series(Snapshot{}), made(nil), scope); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("no snapshot: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pmem-memcached-e2e/framework/report"
@@ -29,6 +30,11 @@ func Settle(ctx context.Context, w wait.Waiter, take func(context.Context) (Snap
 		unread := before.read.Difference(after.read)
 		for p := range unread {
 			if p.view == Capacity && !scope.Exclusive || p == published && !scope.Published {
+				unread.Delete(p)
+			}
+		}
+		for p := range unread {
+			if slices.ContainsFunc(after.Unread, func(g Gap) bool { return g.lasting && g.covers(p) }) {
 				unread.Delete(p)
 			}
 		}

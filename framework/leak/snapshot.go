@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/metadata"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/fault"
 )
 
 const (
@@ -88,7 +89,7 @@ func (t *taker) filed(p part, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
-		t.snapshot.Unread = append(t.snapshot.Unread, Gap{View: p.view, Where: p.where, Part: p.name, Why: err.Error()})
+		t.snapshot.Unread = append(t.snapshot.Unread, Gap{View: p.view, Where: p.where, Part: p.name, Why: err.Error(), lasting: fault.Lasting(err)})
 		return
 	}
 	t.snapshot.read.Insert(p)

@@ -12,6 +12,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/facts"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/preflight"
 	"pmem-memcached-e2e/framework/report"
@@ -127,7 +128,7 @@ func (r *Runner) probe(ctx context.Context, listing spec.Listing) (probed, error
 		return probed{}, err
 	}
 	p := probed{subject: preflight.Subject{
-		Cluster: c, Waiter: wait.Waiter{Scale: r.Config.WaitScale, Observe: r.observe}, Disruptive: r.Config.MayDisrupt(),
+		Cluster: c, Waiter: wait.Waiter{Scale: r.Config.WaitScale, Final: fault.Lasting, Observe: r.observe}, Disruptive: r.Config.MayDisrupt(),
 	}}
 	for _, d := range deployments {
 		p.subject.Manifests = append(p.subject.Manifests, d.Manifest)

@@ -140,6 +140,9 @@ func TestOverlays(t *testing.T) {
 		{"broken/ready-too-early", "Deployment", func(m *deploy.Manifest) bool {
 			return podSpec(m).Containers[0].ReadinessProbe.Exec.Command[0] == "true" && runs("sleep 20")(m)
 		}},
+		{"broken/never-ends", "Deployment", func(m *deploy.Manifest) bool {
+			return runs("trap '' TERM")(m) && *podSpec(m).TerminationGracePeriodSeconds == 240
+		}},
 		{"broken/sparse-memory-file-ephemeral", "Deployment", initRuns("truncate -s \"$size\"")},
 		{"broken/init-silent", "Deployment", initRuns("2>/dev/null")},
 		{"broken/init-failure-ignored", "Deployment", initRuns("; true")},

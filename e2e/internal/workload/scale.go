@@ -19,7 +19,7 @@ const downtime = 1100 * time.Millisecond
 // once memcached was down long enough for a warm start.
 func ScaleDown(ctx context.Context, e *framework.Env, d *deploy.Deployment) (downLongEnough func()) {
 	e.Step("scale to 0")
-	e.NoError(d.Scale(ctx, 0), "scale %s to 0", Name(d))
+	e.Ends("the pods end once they are scaled to 0", d, d.Scale(ctx, 0))
 	return AwaitDowntime(ctx, e)
 }
 

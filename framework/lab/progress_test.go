@@ -9,7 +9,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// screen is an output that shows what goes on.
+// screen is an output that shows what happens.
 type screen struct {
 	bytes.Buffer
 	what func() string

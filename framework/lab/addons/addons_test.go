@@ -27,7 +27,7 @@ func TestCoreDNSIsValid(t *testing.T) {
 		}
 		kinds[kind.Kind]++
 		if service, ok := obj.(*corev1.Service); ok && service.Spec.ClusterIP != topology.DNSService {
-			t.Errorf("cluster DNS is %s, the kubelet tells pods %s", service.Spec.ClusterIP, topology.DNSService)
+			t.Errorf("cluster DNS is %s, the kubelet gives pods %s", service.Spec.ClusterIP, topology.DNSService)
 		}
 	}
 	for _, kind := range []string{"Deployment", "Service", "ConfigMap", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"} {

@@ -115,7 +115,7 @@ func TestRemoveBesideABuild(t *testing.T) {
 		t.Errorf("removing what is being made: %v, want %v", err, ErrHeld)
 	}
 	if err := s.Tidy(); err != nil || !exists(s.Path(a)+lockSuffix) {
-		t.Errorf("tidying beside a build: %v; its lock is there: %v", err, exists(s.Path(a)+lockSuffix))
+		t.Errorf("tidying during a build: %v; its lock is there: %v", err, exists(s.Path(a)+lockSuffix))
 	}
 	if entries, err := s.List(); err != nil || len(entries) > 0 {
 		t.Errorf("entries = %v, %v; want none before it is whole", entries, err)

@@ -52,7 +52,7 @@ func TestDisksOfKernels(t *testing.T) {
 	}
 }
 
-// The runtime that is installed is the one that containerd is told of.
+// The runtime that is installed is the one that containerd is configured with.
 func TestRuntimes(t *testing.T) {
 	for _, r := range kernelReleases {
 		if !slices.Contains(r.root().Packages, r.Runtime) {

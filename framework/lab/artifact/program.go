@@ -24,7 +24,7 @@ type Program struct {
 	Sources []string
 	// Packages maps the name of each executable to its package.
 	Packages map[string]string
-	// Version is what the program shall say of itself.
+	// Version is what the program reports as its own.
 	Version string
 	// LDFlags are added to those that strip the executable; %s is Version.
 	LDFlags []string

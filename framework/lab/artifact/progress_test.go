@@ -48,7 +48,7 @@ func TestProgress(t *testing.T) {
 	}
 	want := "  etcd                         making, 1 of 2\n  etcd                         made in 0s, 0 MiB\n"
 	if !strings.HasPrefix(out.String(), want) || !strings.Contains(out.String(), "more                         making\n") {
-		t.Errorf("it tells\n%s\nwant it to begin with\n%s", out, want)
+		t.Errorf("it reports\n%s\nwant it to begin with\n%s", out, want)
 	}
 
 	// What has failed is not shown any more.

@@ -146,7 +146,7 @@ func (p *Provider) RemoveNode(_ context.Context, n *support.Node, _ ...string) e
 }
 
 // StartNode implements support.E2EClusterProviderWithLifeCycle. It returns
-// when the node is of use again.
+// when the node is ready again.
 func (p *Provider) StartNode(ctx context.Context, n *support.Node, args ...string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("start %s: %w: arguments %q", n.Name, errors.ErrUnsupported, args)

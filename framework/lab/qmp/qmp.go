@@ -52,7 +52,7 @@ func (m *Monitor) greet(ctx context.Context) error {
 	return m.Execute(ctx, Command{Execute: "qmp_capabilities"}, nil)
 }
 
-// Command is what QEMU shall do. Arguments may be nil.
+// Command is an instruction to QEMU. Arguments may be nil.
 type Command struct {
 	Execute   string `json:"execute"`
 	Arguments any    `json:"arguments,omitempty"`

@@ -1,5 +1,5 @@
 // Package readiness waits until the nodes of a lab, their persistent memory and
-// the cluster's own programs are of use.
+// the cluster's own programs are ready.
 package readiness
 
 import (

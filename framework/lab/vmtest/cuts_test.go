@@ -27,7 +27,7 @@ const (
 )
 
 // writeRecords waits for a number on its standard input, and then appends
-// records from that number on. It tells a number when its record is safe.
+// records from that number on. It reports a number when its record is safe.
 const writeRecords = `while read -r i; do
 	while printf '%010d %04000d\n' "$i" "$i" >>/data/records && sync /data/records; do
 		echo "$i"
@@ -98,20 +98,20 @@ func (s *suite) startWriter(t *testing.T) {
 }
 
 // cutAfter has the pod write from record first on, and cuts the power when
-// record last is safe. It returns the latest record that was told to be safe,
+// record last is safe. It returns the latest record that was reported as safe,
 // and how long the cut itself took.
 func (s *suite) cutAfter(t *testing.T, first, last int) (safe int, took time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(during(t), 2*time.Minute)
 	defer cancel()
-	told, tell := io.Pipe()
+	reports, report := io.Pipe()
 	orders, order := io.Pipe()
 	go func() {
-		tell.CloseWithError(s.cluster.Attach(ctx, namespace, writer, "main", orders, tell, io.Discard))
+		report.CloseWithError(s.cluster.Attach(ctx, namespace, writer, "main", orders, report, io.Discard))
 	}()
 	go fmt.Fprintln(order, first)
 	safe = -1
-	lines := bufio.NewScanner(told)
+	lines := bufio.NewScanner(reports)
 	for lines.Scan() {
 		n, err := strconv.Atoi(lines.Text())
 		if err != nil {

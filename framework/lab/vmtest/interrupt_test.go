@@ -12,8 +12,8 @@ import (
 
 var errInterrupted = errors.New("interrupted")
 
-// interrupt ends when this process is told to end. The tests then fail in what
-// they are at, and take down what they have brought up.
+// interrupt ends when this process is to end. The tests then fail in what they
+// are doing, and take down what they have brought up.
 var interrupt, _ = signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 
 // during returns the context of a test, which ends with interrupt, too.

@@ -89,7 +89,7 @@ type suite struct {
 
 func TestLab(t *testing.T) {
 	s := up(t)
-	t.Run("rights", s.testRights)
+	t.Run("permissions", s.testPermissions)
 	t.Run("network", s.testNetwork)
 	t.Run("cuts", s.testCuts)
 	t.Run("power", s.testPower)

@@ -16,7 +16,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// A node goes through all states in an orderly way, while the other one
+// A node goes through all states without a power cut, while the other one
 // notices nothing.
 func (s *suite) testPower(t *testing.T) {
 	const node, other = "node2", "node1"

@@ -15,7 +15,7 @@ import (
 	"pmem-memcached-e2e/framework/lab"
 )
 
-// A lab that goes on from a snapshot is as good as one that has booted: its
+// A lab that continues from a snapshot is as good as one that has booted: its
 // nodes know the time, run pods, reach each other, and boot after a power cut.
 func TestSnapshot(t *testing.T) {
 	s := upWith(t, func(o *lab.Options) { o.Snapshot = true })

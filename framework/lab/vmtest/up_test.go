@@ -20,9 +20,9 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// BenchmarkUp tells the seconds from the start of up until the API server
+// BenchmarkUp reports the seconds from the start of up until the API server
 // answers, the nodes are Ready, PMEM-CSI offers memory on each, and cluster DNS
-// is ready, all of which a lab from a snapshot tells at once; until up is done;
+// is ready, all of which a lab from a snapshot reports at once; until up is done;
 // and until a memcached that was deployed then has answered. All parts are in
 // the cache, and the snapshot is.
 func BenchmarkUp(b *testing.B) {

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// No process of the lab has a right, and none can get one. QEMU, which runs
+// No process of the lab has a capability, and none can get one. QEMU, which runs
 // what the guest wants, cannot call what a virtual machine does not need.
-func (s *suite) testRights(t *testing.T) {
+func (s *suite) testPermissions(t *testing.T) {
 	status := s.lab.Status(during(t))
 	isNode := map[string]bool{}
 	for _, n := range status.Nodes {

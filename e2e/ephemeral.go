@@ -98,6 +98,7 @@ func expectOnPMEM(ctx context.Context, e *framework.Env, d *deploy.Deployment, c
 	}
 
 	expectLimitRefused(ctx, e, c, client)
+	expectMapped(ctx, e, c)
 }
 
 var _ = framework.It(spec.Spec{

@@ -55,7 +55,7 @@ func answersRightly(ctx context.Context, e *framework.Env) {
 	end()
 	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "EPH-12", framework.Name("pod", workload.Pod(ctx, e, d)), r)
-	s.Name, s.Says = "service", "every connection with its own keys"
+	s.Name, s.Meaning = "service", "every connection with its own keys"
 	p := bench.Pairs{Scenario: s.Name, Measured: [2]bench.Measured{{Name: traffic.OnPMEM, Closed: []load.Result{r}}}}
 	b := p.Benchmark(s)
 	b.Raw = traffic.KeepJSON(e, s.Name, p)

@@ -26,26 +26,26 @@ var Succeed = gomega.BeNil()
 // are examined. An error of the API server, of the network, or of a wait that
 // was cut short says nothing about the object and ends the spec, see package
 // fault.
-func (e *Env) Expect(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) bool {
+func (e *Env) Expect(req spec.ReqID, check, object string, observed any, want gomegatypes.GomegaMatcher) bool {
 	ginkgo.GinkgoHelper()
-	ok := e.expect(req, says, object, observed, want)
+	ok := e.expect(req, check, object, observed, want)
 	e.mu.Lock()
 	e.examined[req] = true
 	e.mu.Unlock()
 	return ok
 }
 
-func (e *Env) expect(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) bool {
+func (e *Env) expect(req spec.ReqID, check, object string, observed any, want gomegatypes.GomegaMatcher) bool {
 	ginkgo.GinkgoHelper()
 	if !slices.Contains(e.Spec.Covers, req) {
-		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
+		e.stop(report.Failure{Check: fmt.Sprintf("spec %s examines %s, which it does not list among what it covers", e.Spec.ID, req)})
 	}
 	if r := e.suite.requirements[req]; r.Versions != "" && !e.held(req) {
-		e.stop(report.Failure{Says: fmt.Sprintf("spec %s examines %s, which holds for memcached %s, and has not compared the version", e.Spec.ID, req, r.Versions)})
+		e.stop(report.Failure{Check: fmt.Sprintf("spec %s examines %s, which holds for memcached %s, and has not compared the version", e.Spec.ID, req, r.Versions)})
 	}
 	err, isError := observed.(error)
 	unseen := func() {
-		e.stop(report.Failure{Says: fmt.Sprintf("%s %q could not be seen", req, says), Observed: err.Error(), Object: object})
+		e.stop(report.Failure{Check: fmt.Sprintf("%s %q could not be seen", req, check), Observed: err.Error(), Object: object})
 	}
 	if isError && fault.Unanswered(err) {
 		unseen()
@@ -57,7 +57,7 @@ func (e *Env) expect(req spec.ReqID, says, object string, observed any, want gom
 	if ok {
 		return true
 	}
-	f.Requirement, f.Says, f.Object = req, says, object
+	f.Requirement, f.Check, f.Object = req, check, object
 	fmt.Fprintln(ginkgo.GinkgoWriter, e.failed(f))
 	return false
 }
@@ -89,18 +89,18 @@ func (e *Env) held(req spec.ReqID) bool {
 
 // Require is Expect for what the rest of the spec depends on: the spec ends at
 // once when it does not match.
-func (e *Env) Require(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) {
+func (e *Env) Require(req spec.ReqID, check, object string, observed any, want gomegatypes.GomegaMatcher) {
 	ginkgo.GinkgoHelper()
-	if !e.Expect(req, says, object, observed, want) {
+	if !e.Expect(req, check, object, observed, want) {
 		ginkgo.Fail(e.message())
 	}
 }
 
 // Presume is Require for what has to hold before a requirement can be examined:
 // that it does hold does not yet examine the requirement.
-func (e *Env) Presume(req spec.ReqID, says, object string, observed any, want gomegatypes.GomegaMatcher) {
+func (e *Env) Presume(req spec.ReqID, check, object string, observed any, want gomegatypes.GomegaMatcher) {
 	ginkgo.GinkgoHelper()
-	if !e.expect(req, says, object, observed, want) {
+	if !e.expect(req, check, object, observed, want) {
 		ginkgo.Fail(e.message())
 	}
 }
@@ -119,7 +119,7 @@ func (e *Env) NoError(err error, attempted string, args ...any) {
 		e.Require(d.req, "the deployment serves while the spec uses it", d.object, fmt.Errorf("could not %s: %w", attempt, err), Succeed)
 	}
 	cause, more, _ := strings.Cut(err.Error(), "\n")
-	e.stop(report.Failure{Says: fmt.Sprintf("could not %s: %s", attempt, cause), Observed: more})
+	e.stop(report.Failure{Check: fmt.Sprintf("could not %s: %s", attempt, cause), Observed: more})
 }
 
 func (e *Env) stop(f report.Failure) {
@@ -156,7 +156,7 @@ func (e *Env) finish() {
 		if len(missed) == 0 {
 			return
 		}
-		e.failures = append(e.failures, report.Failure{Says: "the spec ended without examining " + strings.Join(missed, ", ")})
+		e.failures = append(e.failures, report.Failure{Check: "the spec ended without examining " + strings.Join(missed, ", ")})
 	}
 	ginkgo.Fail(e.message())
 }

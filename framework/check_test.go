@@ -48,12 +48,12 @@ func TestMessage(t *testing.T) {
 	c := config.Default("/src")
 	c.ReportDir = "/src/report"
 	dax := report.Failure{
-		Requirement: "EPH-03", Says: "the memory file lies on PMEM", Object: "pod e2e/cache-0",
+		Requirement: "EPH-03", Check: "the memory file lies on PMEM", Object: "pod e2e/cache-0",
 		Expected: "to be true", Observed: "tmpfs at /data\nmounted rw",
 	}
 	for name, failures := range map[string][]report.Failure{
 		"one-failure.txt":  {dax},
-		"two-failures.txt": {dax, {Says: "could not reach the pod", Observed: "EOF"}},
+		"two-failures.txt": {dax, {Check: "could not reach the pod", Observed: "EOF"}},
 	} {
 		e := &Env{Spec: spec.Spec{ID: "EPH-03"}, Config: c, failures: failures}
 		golden.Check(t, name, e.message())

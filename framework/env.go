@@ -211,10 +211,10 @@ type reliance struct {
 // Serves requires that a deployment has become ready again, of which err is
 // the result. From now on, a deployment that does not answer the spec's steps
 // violates req, too.
-func (e *Env) Serves(req spec.ReqID, says string, d *deploy.Deployment, err error) {
+func (e *Env) Serves(req spec.ReqID, check string, d *deploy.Deployment, err error) {
 	ginkgo.GinkgoHelper()
 	object := fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
-	e.Require(req, says, object, err, Succeed)
+	e.Require(req, check, object, err, Succeed)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.relied = reliance{req, object}

@@ -32,13 +32,13 @@ func (e *Env) conclude(sr ginkgo.SpecReport) {
 	state, failure := sr.State, sr.Failure
 	switch {
 	case state.Is(types.SpecStatePanicked):
-		e.failed(report.Failure{Says: "the spec panicked: " + oneline.First(failure.ForwardedPanic), Observed: failure.Location.String()})
+		e.failed(report.Failure{Check: "the spec panicked: " + oneline.First(failure.ForwardedPanic), Observed: failure.Location.String()})
 	case state.Is(interrupted):
-		e.failed(report.Failure{Says: "the run was interrupted"})
+		e.failed(report.Failure{Check: "the run was interrupted"})
 	case state.Is(types.SpecStateTimedout):
-		e.failed(report.Failure{Says: failure.FailureNodeType.String() + " did not end in time: " + oneline.First(failure.Message)})
+		e.failed(report.Failure{Check: failure.FailureNodeType.String() + " did not end in time: " + oneline.First(failure.Message)})
 	case sr.Failed() && len(e.failuresSoFar()) == 0 && len(e.leftovers) == 0:
-		e.failed(report.Failure{Says: oneline.First(failure.Message), Observed: rest(failure.Message)})
+		e.failed(report.Failure{Check: oneline.First(failure.Message), Observed: rest(failure.Message)})
 	}
 }
 

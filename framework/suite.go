@@ -212,17 +212,17 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 
 // suiteEnded reports what went wrong outside of the specs.
 func (s *suite) suiteEnded(r ginkgo.Report) {
-	trouble := func(text string) { s.events.emit(report.Event{Kind: report.TroubleMet, Text: text}) }
+	addError := func(text string) { s.events.emit(report.Event{Kind: report.ErrorMet, Text: text}) }
 	for _, sr := range r.SpecReports {
 		if sr.LeafNodeType != types.NodeTypeIt && sr.Failed() {
-			trouble(fmt.Sprintf("%s %s: %s", sr.LeafNodeType, sr.State, oneline.First(sr.Failure.Message)))
+			addError(fmt.Sprintf("%s %s: %s", sr.LeafNodeType, sr.State, oneline.First(sr.Failure.Message)))
 		}
 	}
 	if r.SuiteHasProgrammaticFocus {
-		trouble("the suite's code focuses single specs, so the others cannot run")
+		addError("the suite's code focuses single specs, so the others cannot run")
 	}
 	for _, reason := range r.SpecialSuiteFailureReasons {
-		trouble(oneline.First(reason))
+		addError(oneline.First(reason))
 	}
 	s.events.emit(report.Event{Kind: report.SuiteEnded})
 }

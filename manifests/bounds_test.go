@@ -71,7 +71,7 @@ func TestBounds(t *testing.T) {
 				t.Errorf("the cache is %.1f %% of what may be used, want 85 %% or more", share)
 			}
 			if left <= 0 {
-				t.Error("nothing is left free beside the state file")
+				t.Error("nothing is left free next to the state file")
 			}
 		})
 	}

@@ -21,7 +21,7 @@ import (
 // memcacheUser is user and group of memcached in the upstream image.
 const memcacheUser = 11211
 
-// volume is a directory in place of a mounted volume, with the scripts beside it.
+// volume is a directory in place of a mounted volume, with the scripts next to it.
 type volume struct {
 	dir     string // memory file and state file are here
 	scripts string

@@ -114,7 +114,7 @@ func TestLostClients(t *testing.T) {
 			}
 		}, 0}, stderr)
 	}
-	mute := func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+	silent := func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 		return here(ctx, stdin, &spy{stdout, func(answers int) {
 			if answers == 3 {
 				<-ctx.Done()
@@ -135,7 +135,7 @@ func TestLostClients(t *testing.T) {
 		"before it begins":    {dead, "client 1 was lost: pod not found"},
 		"no such program":     {broken, `client 1 was lost: its process ended: "sh: load: Exec format error"`},
 		"while it measures":   {slain, "1 of 2 clients are not in these figures"},
-		"without a last word": {mute, "client 1 was lost: waited"},
+		"without a last word": {silent, "client 1 was lost: waited"},
 	} {
 		c, err := together(t, here, test.other)
 		if err != nil {
@@ -163,16 +163,16 @@ func TestLostClients(t *testing.T) {
 	}
 }
 
-// spy tells how many answers were written.
+// spy reports how many answers were written.
 type spy struct {
 	io.Writer
-	told func(answers int)
-	n    int
+	reported func(answers int)
+	n        int
 }
 
 func (s *spy) Write(p []byte) (int, error) {
 	s.n++
-	s.told(s.n)
+	s.reported(s.n)
 	return s.Writer.Write(p)
 }
 

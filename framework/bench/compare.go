@@ -118,8 +118,8 @@ func (p Pairs) Benchmark(s Scenario) report.Benchmark {
 		b.Operations += r.Answered()
 		b.Elapsed += r.Elapsed
 	}
-	if twin := p.Measured[1]; len(twin.Closed) > 0 {
-		b.Twin = &report.Twin{Name: twin.Name, Latencies: twin.latencies(), Samples: twin.samples()}
+	if control := p.Measured[1]; len(control.Closed) > 0 {
+		b.Control = &report.Control{Name: control.Name, Latencies: control.latencies(), Samples: control.samples()}
 		b.Comparisons = p.Compare()
 	}
 	return b
@@ -133,7 +133,7 @@ func (s Scenario) Setting(rate float64) string {
 		mix += fmt.Sprintf(", %d keys a get", o.Multiget)
 	}
 	text := fmt.Sprintf("%s: %s, values of %s bytes, %d keys, %s, %s protocol, %d connections, closed loop of depth %d",
-		s.Says, mix, o.Values, o.Keys, o.Popular, o.Protocol, o.Connections, o.Depth)
+		s.Meaning, mix, o.Values, o.Keys, o.Popular, o.Protocol, o.Connections, o.Depth)
 	if rate > 0 {
 		text += fmt.Sprintf("; latency in an open loop of %.0f requests/s with %s arrivals", rate, o.Arrivals)
 	}

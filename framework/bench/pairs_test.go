@@ -71,14 +71,14 @@ func TestSlowerSubjectIsFound(t *testing.T) {
 	addr := server(t)
 	s := quick()
 	subjects := []Subject{{"pmem", slowed(t, addr, 5*time.Millisecond)}, {"dram", addr}}
-	// With nine pairs the interval bears one that something else has disturbed.
+	// With nine pairs the interval tolerates one that something else has disturbed.
 	const pairs = 9
 	p, err := c.Measure(t.Context(), s, subjects, Plan{Pairs: pairs, Open: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := p.Benchmark(s)
-	if p.Faults() != "" || len(b.Samples) != pairs || len(b.Twin.Samples) != pairs || len(b.Comparisons) < 3 || b.Operations == 0 {
+	if p.Faults() != "" || len(b.Samples) != pairs || len(b.Control.Samples) != pairs || len(b.Comparisons) < 3 || b.Operations == 0 {
 		t.Fatalf("%s: %+v", p.Faults(), b)
 	}
 	throughput, p50 := b.Comparisons[0], b.Comparisons[1]
@@ -96,23 +96,23 @@ func TestSlowerSubjectIsFound(t *testing.T) {
 	}
 }
 
-func TestMeasureWithoutTwin(t *testing.T) {
+func TestMeasureWithoutControl(t *testing.T) {
 	c, err := together(t, here)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []string
+	var reported []string
 	s := quick()
-	p, err := c.Measure(t.Context(), s, []Subject{{"pmem", server(t)}}, Plan{Pairs: 2, Observe: func(text string) { told = append(told, text) }})
+	p, err := c.Measure(t.Context(), s, []Subject{{"pmem", server(t)}}, Plan{Pairs: 2, Observe: func(text string) { reported = append(reported, text) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := p.Benchmark(s)
-	if b.Twin != nil || len(b.Comparisons) != 0 || len(b.Samples) != 2 || b.Latencies[0].Request != "get" || len(b.Latencies[0].Percentiles) != len(percentiles) {
+	if b.Control != nil || len(b.Comparisons) != 0 || len(b.Samples) != 2 || b.Latencies[0].Request != "get" || len(b.Latencies[0].Percentiles) != len(percentiles) {
 		t.Errorf("%+v", b)
 	}
-	if !slices.Contains(told, "get-heavy: pair 2 of 2") {
-		t.Errorf("told %q", told)
+	if !slices.Contains(reported, "get-heavy: pair 2 of 2") {
+		t.Errorf("reported %q", reported)
 	}
 	_, err = c.Measure(t.Context(), s, []Subject{{"pmem", "127.0.0.1:1"}}, Plan{Pairs: 1})
 	if err == nil || !strings.Contains(err.Error(), "get-heavy on pmem: ") {
@@ -141,7 +141,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestScenariosFit stores the keys of all scenarios but the last beside each
+// TestScenariosFit stores the keys of all scenarios but the last next to each
 // other in the smallest cache of the lab.
 func TestScenariosFit(t *testing.T) {
 	c, err := together(t, here)

@@ -30,7 +30,7 @@ var rateShares = []float64{0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1}
 const ratePrecision = 1.05
 
 // Rates measures the latency of subjects at rising rates, and looks for the
-// highest at which it stays under a limit. It tells say how far it is.
+// highest at which it stays under a limit. It calls say with how far it is.
 func (c *Clients) Rates(ctx context.Context, s Scenario, subjects []Subject, say func(text string)) ([]Rates, error) {
 	p, err := c.Measure(ctx, s, subjects, Plan{Pairs: 1, Observe: say})
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 
 // Scenario is a kind of load.
 type Scenario struct {
-	Name string
-	Says string // what it stands for, a few words
+	Name    string
+	Meaning string // what it stands for, a few words
 
 	Load load.Options // without address, and with the times of one sample
 	// Stored is how many of the keys are stored before; 0: all.
@@ -75,12 +75,12 @@ func Filling(d time.Duration) Scenario {
 }
 
 // newScenario begins with 9 gets to a set of values of 100 to 1000 bytes.
-func newScenario(name, says string, d time.Duration, change func(*load.Options)) Scenario {
+func newScenario(name, meaning string, d time.Duration, change func(*load.Options)) Scenario {
 	o := load.Default("")
 	o.Prefix = name + "-"
 	o.KeySize = len(o.Prefix) + 8
 	o.Connections, o.WarmUp, o.Duration, o.Timeout = 16, d/4, d, 30*time.Second
 	o.Keys, o.Values = 10000, load.Between(100, 1000)
 	change(&o)
-	return Scenario{Name: name, Says: says, Load: o}
+	return Scenario{Name: name, Meaning: meaning, Load: o}
 }

@@ -67,7 +67,7 @@ func (d *Deployment) create(ctx context.Context, o *unstructured.Unstructured) e
 		return fmt.Errorf("%w; create the namespace %s first", err, o.GetNamespace())
 	case err != nil:
 		// The answer may be lost although the server has created the object, which then has no known
-		// UID; what cannot be told from a foreign object is left alone, and said so.
+		// UID; what cannot be distinguished from a foreign object is left alone, and said so.
 		if uncertain(err) {
 			return fmt.Errorf("%w; whether the object was created is not known", err)
 		}

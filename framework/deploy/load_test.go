@@ -157,7 +157,7 @@ func TestLoadErrors(t *testing.T) {
 				_, err = Load(dir, Changes{})
 			}
 			if err == nil || !strings.HasPrefix(err.Error(), "kustomization "+dir+": ") || !strings.Contains(err.Error(), want) {
-				t.Errorf("error %v, want one that names %s and tells %q", err, dir, want)
+				t.Errorf("error %v, want one that names %s and reports %q", err, dir, want)
 			}
 		})
 	}

@@ -21,14 +21,14 @@ func (m *Manifest) ontoOneNode() error {
 	if err != nil {
 		return fail(err)
 	}
-	apart := []string{affinityField, "podAntiAffinity"}
+	antiAffinity := []string{affinityField, "podAntiAffinity"}
 	if _, spread := pod["topologySpreadConstraints"]; spread {
 		m.adjusted("the topology spread constraints of %s %s are left out where two of its pods are examined on one node", m.Kind, m.Name)
 		delete(pod, "topologySpreadConstraints")
 	}
-	if _, spread, _ := unstructured.NestedMap(pod, apart...); spread {
+	if _, spread, _ := unstructured.NestedMap(pod, antiAffinity...); spread {
 		m.adjusted("the pod anti-affinity of %s %s is left out where two of its pods are examined on one node", m.Kind, m.Name)
-		unstructured.RemoveNestedField(pod, apart...)
+		unstructured.RemoveNestedField(pod, antiAffinity...)
 	}
 	required := []string{affinityField, "podAffinity", "requiredDuringSchedulingIgnoredDuringExecution"}
 	terms, _, err := unstructured.NestedSlice(pod, required...)

@@ -38,7 +38,7 @@ func AwaitPod(ctx context.Context, c *cluster.Cluster, w wait.Waiter, name wait.
 			return false, "", fmt.Errorf("listing events: %w", err)
 		}
 		s := snapshot{workload: workload{want: 1}, pods: []corev1.Pod{*p}, events: events.Items}
-		if seen, err = seen.check(s.troubles(baseline{}), time.Now(), w.Scale.Of(name)); err != nil {
+		if seen, err = seen.check(s.problems(baseline{}), time.Now(), w.Scale.Of(name)); err != nil {
 			return false, "", err
 		}
 		return false, s.String(), nil

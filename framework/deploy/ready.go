@@ -46,13 +46,13 @@ func (d *Deployment) Ready(ctx context.Context) error {
 		if s.ready() {
 			return true, s.String(), nil
 		}
-		troubles := s.troubles(d.settled)
-		if needsDriver(troubles) {
+		problems := s.problems(d.settled)
+		if needsDriver(problems) {
 			if down := driverDown(ctx, d.cluster); down != nil {
-				driver, troubles = down, slices.DeleteFunc(troubles, func(t trouble) bool { return t.storage })
+				driver, problems = down, slices.DeleteFunc(problems, func(t problem) bool { return t.storage })
 			}
 		}
-		if seen, err = seen.check(troubles, time.Now(), d.waiter.Scale.Of(wait.DeploymentReady)); err != nil {
+		if seen, err = seen.check(problems, time.Now(), d.waiter.Scale.Of(wait.DeploymentReady)); err != nil {
 			return false, "", err
 		}
 		return false, s.String(), nil
@@ -84,8 +84,8 @@ func (d *Deployment) unready(err, driver error, last snapshot, details string) e
 	return fmt.Errorf("%w\n%s", err, details)
 }
 
-func needsDriver(troubles []trouble) bool {
-	return slices.ContainsFunc(troubles, func(t trouble) bool { return t.storage })
+func needsDriver(problems []problem) bool {
+	return slices.ContainsFunc(problems, func(t problem) bool { return t.storage })
 }
 
 // driverDown returns why the driver is not Ready on all of its nodes; nil if it is.

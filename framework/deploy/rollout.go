@@ -84,11 +84,11 @@ func (s snapshot) String() string {
 	return text + "; " + eventLine(newest)
 }
 
-// trouble is a state that does not mend by itself.
-type trouble struct {
+// problem is a state that does not mend by itself.
+type problem struct {
 	key            string // identifies it over several snapshots
 	text           string
-	pod, container string        // whose log tells more, if any
+	pod, container string        // whose log has more, if any
 	storage        bool          // a volume is lacking, which the driver makes and mounts
 	hold           time.Duration // how long it has to persist to be believed
 }
@@ -112,14 +112,14 @@ var holds = map[string]time.Duration{
 	"CreateContainerError":       longHold,
 }
 
-// persisting remembers since when troubles are there, by their keys.
+// persisting remembers since when problems are there, by their keys.
 type persisting map[string]time.Time
 
-// check returns the first trouble that has persisted for its hold, stretched by
+// check returns the first problem that has persisted for its hold, stretched by
 // scale, and what to remember for the next time.
-func (p persisting) check(troubles []trouble, now time.Time, scale float64) (persisting, error) {
+func (p persisting) check(problems []problem, now time.Time, scale float64) (persisting, error) {
 	present := persisting{}
-	for _, t := range troubles {
+	for _, t := range problems {
 		since, ok := p[t.key]
 		if !ok {
 			since = now
@@ -154,36 +154,36 @@ func (s snapshot) baseline() baseline {
 
 func restartKey(pod corev1.Pod, container string) string { return string(pod.UID) + "/" + container }
 
-// troubles returns what, if it persists, keeps the deployment from becoming ready.
-func (s snapshot) troubles(since baseline) []trouble {
-	var found []trouble
+// problems returns what, if it persists, keeps the deployment from becoming ready.
+func (s snapshot) problems(since baseline) []problem {
+	var found []problem
 	for _, pod := range s.pods {
 		if pod.DeletionTimestamp == nil {
-			found = append(found, podTroubles(pod, since)...)
+			found = append(found, podProblems(pod, since)...)
 		}
 	}
 	for _, e := range s.events {
 		if seen, ok := since.events[e.UID]; ok && count(e) <= seen {
 			continue
 		}
-		if t, ok := s.eventTrouble(e); ok {
+		if t, ok := s.eventProblem(e); ok {
 			found = append(found, t)
 		}
 	}
 	return found
 }
 
-func podTroubles(pod corev1.Pod, since baseline) []trouble {
-	var found []trouble
+func podProblems(pod corev1.Pod, since baseline) []problem {
+	var found []problem
 	if c := condition(pod, corev1.PodScheduled); c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-		found = append(found, trouble{
+		found = append(found, problem{
 			key: "unschedulable " + string(pod.UID), pod: pod.Name, hold: patientHold,
 			text:    fmt.Sprintf("pod %s cannot be scheduled: %s", pod.Name, c.Message),
 			storage: strings.Contains(c.Message, "free storage"),
 		})
 	}
 	for _, c := range statuses(pod) {
-		t := trouble{pod: pod.Name, container: c.Name}
+		t := problem{pod: pod.Name, container: c.Name}
 		waiting := c.State.Waiting
 		restarts := c.RestartCount - since.restarts[restartKey(pod, c.Name)]
 		switch {
@@ -224,8 +224,8 @@ var (
 // server, or the security context constraints of OpenShift.
 func Refused(message string) bool { return refused.MatchString(message) }
 
-func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
-	t := trouble{key: "event " + string(e.UID), text: eventLine(e), hold: longHold}
+func (s snapshot) eventProblem(e corev1.Event) (problem, bool) {
+	t := problem{key: "event " + string(e.UID), text: eventLine(e), hold: longHold}
 	switch {
 	case e.Reason == "FailedMount" && driverMissing.MatchString(e.Message):
 		t.storage = true
@@ -242,11 +242,11 @@ func (s snapshot) eventTrouble(e corev1.Event) (trouble, bool) {
 		case beyond.MatchString(e.Message):
 			t.hold = patientHold
 		case !strings.Contains(e.Message, "is forbidden: "): // a class, an account or a limit otherwise
-			return trouble{}, false
+			return problem{}, false
 		}
 		return t, len(unfinished(s.pods)) < int(s.workload.want)
 	}
-	return trouble{}, false
+	return problem{}, false
 }
 
 // podWaits reports whether a pod has not come as far as to start containers.

@@ -103,13 +103,13 @@ func TestReady(t *testing.T) {
 	}
 }
 
-func TestTroubles(t *testing.T) {
+func TestProblems(t *testing.T) {
 	pending := pod("a", corev1.PodPending, false)
 	for _, test := range []struct {
 		name   string
 		pod    corev1.Pod
 		events []corev1.Event
-		want   string // the beginning of the trouble's text; empty means none
+		want   string // the beginning of the problem's text; empty means none
 		hold   time.Duration
 	}{
 		{"creating", pod("a", corev1.PodPending, false, waiting("ContainerCreating", "", 0)), nil, "", 0},
@@ -142,7 +142,7 @@ func TestTroubles(t *testing.T) {
 		{"refused, but the pod is there", pending, []corev1.Event{event("FailedCreate", `pods "a" is forbidden: violates PodSecurity "restricted:latest"`, "s")}, "", 0},
 	} {
 		s := snapshot{workload: workload{want: 1}, pods: []corev1.Pod{test.pod}, events: test.events}
-		got := s.troubles(baseline{})
+		got := s.problems(baseline{})
 		switch {
 		case test.want == "" && len(got) > 0:
 			t.Errorf("%s: %+v, want none", test.name, got)
@@ -155,23 +155,23 @@ func TestTroubles(t *testing.T) {
 func TestRefusedByAdmission(t *testing.T) {
 	s := snapshot{workload: workload{want: 1}, events: []corev1.Event{
 		event("FailedCreate", `pods "a-0" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true`, "s")}}
-	if got := s.troubles(baseline{}); len(got) != 1 || got[0].hold != shortHold {
-		t.Errorf("%+v, want one trouble", got)
+	if got := s.problems(baseline{}); len(got) != 1 || got[0].hold != shortHold {
+		t.Errorf("%+v, want one problem", got)
 	}
-	if got := s.troubles(s.baseline()); len(got) != 0 {
+	if got := s.problems(s.baseline()); len(got) != 0 {
 		t.Errorf("%+v, want none for an event from before", got)
 	}
 	since := s.baseline()
 	s.events[0].Count++
-	if got := s.troubles(since); len(got) != 1 {
+	if got := s.problems(since); len(got) != 1 {
 		t.Errorf("%+v, want one for an event that came again", got)
 	}
 }
 
-func TestImageTroubleKeepsItsKey(t *testing.T) {
+func TestImageProblemKeepsItsKey(t *testing.T) {
 	key := func(reason string) string {
 		s := snapshot{pods: []corev1.Pod{pod("a", corev1.PodPending, false, waiting(reason, "", 0))}}
-		return s.troubles(baseline{})[0].key
+		return s.problems(baseline{})[0].key
 	}
 	if a, b := key("ErrImagePull"), key("ImagePullBackOff"); a != b {
 		t.Errorf("keys %q and %q, want the same", a, b)
@@ -182,7 +182,7 @@ func TestRestartsFromBeforeAreForgiven(t *testing.T) {
 	before := snapshot{pods: []corev1.Pod{pod("a", corev1.PodRunning, true, corev1.ContainerStatus{Name: "memcached", RestartCount: 4})}}
 	for restarts, want := range map[int32]int{5: 0, 6: 1} {
 		now := snapshot{pods: []corev1.Pod{pod("a", corev1.PodRunning, false, waiting("CrashLoopBackOff", "", restarts))}}
-		if got := now.troubles(before.baseline()); len(got) != want {
+		if got := now.problems(before.baseline()); len(got) != want {
 			t.Errorf("%d restarts: %+v, want %d", restarts, got, want)
 		}
 	}

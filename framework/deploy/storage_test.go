@@ -58,14 +58,14 @@ func TestVolumeInMemory(t *testing.T) {
 		"claim":     {filepath.Join(claim, "claim"), "data"},
 		"ephemeral": {filepath.Join(claim, "ephemeral"), "data"},
 	} {
-		m, err := Load(test.dir, Changes{Namespace: "twin", VolumeInMemory: true})
+		m, err := Load(test.dir, Changes{Namespace: "control", VolumeInMemory: true})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if got := volumeOf(t, m, test.volume); got != memory {
 			t.Errorf("%s: volume %s, want %s", name, got, memory)
 		}
-		if len(m.claims) != 0 || m.Namespace != "twin" {
+		if len(m.claims) != 0 || m.Namespace != "control" {
 			t.Errorf("%s: %d claim templates are left, namespace %s", name, len(m.claims), m.Namespace)
 		}
 		for _, o := range m.Objects {

@@ -242,7 +242,7 @@ func (p *prober) driverPods(group string, found []nodeDriver) {
 	}
 	values := map[string][]string{}
 	for _, f := range found {
-		for name, value := range f.says() {
+		for name, value := range f.values() {
 			values[name] = append(values[name], value)
 		}
 	}
@@ -262,9 +262,9 @@ func (p *prober) driverPods(group string, found []nodeDriver) {
 	}
 }
 
-// says returns facts by their names. The image's tag stands in for a version
+// values returns facts by their names. The image's tag stands in for a version
 // that the program does not tell.
-func (n nodeDriver) says() map[string]string {
+func (n nodeDriver) values() map[string]string {
 	found := map[string]string{}
 	for _, c := range n.pod.Spec.Containers {
 		if c.Name != n.driver.Container {

@@ -155,7 +155,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// diff tells the lines that only one text has.
+// diff returns the lines that only one text has.
 func diff(a, b string) string {
 	var out []string
 	for line := range strings.Lines(a) {
@@ -171,7 +171,7 @@ func diff(a, b string) string {
 	return strings.Join(out, "")
 }
 
-// TestUnread has each source fail, which is told and stops nothing.
+// TestUnread has each source fail, which is reported and stops nothing.
 func TestUnread(t *testing.T) {
 	worker := func() []runtime.Object {
 		return []runtime.Object{node("worker"), class("AppDirect"), driver("driver.example", storagev1.VolumeLifecycleEphemeral),

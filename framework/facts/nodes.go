@@ -27,7 +27,7 @@ const (
 // nodes reports on the nodes with the driver, and decides whether they can be
 // asked from within.
 func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
-	var told facts
+	var reported facts
 	list, err := p.cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		p.unread("cluster", "nodes", err)
@@ -50,7 +50,7 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	p.add("cluster", "nodes with the driver", fmt.Sprint(len(drivers)+len(unready)), "pods labelled "+pmem.NodeDriverSelector)
 	p.secondNode(list.Items, drivers, unready)
 	for _, node := range sorted(unready) {
-		told.unread("node "+node, "driver", unready[node])
+		reported.unread("node "+node, "driver", unready[node])
 	}
 
 	asked := make([]facts, len(drivers))
@@ -81,7 +81,7 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	}
 	asking.Wait()
 	p.nodeAccess(ctx, drivers, errs)
-	return slices.Concat(append(asked, told)...), found
+	return slices.Concat(append(asked, reported)...), found
 }
 
 func (p *prober) unseen(why, remedy string, features ...spec.Feature) {

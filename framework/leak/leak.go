@@ -98,7 +98,7 @@ type item struct {
 // Diff returns what is there after and was not before, and in an exclusive scope also what was there
 // before, was not made by the run and is missing after. Less capacity than before is reported, more is not:
 // volumes that are missing show on the node. What was not read both times is left out; Uncompared
-// tells it. The leaks are ordered by view, place and name.
+// reports it. The leaks are ordered by view, place and name.
 //
 // Both snapshots were taken with the same Exclusive, or before was taken with it and scope is without. One that
 // was taken with Published can also be compared with one that was not.

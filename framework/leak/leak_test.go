@@ -154,7 +154,7 @@ func TestDiff(t *testing.T) {
 			before: made(nil), after: made(with(is(free(2)))),
 		},
 		{
-			name:   "capacity that is no longer told",
+			name:   "capacity that is no longer reported",
 			before: made(with(is(free(2 << 20)))), after: made(nil),
 			lab: []string{"capacity: node-1: free in volume group vg (missing since; it was 2 MiB)"},
 		},

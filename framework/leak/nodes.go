@@ -121,7 +121,7 @@ func (t *taker) addNodes(ctx context.Context) {
 	owners := newOwners(t.objects)
 	for _, n := range t.nodes {
 		if err := t.attributable(ctx, owners, n); err != nil {
-			t.forget(n.name, fmt.Errorf("it cannot be told whose volumes they are: %w", err))
+			t.forget(n.name, fmt.Errorf("it is not known whose volumes they are: %w", err))
 			continue
 		}
 		t.addNode(n, owners)

@@ -97,7 +97,7 @@ func (o *owners) complete(inv pmem.Inventory) bool {
 }
 
 // addInline adds the inline volumes of the pods on a node. They have no object of their own, and while
-// one is not mounted only the pod's specification tells that it is the pod's.
+// one is not mounted only the pod's specification shows that it is the pod's.
 func (o *owners) addInline(ctx context.Context, client kubernetes.Interface, node string) error {
 	limited, cancel := context.WithTimeoutCause(ctx, partLimit, fmt.Errorf("no answer within %s", partLimit))
 	defer cancel()

@@ -182,7 +182,7 @@ func TestTakeWithGaps(t *testing.T) {
 		t.Errorf("no driver: %q in %v", why, s.Unread)
 	}
 	if !s.read.HasAll(listed("ingresses"), listed("pods"), part{Node, "node-1", pmem.PartMounts}) {
-		t.Error("what was read is told as unread")
+		t.Error("what was read is reported as unread")
 	}
 	if _, ok := s.items[key{API, "pmem-csi", "Pod node-x7k2p"}]; ok {
 		t.Error("a pod of which it is not known whether its DaemonSet is there")
@@ -192,7 +192,7 @@ func TestTakeWithGaps(t *testing.T) {
 		taker = newTaker(Scope{}, metadata, typed, node{"node-1", inventory()})
 		refuse(taker, resource, forbidden)
 		s = take(t, taker)
-		if why := gap(s, Node, "node-1", ""); why != "it cannot be told whose volumes they are: "+resource+" could not be listed" {
+		if why := gap(s, Node, "node-1", ""); why != "it is not known whose volumes they are: "+resource+" could not be listed" {
 			t.Errorf("%s unread: %q", resource, why)
 		}
 		for k := range s.items {

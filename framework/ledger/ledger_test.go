@@ -141,7 +141,7 @@ func TestLeftWhileUndoing(t *testing.T) {
 	cancel(errors.New("interrupted"))
 	want := `another removal of ["late" "pod p" "namespace n"] is still running: interrupted`
 	if err := l.Close(ctx); err == nil || err.Error() != want {
-		t.Errorf("beside another Close: %v, want %s", err, want)
+		t.Errorf("during another Close: %v, want %s", err, want)
 	}
 	close(release)
 	if err := <-done; err == nil || err.Error() != "removing late: refused" || l.Len() != 0 {

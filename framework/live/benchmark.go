@@ -19,8 +19,8 @@ func (p *Printer) benchmark(b report.Benchmark) {
 	if b.Rated() {
 		rate(report.Memory, b.Throughput())
 	}
-	if b.Twin != nil {
-		rate(b.Twin.Name, b.Twin.Throughput())
+	if b.Control != nil {
+		rate(b.Control.Name, b.Control.Throughput())
 	}
 	rates := " · " + strings.Join(parts, "  ")
 	if len(b.Comparisons) == 0 {

@@ -260,7 +260,7 @@ func (p *Printer) Event(e report.Event) {
 		if e.Leak != nil {
 			p.line(fmt.Sprintf(" %s left behind: %s", p.symbol(spec.Leaked), printable(e.Leak.String())))
 		}
-	case report.TroubleMet:
+	case report.ErrorMet:
 		p.line(fmt.Sprintf(" %s error: %s", p.symbol(spec.Undetermined), printable(e.Text)))
 	case report.SuiteEnded:
 		p.running = nil

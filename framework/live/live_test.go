@@ -88,14 +88,14 @@ func results() []report.SpecResult {
 	}
 	failed.Reason = "2 checks failed: RST-02 every key is served; RST-05 the state file is removed"
 	failed.Failures = []report.Failure{
-		{Requirement: "RST-02", Says: "every key is served", Expected: "1000 of 1000 keys", Observed: "0 of 1000; 100% lost\r\n" + strings.Join(rows, "\r\n"), Object: "pod e2e/memcached-0"},
-		{Requirement: "RST-05", Says: "the state file is removed", Expected: "no file", Observed: "/data/state\x1b[2J"},
+		{Requirement: "RST-02", Check: "every key is served", Expected: "1000 of 1000 keys", Observed: "0 of 1000; 100% lost\r\n" + strings.Join(rows, "\r\n"), Object: "pod e2e/memcached-0"},
+		{Requirement: "RST-05", Check: "the state file is removed", Expected: "no file", Observed: "/data/state\x1b[2J"},
 	}
 	failed.Evidence = "evidence/RST-02"
 
 	lost := outcome("EPH-02", spec.Undetermined, 12*time.Second)
 	lost.Reason = "the cluster no longer answers: connection refused"
-	lost.Failures = []report.Failure{{Says: "could not apply the manifest: connection refused"}}
+	lost.Failures = []report.Failure{{Check: "could not apply the manifest: connection refused"}}
 
 	leaked := outcome("EPH-03", spec.Leaked, 9*time.Second)
 	leaked.Leaks = []report.Leak{{View: "node", Where: "one", What: "logical volume pvc-1", Detail: "256 MiB"}}
@@ -110,7 +110,7 @@ func document() report.Document {
 	notRun.Reason = "the run ended before it"
 	d := report.Document{Specs: append(results(), cut, notRun,
 		outcome("RST-04", spec.Skipped, 0), outcome("CAP-01", spec.NotApplicable, 0))}
-	d.Trouble = []string{"the suite died with exit code 2"}
+	d.Errors = []string{"the suite died with exit code 2"}
 	d.Verdict = report.Verdict{
 		Result: report.NotConformant, ExitCode: 1,
 		Reasons: []string{
@@ -131,7 +131,7 @@ func document() report.Document {
 // one without a control.
 func benchmarks() []report.Benchmark {
 	samples := func(perSecond float64) []report.Sample { return []report.Sample{{PerSecond: perSecond}} }
-	even := report.Benchmark{Name: "get-heavy", Profile: spec.Ephemeral, Samples: samples(5310), Twin: &report.Twin{Name: "dram", Samples: samples(5402)},
+	even := report.Benchmark{Name: "get-heavy", Profile: spec.Ephemeral, Samples: samples(5310), Control: &report.Control{Name: "dram", Samples: samples(5402)},
 		Comparisons: []report.Comparison{{Metric: "requests/s", Better: report.Higher, Ratio: 0.98, Low: 0.95, High: 1.02, Confidence: 0.95, Pairs: 8},
 			{Metric: "p99", Better: report.Lower, Ratio: 1, Low: 0.9, High: 1.1, Confidence: 0.95, Pairs: 8}}}
 	slower := even
@@ -181,7 +181,7 @@ func run(p *Printer) {
 	pass(time.Second)
 	p.Event(report.Event{Kind: report.FactFound, Fact: &report.Fact{Group: "leaks", Name: "not compared", Value: "capacity", Evidence: "snapshots"}})
 	p.Event(report.Event{Kind: report.LeakFound, Leak: &report.Leak{View: "api", Where: "cluster", What: "PersistentVolume pvc-2", Detail: "Released"}})
-	p.Event(report.Event{Kind: report.TroubleMet, Text: "BeforeSuite failed\nat once"})
+	p.Event(report.Event{Kind: report.ErrorMet, Text: "BeforeSuite failed\nat once"})
 	p.Event(report.Event{Kind: report.SuiteEnded})
 	p.Verdict(document(), "report")
 	p.Close()

@@ -244,7 +244,7 @@ func TestHostileText(t *testing.T) {
 			p.Verbose = false
 			p.Facts(append(slices.Clone(d.Facts), report.Fact{Group: "cluster", Name: "kubernetes", Value: hostile}), time.Second)
 			for _, kind := range []report.EventKind{report.SuiteStarted, report.SpecStarted, report.StepStarted,
-				report.WaitStarted, report.LeakFound, report.TroubleMet, report.FactFound, report.Measured} {
+				report.WaitStarted, report.LeakFound, report.ErrorMet, report.FactFound, report.Measured} {
 				e := report.Event{}
 				fill(reflect.ValueOf(&e).Elem())
 				e.Kind = kind
@@ -313,7 +313,7 @@ func TestVerdict(t *testing.T) {
 		{
 			"nothing was run",
 			report.Document{
-				Trouble: []string{"bring up the cluster: no room"},
+				Errors: []string{"bring up the cluster: no room"},
 				Specs: []report.SpecResult{
 					{ID: "EPH-01", Outcome: spec.NotRun, Reason: "nothing is known about it"},
 					{ID: "EPH-02", Outcome: spec.NotRun, Reason: "nothing is known about it"},

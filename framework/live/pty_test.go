@@ -79,7 +79,7 @@ func TestNoTerminal(t *testing.T) {
 	p := New(f, env(map[string]string{"TERM": "xterm"}))
 	event(p, report.SpecStarted, "EPH-01", "")
 	p.beat()
-	event(p, report.TroubleMet, "", "it broke")
+	event(p, report.ErrorMet, "", "it broke")
 	p.Close()
 	got, err := os.ReadFile(f.Name())
 	if want := " ? error: it broke\n"; err != nil || string(got) != want {

@@ -93,7 +93,7 @@ func (p *Printer) details(r report.SpecResult) {
 func (p *Printer) failure(f report.Failure) {
 	if text := p.texts[f.Requirement]; text != "" {
 		p.line(indent + p.paint(bold, printable(string(f.Requirement)+" "+text)))
-		p.field("checked", f.Says)
+		p.field("checked", f.Check)
 	} else {
 		p.line(indent + p.paint(bold, printable(f.Title())))
 	}

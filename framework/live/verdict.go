@@ -69,7 +69,7 @@ func (p *Printer) unfinished(specs []report.SpecResult) {
 // first: it is often why the rest is as it is.
 func (p *Printer) reasons(d report.Document) []string {
 	var all, shown []string
-	for _, reason := range slices.Concat(d.Trouble, d.Verdict.Reasons) {
+	for _, reason := range slices.Concat(d.Errors, d.Verdict.Reasons) {
 		if !slices.Contains(all, reason) {
 			all = append(all, reason)
 		}

@@ -47,16 +47,16 @@ func Ask(ctx context.Context, addr string) (Server, error) {
 	if err != nil {
 		return Server{}, fmt.Errorf("ask the server: %w", err)
 	}
-	s, err := told(general, settings)
+	s, err := parseServer(general, settings)
 	if err != nil {
 		return Server{}, fmt.Errorf("ask the server at %s: %w", addr, err)
 	}
 	return s, nil
 }
 
-// told reads the answers of memcached 1.6: doc/protocol.txt, "General-purpose
+// parseServer reads the answers of memcached 1.6: doc/protocol.txt, "General-purpose
 // statistics" and "Settings statistics". What an answer lacks is an error.
-func told(general, settings map[string]string) (Server, error) {
+func parseServer(general, settings map[string]string) (Server, error) {
 	var errs []error
 	number := func(from map[string]string, name string) int64 {
 		n, err := strconv.ParseInt(from[name], 10, 64)

@@ -34,14 +34,14 @@ func TestTold(t *testing.T) {
 		"maxbytes": "67108864", "item_size_max": "1048576", "maxconns": "1024", "num_threads": "4", "memory_file": "/pmem/file",
 		"chunk_size": "48", "slab_chunk_max": "524288", "growth_factor": "1.25", "cas_enabled": "no",
 	}
-	s, err := told(general, settings)
+	s, err := parseServer(general, settings)
 	if err != nil || s.MemoryFile != "/pmem/file" || s.Connections != 2 || s.Items != 7 || s.Evictions != 2 || s.CAS || s.Threads != 4 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for name, value := range map[string]string{"maxbytes": "", "maxconns": "many", "growth_factor": "x", "slab_chunk_max": "40"} {
 		bad := maps.Clone(settings)
 		bad[name] = value
-		if _, err := told(general, bad); err == nil || value != "40" && !strings.Contains(err.Error(), name) {
+		if _, err := parseServer(general, bad); err == nil || value != "40" && !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is %q: %v", name, value, err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestAgainst(t *testing.T) {
 				}
 			}
 			if err := o.Against(Server{}); err != nil {
-				t.Errorf("a server that told nothing: %v", err)
+				t.Errorf("a server that reported nothing: %v", err)
 			}
 		})
 	}
@@ -169,10 +169,10 @@ func TestFilled(t *testing.T) {
 		server Server
 		want   string
 	}{
-		"limit not told": {func(*Options) {}, Server{}, "give Keys instead"},
-		"no item":        {func(o *Options) { o.Fill = 0.001 }, s, "this share of 64 pages holds no item"},
-		"too many keys":  {func(*Options) {}, func() Server { big := s; big.Limit = 4 << 40; return big }(), "give less, or longer values"},
-		"keys too short": {func(o *Options) { o.KeySize = 7 }, s, "it makes 174688 keys: KeySize"},
+		"limit not reported": {func(*Options) {}, Server{}, "give Keys instead"},
+		"no item":            {func(o *Options) { o.Fill = 0.001 }, s, "this share of 64 pages holds no item"},
+		"too many keys":      {func(*Options) {}, func() Server { big := s; big.Limit = 4 << 40; return big }(), "give less, or longer values"},
+		"keys too short":     {func(o *Options) { o.KeySize = 7 }, s, "it makes 174688 keys: KeySize"},
 	} {
 		o := o
 		test.change(&o)

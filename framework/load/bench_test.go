@@ -41,7 +41,7 @@ func benchOptions(addr string) Options {
 // others are clients that the generator is paired with.
 var others = map[string]func(*testing.B, Options) sample{"gomemcache": gomemcache, "memaslap": memaslap}
 
-// published is the processor time of a key, in µs, that the clients took beside
+// published is the processor time of a key, in µs, that the clients took in addition to
 // each other against memcached 1.6.18 with one thread, 32 connections, client
 // and server on a processor each: medians of 2 to 6 runs. mc-crusher and
 // memtier_benchmark are in no Debian suite, and are compared with through these

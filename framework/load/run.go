@@ -80,7 +80,7 @@ type Prepared struct {
 	options Options
 	begin   *beginning
 	loops   []*loop
-	told    Server
+	server  Server
 	notes   []string
 }
 
@@ -90,11 +90,11 @@ func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	told, notes, err := consult(ctx, o)
+	server, notes, err := consult(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if o, err = o.Filled(told); err != nil {
+	if o, err = o.Filled(server); err != nil {
 		return nil, err
 	}
 	begin := newBeginning()
@@ -102,7 +102,7 @@ func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Prepared{o, begin, loops, told, notes}
+	p := &Prepared{o, begin, loops, server, notes}
 	stores := !o.Preloaded && (!o.MayMiss || o.Gets > 0)
 	err = together(ctx, loops, func(l *loop) error {
 		if err := l.open(); err != nil || !stores {
@@ -111,7 +111,7 @@ func Prepare(ctx context.Context, o Options) (*Prepared, error) {
 		return l.storeKeys(ctx.Done())
 	})
 	if err == nil && stores {
-		err = kept(ctx, o, told)
+		err = kept(ctx, o, server)
 	}
 	if err != nil {
 		p.Close()
@@ -139,7 +139,7 @@ func (p *Prepared) Measure(ctx context.Context) (Result, error) {
 	} else {
 		p.begin.set(loops[0].base, start, start+int64(o.WarmUp), "")
 	}
-	server := watchServer(watched, o, p.begin.told)
+	server := watchServer(watched, o, p.begin.done)
 	if err := together(ctx, loops, func(l *loop) error { return l.run(start, ctx.Done()) }); err != nil {
 		return Result{}, err
 	}
@@ -148,7 +148,7 @@ func (p *Prepared) Measure(ctx context.Context) (Result, error) {
 		all.merge(l.stats)
 	}
 	r := newResult(o, all)
-	r.Server, r.Notes, r.ClockStep = p.told, p.notes, clockStep(offset, clockOffset(wall, monotonic))
+	r.Server, r.Notes, r.ClockStep = p.server, p.notes, clockStep(offset, clockOffset(wall, monotonic))
 	watch := <-server
 	r.ServerCPU = watch.used
 	if watch.err != nil {

@@ -181,13 +181,13 @@ func TestServerRestarts(t *testing.T) {
 	}
 }
 
-// TestConnectionLimit has two limits: the one that the server tells, and the
+// TestConnectionLimit has two limits: the one that the server reports, and the
 // lower one that it has, because its own files count too.
 func TestConnectionLimit(t *testing.T) {
 	o := short(realServer(t, "-c", "50"))
 	o.Connections = 100
 	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), `Connections="100": give up to 49`) {
-		t.Errorf("more than the server tells: %v", err)
+		t.Errorf("more than the server reports: %v", err)
 	}
 	o.Connections = 48
 	r, err := Run(t.Context(), o)
@@ -269,7 +269,7 @@ func fullListener(addr string) (closeAll func(), err error) {
 	closeAll = func() { _ = unix.Close(fd) }
 	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
 		unix.Bind(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}), unix.Listen(fd, 0))
-	for range 2 { // the queue holds one more than it was told
+	for range 2 { // the queue holds one more than it was given
 		if err == nil {
 			var c int
 			if c, err = dial(to); err == nil {

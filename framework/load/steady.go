@@ -51,11 +51,11 @@ func unsteady(ticks []int64, every time.Duration) string {
 	if middle == 0 {
 		return "nothing was answered for more than half of the time"
 	}
-	apart := make([]float64, len(counts))
+	deviations := make([]float64, len(counts))
 	for i, n := range counts {
-		apart[i] = math.Abs(n - middle)
+		deviations[i] = math.Abs(n - middle)
 	}
-	vary := middleOf(apart) / middle
+	vary := middleOf(deviations) / middle
 	first, last := middleHalf(counts[:third]), middleHalf(counts[len(counts)-third:])
 	drift := last/max(first, 1) - 1
 	switch {

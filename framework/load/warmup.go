@@ -18,7 +18,7 @@ const notYet = math.MaxInt64 / 2
 // clock, until it is there.
 type beginning struct {
 	at   atomic.Int64
-	told chan warmUp // gets one
+	done chan warmUp // gets one
 }
 
 // warmUp is how it went.
@@ -29,7 +29,7 @@ type warmUp struct {
 }
 
 func newBeginning() *beginning {
-	b := &beginning{told: make(chan warmUp, 1)}
+	b := &beginning{done: make(chan warmUp, 1)}
 	b.at.Store(notYet)
 	return b
 }
@@ -37,7 +37,7 @@ func newBeginning() *beginning {
 // set begins to measure at a time of the loops' clock.
 func (b *beginning) set(base time.Time, start, at int64, unsteady string) {
 	b.at.Store(at)
-	b.told <- warmUp{end: base.Add(time.Duration(at)), lasted: time.Duration(at - start), unsteady: unsteady}
+	b.done <- warmUp{end: base.Add(time.Duration(at)), lasted: time.Duration(at - start), unsteady: unsteady}
 }
 
 // warmUntilSteady ends the warm-up of loops that began at start when the

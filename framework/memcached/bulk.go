@@ -10,7 +10,7 @@ import (
 )
 
 // Batches are sent as one request of many quiet meta commands, which memcached
-// answers only where something is to be told, and mn, whose answer ends it
+// answers only where something is to be reported, and mn, whose answer ends it
 // (protocol.txt, "Meta commands"; memcached 1.6 and later).
 const (
 	batchKeys  = 500

@@ -146,14 +146,14 @@ func TestPlatformUnread(t *testing.T) {
 	if e, what := p.Emulation(); e != Undecided || !strings.Contains(what, "output of ndctl") {
 		t.Errorf("emulation %s, %s", e, what)
 	}
-	// A command that was cut short is told for every part after it.
+	// A command that was cut short is reported for every part after it.
 	if p := parsePlatform("=== "+PartProcessor+"\n"+tcgCPU, ""); p.Unread[PartProcessor] == nil || p.Unread[PartVersion] == nil || p.CPU != "" {
 		t.Errorf("cut short: %+v", p)
 	}
 }
 
 // TestPlatformOfThisMachine runs the real commands. Those that this machine
-// lacks are told, and nothing else fails because of them.
+// lacks are reported, and nothing else fails because of them.
 func TestPlatformOfThisMachine(t *testing.T) {
 	d := &NodeDriver{Node: "node-1", Namespace: "n", Pod: "p", exec: probetest.Host{}}
 	p, err := d.Platform(t.Context())

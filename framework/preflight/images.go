@@ -74,7 +74,7 @@ func sameProbe(a, b *deploy.Manifest) bool {
 }
 
 // registered are the nodes with the manifest's driver; none when that cannot
-// be told, which is for other checks to say.
+// be known, which is for other checks to say.
 func registered(ctx context.Context, s Subject, m *deploy.Manifest) []string {
 	driver, _, err := driverOf(ctx, s, m)
 	if err != nil || driver == "" {
@@ -132,7 +132,7 @@ func probe(ctx context.Context, s Subject, l *ledger.Ledger, m *deploy.Manifest)
 	if err != nil {
 		return unknown(allowPods, "%v", err)
 	}
-	f := memcachedSays(ended, log)
+	f := memcachedOutput(ended, log)
 	if others := strings.Split(images, ", ")[1:]; f.state == report.CheckPassed && len(others) > 0 {
 		f.saw += "; it has " + strings.Join(others, ", ") + ", too"
 	}
@@ -201,8 +201,8 @@ var options = []option{
 	{"proxy", regexp.MustCompile(`(?m)^ +- proxy_config:`)},
 }
 
-// memcachedSays reads what probeCommand printed.
-func memcachedSays(pod *corev1.Pod, log string) finding {
+// memcachedOutput reads what probeCommand printed.
+func memcachedOutput(pod *corev1.Pod, log string) finding {
 	image := pod.Spec.Containers[0].Image
 	first, help, _ := strings.Cut(strings.TrimSpace(log), "\n")
 	version, ok := strings.CutPrefix(first, "memcached ")

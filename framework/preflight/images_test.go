@@ -212,7 +212,7 @@ func TestImageFacts(t *testing.T) {
 		{Group: "memcached", Name: "image", Value: "memcached:1", Evidence: "the manifests"},
 		{Group: "memcached", Name: "image digest", Value: "docker.io/library/memcached@sha256:12", Evidence: "imageID of that pod"},
 	}
-	if f := memcachedSays(pod, help); !slices.Equal(f.facts, want) {
+	if f := memcachedOutput(pod, help); !slices.Equal(f.facts, want) {
 		t.Errorf("got  %+v\nwant %+v", f.facts, want)
 	}
 	// TLS, SASL and the proxy are the builder's choice; the others are in every memcached of today.

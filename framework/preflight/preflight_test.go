@@ -135,7 +135,7 @@ func TestStorage(t *testing.T) {
 		{name: "driver on no node", check: checkDriver, manifests: []string{deploytest.Inline}, cluster: []runtime.Object{both, csiNode("worker", "other.example")},
 			state: report.CheckFailed, saw: `the CSI driver "driver.example" runs on no node (CSINodes: worker)`,
 			remedy: "label a node with persistent memory as PMEM-CSI's installation guide says, and look at the driver's pods"},
-		{name: "several drivers are told in order", check: checkDriver,
+		{name: "several drivers are reported in order", check: checkDriver,
 			manifests: []string{strings.ReplaceAll(deploytest.Inline, "driver.example", "z.example"), strings.ReplaceAll(deploytest.Inline, "driver.example", "a.example")},
 			state:     report.CheckFailed,
 			saw:       `the CSI driver "a.example" is absent (no CSIDriver object of that name); the CSI driver "z.example" is absent (no CSIDriver object of that name)`,

@@ -17,7 +17,7 @@ func compared(metric, better string, low, ratio, high float64) Benchmark {
 		samples[i] = Sample{PerSecond: 5000 + 10*float64(i)}
 	}
 	return Benchmark{Name: "get-heavy", Spec: "THR-01", Profile: spec.Ephemeral, Setting: "9 gets a set", Latencies: []LatencyOfRequest{},
-		Samples: samples, Twin: &Twin{Name: "dram", Samples: samples, Latencies: []LatencyOfRequest{}},
+		Samples: samples, Control: &Control{Name: "dram", Samples: samples, Latencies: []LatencyOfRequest{}},
 		Comparisons: []Comparison{{Metric: metric, Better: better, Ratio: ratio, Low: low, High: high, Confidence: 0.95, Pairs: 8}}}
 }
 

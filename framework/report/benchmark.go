@@ -18,7 +18,7 @@ const (
 )
 
 // Memory is the short name of what the deployment under test keeps its values
-// in, as Twin.Name is that of its control.
+// in, as Control.Name is that of its control.
 const Memory = "pmem"
 
 // PerSecond is the throughput in operations a second.
@@ -47,7 +47,7 @@ func (b Benchmark) Throughput() float64 {
 }
 
 // Throughput is the median of the samples in requests a second.
-func (t Twin) Throughput() float64 { return middle(t.Samples) }
+func (t Control) Throughput() float64 { return middle(t.Samples) }
 
 func middle(samples []Sample) float64 {
 	rates := make([]float64, len(samples))
@@ -62,18 +62,18 @@ func middle(samples []Sample) float64 {
 	return (rates[(n-1)/2] + rates[n/2]) / 2
 }
 
-// Throughputs tells the throughput of both memories in words; empty when it has none.
+// Throughputs is the throughput of both memories in words; empty when it has none.
 func (b Benchmark) Throughputs() string {
 	if !b.Rated() {
 		return ""
 	}
-	if b.Twin == nil {
+	if b.Control == nil {
 		return fmt.Sprintf("%.0f requests/s", b.Throughput())
 	}
-	return fmt.Sprintf("%s %.0f requests/s, %s %.0f requests/s", Memory, b.Throughput(), b.Twin.Name, b.Twin.Throughput())
+	return fmt.Sprintf("%s %.0f requests/s, %s %.0f requests/s", Memory, b.Throughput(), b.Control.Name, b.Control.Throughput())
 }
 
-// Unsteady tells which samples changed while they were measured, a line for
+// Unsteady lists which samples changed while they were measured, a line for
 // each.
 func (b Benchmark) Unsteady() []string {
 	var lines []string
@@ -85,8 +85,8 @@ func (b Benchmark) Unsteady() []string {
 		}
 	}
 	tell(Memory, b.Samples)
-	if b.Twin != nil {
-		tell(b.Twin.Name, b.Twin.Samples)
+	if b.Control != nil {
+		tell(b.Control.Name, b.Control.Samples)
 	}
 	return lines
 }

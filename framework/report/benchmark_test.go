@@ -41,14 +41,14 @@ func TestThroughput(t *testing.T) {
 		t.Errorf("without samples: %s", got)
 	}
 	b.Samples = []Sample{{PerSecond: 3}, {PerSecond: 1}, {PerSecond: 100, Unsteady: "fell by\n20 %"}}
-	b.Twin = &Twin{Name: "dram", Samples: []Sample{{PerSecond: 4, Unsteady: "rose"}, {PerSecond: 6}}}
+	b.Control = &Control{Name: "dram", Samples: []Sample{{PerSecond: 4, Unsteady: "rose"}, {PerSecond: 6}}}
 	if got := b.Throughputs(); got != "pmem 3 requests/s, dram 5 requests/s" {
 		t.Errorf("with samples: %s", got)
 	}
 	if got, want := strings.Join(b.Unsteady(), "; "), "pmem, sample 3 of 3: fell by | 20 %; dram, sample 1 of 2: rose"; got != want {
 		t.Errorf("unsteady: %s, want %s", got, want)
 	}
-	if got := (Benchmark{Twin: &Twin{}}).Throughput(); got != 0 {
+	if got := (Benchmark{Control: &Control{}}).Throughput(); got != 0 {
 		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Waits of a name are told as slower when both reports have slowerCount of
+// Waits of a name are reported as slower when both reports have slowerCount of
 // them that came to their state, and when the median grew by slowerBy and by
 // slowerAbove: one wait says little, a shared machine varies by less than the
 // factor, and what takes less than the difference is no matter.
@@ -35,7 +35,7 @@ type Section struct {
 	Changes []Change
 }
 
-// Diff tells how a report differs from an earlier one.
+// Diff is how a report differs from an earlier one.
 type Diff struct {
 	Old, New Run
 	Verdicts [2]Result
@@ -49,7 +49,7 @@ func (d Diff) Worse() bool {
 		slices.ContainsFunc(d.Sections, func(s Section) bool { return s.Worse })
 }
 
-// Compare tells how b differs from the earlier a.
+// Compare returns how b differs from the earlier a.
 func Compare(a, b Document) Diff {
 	d := Diff{Old: a.Run, New: b.Run, Verdicts: [2]Result{a.Verdict.Result, b.Verdict.Result}}
 	add := func(title string, worse bool, changes []Change) {

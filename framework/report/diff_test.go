@@ -25,7 +25,7 @@ func measured(operations int64, p99 time.Duration) Benchmark {
 		Latencies: []LatencyOfRequest{{Request: "get", Percentiles: []Percentile{{Percent: 50, Latency: time.Microsecond}, {Percent: 99, Latency: p99}}}, {Request: "set"}}}
 }
 
-// two are reports that differ in every way that is told.
+// two are reports that differ in every way that is reported.
 func two() (a, b Document) {
 	before := recorded(Event{Kind: SpecEnded, Result: new(undetermined("RST-02"))})
 	before.Run(func(run *Run) { run.ID, run.Version = "20260102T030405Z-aaaaa", "0123456789ab" })
@@ -92,7 +92,7 @@ func TestSpecsAreCompared(t *testing.T) {
 			}
 			title, there := want[[2]spec.Outcome{was, now}]
 			if got != title || there != (was != now) || len(d.Sections) > 1 {
-				t.Errorf("%s → %s: told as %q, want %q", was, now, got, title)
+				t.Errorf("%s → %s: reported as %q, want %q", was, now, got, title)
 			}
 			if d.Worse() != (title == regression) {
 				t.Errorf("%s → %s: Worse() = %v", was, now, d.Worse())
@@ -145,7 +145,7 @@ func TestSlowerWaits(t *testing.T) {
 	tests := []struct {
 		name string
 		a, b Document
-		want string // old and new; empty: not told
+		want string // old and new; empty: not reported
 	}{
 		{"twice as slow", waits(wait.PodRuns, 4, 4, 4), waits(wait.PodRuns, 8, 8, 8), "4.0s → 8.0s  2.00 times"},
 		{"just slow enough", waits(wait.PodRuns, 4, 4, 4), waits(wait.PodRuns, 6, 6, 6), "4.0s → 6.0s  1.50 times"},
@@ -170,7 +170,7 @@ func TestSlowerWaits(t *testing.T) {
 				}
 			}
 			if got != tt.want {
-				t.Errorf("told %q, want %q", got, tt.want)
+				t.Errorf("reported %q, want %q", got, tt.want)
 			}
 			if d.Worse() {
 				t.Error("a slower wait makes a report worse")

@@ -24,7 +24,7 @@ type Document struct {
 	Specs        []SpecResult        `yaml:"specs"`                // all that were planned, by id
 	Leaks        []Leak              `yaml:"leaks"`                // those that belong to no single spec
 	Uncompared   []string            `yaml:"uncompared,omitempty"` // where leaks could not be looked for, and why, one line each
-	Trouble      []string            `yaml:"trouble"`              // what went wrong outside of the specs, one line each
+	Errors       []string            `yaml:"trouble"`              // what went wrong outside of the specs, one line each
 	Waits        []wait.Record       `yaml:"waits"`                // outside of the specs
 	Known        []KnownFailure      `yaml:"knownFailures"`
 	Benchmarks   []Benchmark         `yaml:"benchmarks"`
@@ -216,22 +216,22 @@ type Benchmark struct {
 	Spec       string             `yaml:"spec" redact:"-"`
 	Profile    spec.Profile       `yaml:"profile"`
 	Setting    string             `yaml:"setting"`         // what was measured and how, one line
-	Found      []string           `yaml:"found,omitempty"` // what it shows beside rates and comparisons, one line each
+	Found      []string           `yaml:"found,omitempty"` // what it shows besides rates and comparisons, one line each
 	Operations int64              `yaml:"operations"`      // of all samples; 0: it has no rate, only curves
 	Elapsed    time.Duration      `yaml:"elapsed"`         // of all samples
 	Latencies  []LatencyOfRequest `yaml:"latencies"`       // of all samples
 	Samples    []Sample           `yaml:"samples,omitempty"`
-	// Twin is the same deployment with its volume replaced by memory. Sample n
+	// Control is the same deployment with its volume replaced by memory. Sample n
 	// of one and of the other were measured one after the other.
-	Twin        *Twin        `yaml:"twin,omitempty"`
+	Control     *Control     `yaml:"twin,omitempty"`
 	Comparisons []Comparison `yaml:"comparisons,omitempty"` // with the control
 	Curves      []Curve      `yaml:"curves,omitempty"`
 	Invalid     []string     `yaml:"invalid,omitempty"`        // why the figures say little, one line each
 	Raw         string       `yaml:"raw,omitempty" redact:"-"` // file of the evidence with every histogram, relative to the report
 }
 
-// Twin is what was measured beside the deployment under test.
-type Twin struct {
+// Control is what was measured in parallel with the deployment under test.
+type Control struct {
 	Name      string             `yaml:"name"` // such as dram
 	Latencies []LatencyOfRequest `yaml:"latencies"`
 	Samples   []Sample           `yaml:"samples"`

@@ -89,13 +89,13 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestBytesThatAreNoText(t *testing.T) {
-	data, err := Encode(Document{Schema: Schema, Trouble: []string{"a\xffb"}})
+	data, err := Encode(Document{Schema: Schema, Errors: []string{"a\xffb"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	back, err := Decode("report.yaml", data)
-	if err != nil || back.Trouble[0] != "a\uFFFDb" {
-		t.Errorf("%q, %v", back.Trouble, err)
+	if err != nil || back.Errors[0] != "a\uFFFDb" {
+		t.Errorf("%q, %v", back.Errors, err)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 func TestEndingOutcome(t *testing.T) {
-	must := Failure{Requirement: "RST-01", Says: "a key survives"}
-	own := Failure{Says: "could not reach the pod"}
+	must := Failure{Requirement: "RST-01", Check: "a key survives"}
+	own := Failure{Check: "could not reach the pod"}
 	tests := []struct {
 		name   string
 		ending Ending

@@ -26,7 +26,7 @@ const (
 	SpecEnded    EventKind = "spec ended"   // Result
 	LeakFound    EventKind = "leak"         // Leak: at the end of the suite, of no single spec
 	Uncompared   EventKind = "not compared" // Text: what leaks could not be looked for in, and why
-	TroubleMet   EventKind = "trouble"      // Text
+	ErrorMet     EventKind = "error"        // Text
 	SuiteEnded   EventKind = "suite ended"  // the last; a suite without it has died
 )
 
@@ -48,7 +48,7 @@ type Event struct {
 func (e Event) defect() string {
 	missing := ""
 	switch e.Kind {
-	case SuiteStarted, SuiteEnded, StepStarted, TroubleMet, Uncompared:
+	case SuiteStarted, SuiteEnded, StepStarted, ErrorMet, Uncompared:
 	case SpecStarted:
 		if e.Spec == "" {
 			missing = "Spec"

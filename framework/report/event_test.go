@@ -23,7 +23,7 @@ func TestEventsComeBackAsTheyWere(t *testing.T) {
 		{Time: at(6), Kind: Measured, Benchmark: &Benchmark{Name: "get", Operations: 5}},
 		{Time: at(7), Kind: SpecEnded, Result: &result},
 		{Time: at(8), Kind: LeakFound, Leak: &volume},
-		{Time: at(9), Kind: TroubleMet, Text: "trouble"},
+		{Time: at(9), Kind: ErrorMet, Text: "error"},
 		{Time: at(10), Kind: SuiteEnded},
 	}
 	var b bytes.Buffer
@@ -64,7 +64,7 @@ func TestReadEventsRefuses(t *testing.T) {
 		{"nothing of its kind", `{"Kind":"spec ended","Spec":"RST-01"}` + "\n", nil, `Kind is "spec ended", which needs Result`, 0},
 		{"wrong type", `{"Kind":"wait ended","Wait":{"Took":"long"}}` + "\n", nil, "cannot unmarshal string", 0},
 		{"two in a line", strings.TrimSpace(good) + good, nil, "more than one value", 0},
-		{"the reader is told to stop", good + good, stop, "enough", 1},
+		{"the reader is asked to stop", good + good, stop, "enough", 1},
 		{"the first of several", "a\nb\n" + good[:5], nil, `event 1: "a"`, 0},
 	}
 	for _, tt := range tests {
@@ -92,7 +92,7 @@ func TestReadEventsTellsOfALostReader(t *testing.T) {
 func TestEveryKindNeedsWhatItIsAbout(t *testing.T) {
 	whole := Event{Spec: "RST-01", Text: "text", Wait: &wait.Record{}, Fact: &Fact{}, Benchmark: &Benchmark{}, Result: &SpecResult{}, Leak: &Leak{}}
 	needs := map[EventKind]string{
-		SuiteStarted: "", SuiteEnded: "", StepStarted: "", TroubleMet: "", SpecStarted: "Spec", WaitStarted: "Wait", WaitEnded: "Wait",
+		SuiteStarted: "", SuiteEnded: "", StepStarted: "", ErrorMet: "", SpecStarted: "Spec", WaitStarted: "Wait", WaitEnded: "Wait",
 		FactFound: "Fact", Measured: "Benchmark", LeakFound: "Leak", SpecEnded: "Result",
 	}
 	for kind, need := range needs {

@@ -34,7 +34,7 @@ func run(failures ...report.Failure) report.Document {
 	return r.Finish(started.Add(time.Minute), nil)
 }
 
-var lost = report.Failure{Requirement: "RST-01", Says: "memcached serves every item", Expected: "1000 items", Observed: "0 items", Object: "pod default/cache-0"}
+var lost = report.Failure{Requirement: "RST-01", Check: "memcached serves every item", Expected: "1000 items", Observed: "0 items", Object: "pod default/cache-0"}
 
 // A Recorder makes a Document of the events of a run, and the verdict follows
 // from what is in it.

@@ -13,7 +13,7 @@ import (
 // spec itself did, and says nothing about the deployment.
 type Failure struct {
 	Requirement spec.ReqID `yaml:"requirement,omitempty"`
-	Says        string     `yaml:"says"` // the check, which reads true when it passes
+	Check       string     `yaml:"says"` // the check, which reads true when it passes
 	Expected    string     `yaml:"expected,omitempty"`
 	Observed    string     `yaml:"observed,omitempty"`
 	Object      string     `yaml:"object,omitempty"`
@@ -22,9 +22,9 @@ type Failure struct {
 // Title is the requirement, if any, with the check.
 func (f Failure) Title() string {
 	if f.Requirement == "" {
-		return f.Says
+		return f.Check
 	}
-	return string(f.Requirement) + " " + f.Says
+	return string(f.Requirement) + " " + f.Check
 }
 
 // Field is a named text, of one line or several.
@@ -56,7 +56,7 @@ func (f Failure) Finding() string {
 	if !f.violates() {
 		return oneline.Of(f.Title())
 	}
-	text := fmt.Sprintf("%s is not met: %q", f.Requirement, oneline.Of(f.Says))
+	text := fmt.Sprintf("%s is not met: %q", f.Requirement, oneline.Of(f.Check))
 	for _, field := range f.Fields() {
 		if field.Name != "object" {
 			text += fmt.Sprintf(", %s %s", field.Name, shortened(oneline.Of(field.Text), findingLength))

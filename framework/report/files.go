@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// evidenceDir is where a report keeps its evidence, beside its file.
+// evidenceDir is where a report keeps its evidence, next to its file.
 const evidenceDir = "evidence"
 
 // HashEvidence lists every file below the evidence directory of a report, by

@@ -14,14 +14,14 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// Recorder makes a Document out of what a run tells while it goes. It is safe
+// Recorder makes a Document out of what a run reports while it goes. It is safe
 // for concurrent use.
 type Recorder struct {
 	// Secrets removes secrets from what is recorded; set before use.
 	Secrets *redact.Redactor
 
 	mu        sync.Mutex
-	doc       Document // what is told as it is
+	doc       Document // what is reported as it is
 	catalogue spec.Catalogue
 	plan      []spec.Planned
 	ended     map[string]SpecResult
@@ -78,13 +78,13 @@ func (r *Recorder) Baseline(baseline []BaselineEntry) {
 	r.locked(func() { r.doc.Baseline = redact.In(r.Secrets, baseline) })
 }
 
-// Trouble adds something that went wrong outside of the specs. Of several
-// lines one is made; what is told twice is kept once.
-func (r *Recorder) Trouble(text string) {
-	r.locked(func() { r.doc.Trouble = trouble(r.doc.Trouble, r.Secrets.Text(text)) })
+// AddError adds something that went wrong outside of the specs. Of several
+// lines one is made; what is reported twice is kept once.
+func (r *Recorder) AddError(text string) {
+	r.locked(func() { r.doc.Errors = addLine(r.doc.Errors, r.Secrets.Text(text)) })
 }
 
-func trouble(list []string, text string) []string {
+func addLine(list []string, text string) []string {
 	if text = oneline.Of(text); text == "" {
 		text = "something went wrong that was not described"
 	}
@@ -94,7 +94,7 @@ func trouble(list []string, text string) []string {
 	return append(list, text)
 }
 
-// fact keeps what was seen once only; a second value for a name stays beside
+// fact keeps what was seen once only; a second value for a name stays next to
 // the first.
 func (r *Recorder) fact(f Fact) {
 	if !slices.ContainsFunc(r.doc.Facts, func(o Fact) bool { return o.Group == f.Group && o.Name == f.Name && o.Value == f.Value }) {
@@ -110,7 +110,7 @@ func (r *Recorder) Record(e Event) {
 
 func (r *Recorder) record(e Event) {
 	if why := e.defect(); why != "" {
-		r.doc.Trouble = trouble(r.doc.Trouble, "an event was lost: "+why)
+		r.doc.Errors = addLine(r.doc.Errors, "an event was lost: "+why)
 		return
 	}
 	running := r.running[e.Spec]
@@ -147,9 +147,9 @@ func (r *Recorder) record(e Event) {
 	case LeakFound:
 		r.doc.Leaks = append(r.doc.Leaks, *e.Leak)
 	case Uncompared:
-		r.doc.Uncompared = trouble(r.doc.Uncompared, e.Text)
-	case TroubleMet:
-		r.doc.Trouble = trouble(r.doc.Trouble, e.Text)
+		r.doc.Uncompared = addLine(r.doc.Uncompared, e.Text)
+	case ErrorMet:
+		r.doc.Errors = addLine(r.doc.Errors, e.Text)
 	}
 }
 
@@ -164,7 +164,7 @@ func (r *Recorder) Finish(ended time.Time, evidence []File) Document {
 	d.Facts, d.Preflight, d.Leaks = solid(d.Facts), solid(d.Preflight), solid(d.Leaks)
 	d.Waits, d.Known = solid(d.Waits), solid(d.Known)
 	d.Benchmarks, d.Evidence = solid(d.Benchmarks), solid(evidence)
-	d.Uncompared, d.Trouble = slices.Clone(r.doc.Uncompared), r.troubles()
+	d.Uncompared, d.Errors = slices.Clone(r.doc.Uncompared), r.errors()
 	d.Specs = make([]SpecResult, 0, len(r.plan))
 	for _, p := range r.plan {
 		d.Specs = append(d.Specs, r.result(p))
@@ -176,9 +176,9 @@ func (r *Recorder) Finish(ended time.Time, evidence []File) Document {
 	return d
 }
 
-// troubles are those that were told, and those that follow from what was not.
-func (r *Recorder) troubles() []string {
-	list := solid(r.doc.Trouble)
+// errors are those that were reported, and those that follow from what was not.
+func (r *Recorder) errors() []string {
+	list := solid(r.doc.Errors)
 	for _, id := range sortedKeys(r.attempts) {
 		list = r.unplanned(list, id)
 	}
@@ -186,7 +186,7 @@ func (r *Recorder) troubles() []string {
 		list = r.unplanned(list, id)
 	}
 	if r.begun && !r.over {
-		list = trouble(list, "the suite's process ended before its time")
+		list = addLine(list, "the suite's process ended before its time")
 	}
 	slices.Sort(list)
 	return list
@@ -196,9 +196,9 @@ func (r *Recorder) unplanned(list []string, id string) []string {
 	i := slices.IndexFunc(r.plan, func(p spec.Planned) bool { return p.ID == id })
 	switch {
 	case i < 0:
-		return trouble(list, fmt.Sprintf("spec %s ran although it was not planned", id))
+		return addLine(list, fmt.Sprintf("spec %s ran although it was not planned", id))
 	case r.plan[i].Outcome != "":
-		return trouble(list, fmt.Sprintf("spec %s ran although it was planned as %s", id, r.plan[i].Outcome))
+		return addLine(list, fmt.Sprintf("spec %s ran although it was planned as %s", id, r.plan[i].Outcome))
 	}
 	return list
 }

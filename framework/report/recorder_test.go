@@ -69,7 +69,7 @@ func TestRecorderOutcomes(t *testing.T) {
 			spec.Undetermined, "the suite ended while it ran; at the step: restart; it waited for pod e2e/cache-0 to run, at most 1m0s", Undetermined},
 		{"never ended, after a wait", []Event{again, {Kind: WaitStarted, Spec: "RST-01", Wait: pod}, {Kind: WaitEnded, Spec: "RST-01", Wait: ran}},
 			spec.Undetermined, "the suite ended while it ran; the last wait was for pod e2e/cache-0 to run, 1.5s, last seen: Pending", Undetermined},
-		{"passed, but with failures", []Event{ending(func(s *SpecResult) { s.Failures = []Failure{{Says: "no answer"}} })},
+		{"passed, but with failures", []Event{ending(func(s *SpecResult) { s.Failures = []Failure{{Check: "no answer"}} })},
 			spec.Undetermined, `it is said to be "passed", but it has a failure: no answer`, Undetermined},
 		{"passed, but not to the end", []Event{ending(func(s *SpecResult) { s.Complete = false })},
 			spec.Undetermined, `it is said to be "passed", but its body did not come to its end`, Undetermined},
@@ -79,7 +79,7 @@ func TestRecorderOutcomes(t *testing.T) {
 			spec.Undetermined, `it is said to be "passed", but it left behind ` + volume.String(), Undetermined},
 		{"leaked, but nothing", []Event{ending(func(s *SpecResult) { s.Outcome = spec.Leaked })},
 			spec.Undetermined, `it is said to be "leaked", but it left nothing behind`, Undetermined},
-		{"failed, but no requirement", []Event{ending(func(s *SpecResult) { s.Outcome = spec.Failed; s.Failures = []Failure{{Says: "no answer"}} })},
+		{"failed, but no requirement", []Event{ending(func(s *SpecResult) { s.Outcome = spec.Failed; s.Failures = []Failure{{Check: "no answer"}} })},
 			spec.Undetermined, `it is said to be "failed", but no failure names a requirement`, Undetermined},
 		{"skipped, but it ran", []Event{ending(func(s *SpecResult) { s.Outcome = spec.Skipped })},
 			spec.Undetermined, `it is said to be "skipped", but it was begun`, Undetermined},
@@ -103,7 +103,7 @@ func TestRecorderOutcomes(t *testing.T) {
 	}
 }
 
-func TestRecorderTrouble(t *testing.T) {
+func TestRecorderErrors(t *testing.T) {
 	unplanned := passing("RST-01")
 	unplanned.ID = "XXX-01"
 	tests := []struct {
@@ -112,12 +112,12 @@ func TestRecorderTrouble(t *testing.T) {
 		want []string
 	}{
 		{"none", func() *Recorder { return recorded() }, nil},
-		{"told, of two lines and twice", func() *Recorder {
-			r := recorded(Event{Kind: TroubleMet, Text: "one\ntwo"})
-			r.Trouble("\none\n\n two ")
+		{"reported, of two lines and twice", func() *Recorder {
+			r := recorded(Event{Kind: ErrorMet, Text: "one\ntwo"})
+			r.AddError("\none\n\n two ")
 			return r
 		}, []string{"one | two"}},
-		{"told without a word", func() *Recorder { return recorded(Event{Kind: TroubleMet}) }, []string{"something went wrong that was not described"}},
+		{"reported without a word", func() *Recorder { return recorded(Event{Kind: ErrorMet}) }, []string{"something went wrong that was not described"}},
 		{"the suite died", func() *Recorder {
 			r := NewRecorder(Run{Started: start}, catalogue())
 			r.Plan(planned(nil))
@@ -145,8 +145,8 @@ func TestRecorderTrouble(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := tt.r().Finish(at(60), nil)
-			if !slices.Equal(d.Trouble, tt.want) {
-				t.Errorf("trouble %q, want %q", d.Trouble, tt.want)
+			if !slices.Equal(d.Errors, tt.want) {
+				t.Errorf("errors %q, want %q", d.Errors, tt.want)
 			}
 			if len(tt.want) > 0 && d.Verdict.Result != Undetermined {
 				t.Errorf("verdict %s, want %s", d.Verdict.Result, Undetermined)
@@ -218,7 +218,7 @@ func TestKnownFailures(t *testing.T) {
 		{"undetermined", undetermined("RST-01"), []KnownFailure{accepted("RST-01", "RST-02")}, []*bool{nil}, false},
 		{"of another spec", violating("RST-01", "RST-01"), []KnownFailure{accepted("RST-03", "RST-01")}, []*bool{&no}, false},
 		{"a SHOULD", violating("RST-03", "RST-03"), []KnownFailure{accepted("RST-03", "RST-03")}, []*bool{&yes}, true},
-		{"a SHOULD beside the MUST that is known", violating("RST-03", "RST-01", "RST-03"), []KnownFailure{accepted("RST-03", "RST-01")}, []*bool{&yes}, true},
+		{"a SHOULD next to the MUST that is known", violating("RST-03", "RST-01", "RST-03"), []KnownFailure{accepted("RST-03", "RST-01")}, []*bool{&yes}, true},
 		{"a SHOULD fails, but the MUST is known", violating("RST-03", "RST-03"), []KnownFailure{accepted("RST-03", "RST-01")}, []*bool{&no}, false},
 	}
 	for _, tt := range tests {
@@ -264,8 +264,8 @@ func TestFinishMayBeCalledAgain(t *testing.T) {
 	r.Record(Event{Kind: SuiteEnded})
 	r.Run(func(run *Run) { run.Deployments["ephemeral"] = "elsewhere" })
 	third := r.Finish(at(70), nil)
-	if s := specOf(t, third, "RST-03"); s.Outcome != spec.Passed || len(third.Trouble) != 0 {
-		t.Errorf("after its end RST-03 is %q; trouble %q", s.Outcome, third.Trouble)
+	if s := specOf(t, third, "RST-03"); s.Outcome != spec.Passed || len(third.Errors) != 0 {
+		t.Errorf("after its end RST-03 is %q; errors %q", s.Outcome, third.Errors)
 	}
 	if got := fmt.Sprintf("%+v", first); got != before {
 		t.Errorf("the first report changed from\n%s\nto\n%s", before, got)
@@ -280,15 +280,15 @@ func TestRecorderIsSafe(t *testing.T) {
 			for n := range 50 {
 				id := fmt.Sprintf("%d-%d", i, n)
 				r.Record(Event{Kind: FactFound, Fact: &Fact{Name: id}})
-				r.Trouble(id)
+				r.AddError(id)
 				r.Run(func(run *Run) { run.Host = id })
 				_ = r.Finish(at(60), nil)
 			}
 		})
 	}
 	group.Wait()
-	if d := r.Finish(at(60), nil); len(d.Facts) != 400 || len(d.Trouble) != 400 {
-		t.Errorf("%d facts and %d troubles, want 400 of each", len(d.Facts), len(d.Trouble))
+	if d := r.Finish(at(60), nil); len(d.Facts) != 400 || len(d.Errors) != 400 {
+		t.Errorf("%d facts and %d errors, want 400 of each", len(d.Facts), len(d.Errors))
 	}
 }
 

@@ -18,11 +18,11 @@ func catalogue() spec.Catalogue {
 			{ID: "RST-01", Chapter: "Restart", Level: spec.Must, Profiles: persistent, Text: "A key survives a restart.", Source: "documentation", Versions: ">= 1.5.18"},
 			{ID: "RST-02", Chapter: "Restart", Level: spec.Must, Profiles: persistent, Text: "A counter survives a restart.", Source: "documentation"},
 			{ID: "RST-03", Chapter: "Restart", Level: spec.Should, Profiles: persistent, Text: "A restart is quick.", Source: "measured"},
-			{ID: "DRV-01", Chapter: "Driver", Level: spec.Must, Profiles: []spec.Profile{spec.Driver}, Text: "Capacity is told.", Source: "experience"},
+			{ID: "DRV-01", Chapter: "Driver", Level: spec.Must, Profiles: []spec.Profile{spec.Driver}, Text: "Capacity is published.", Source: "experience"},
 			{ID: "OPS-01", Chapter: "Surroundings", Level: spec.Fact, Profiles: persistent, Text: "The sun rises.", Source: "experience", Uncovered: "nobody can change it"},
 		},
 		Specs: []spec.Spec{
-			{ID: "DRV-01", Title: "capacity is told", Covers: []spec.ReqID{"DRV-01"}, Level: spec.Must, Profile: spec.Driver},
+			{ID: "DRV-01", Title: "capacity is published", Covers: []spec.ReqID{"DRV-01"}, Level: spec.Must, Profile: spec.Driver},
 			{ID: "EPH-01", Title: "the volume goes with the pod", Covers: []spec.ReqID{"EPH-01"}, Level: spec.Must, Profile: spec.Ephemeral},
 			{ID: "RST-01", Title: "keys and counters survive", Covers: []spec.ReqID{"RST-01", "RST-02"}, Level: spec.Must, Profile: spec.Persistent},
 			{ID: "RST-02", Title: "a restart is quick", Covers: []spec.ReqID{"RST-03"}, Level: spec.Should, Profile: spec.Persistent},
@@ -65,7 +65,7 @@ func violating(id string, reqs ...spec.ReqID) SpecResult {
 	s := passing(id)
 	s.Outcome, s.Reason = spec.Failed, string(reqs[0])+" is not met"
 	for _, req := range reqs {
-		s.Failures = append(s.Failures, Failure{Requirement: req, Says: "it is met", Expected: "1", Observed: "0", Object: "pod default/cache-0"})
+		s.Failures = append(s.Failures, Failure{Requirement: req, Check: "it is met", Expected: "1", Observed: "0", Object: "pod default/cache-0"})
 	}
 	return s
 }
@@ -73,7 +73,7 @@ func violating(id string, reqs ...spec.ReqID) SpecResult {
 func undetermined(id string) SpecResult {
 	s := passing(id)
 	s.Outcome, s.Reason, s.Complete, s.Examined = spec.Undetermined, "could not reach the pod", false, nil
-	s.Failures = []Failure{{Says: "could not reach the pod"}}
+	s.Failures = []Failure{{Check: "could not reach the pod"}}
 	return s
 }
 
@@ -97,7 +97,7 @@ func accepted(id string, req spec.ReqID) KnownFailure {
 	return KnownFailure{Spec: id, Requirement: req, Link: "https://example.org/issues/17", Expires: "2026-06-30", Reason: "blocks are reserved"}
 }
 
-// eventful is a run in which much happens, told as a suite tells it.
+// eventful is a run in which much happens, reported as a suite reports it.
 func eventful() *Recorder {
 	r := NewRecorder(Run{
 		ID: "20260102T030405Z-x7k2p", Version: "0123456789ab", Started: start, Command: "make e2e LABELS='MUST || SHOULD'", Provider: "existing",

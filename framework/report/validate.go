@@ -14,7 +14,7 @@ import (
 )
 
 // ValidateFile checks the report at path: that neither it nor its evidence was
-// altered, and what [Document.Validate] checks. All defects are told.
+// altered, and what [Document.Validate] checks. All defects are reported.
 func ValidateFile(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func (d Document) checkEvidence(dir string) error {
 		got, ok := there[want.Path]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("evidence %s is in the report, but not beside it, or twice in the report", want.Path))
+			errs = append(errs, fmt.Errorf("evidence %s is in the report, but not next to it, or twice in the report", want.Path))
 		case got != want:
 			errs = append(errs, fmt.Errorf("evidence %s has %d bytes with sha256:%s, want %d with sha256:%s: it was altered",
 				want.Path, got.Size, got.SHA256, want.Size, want.SHA256))
@@ -64,7 +64,7 @@ func (d Document) checkEvidence(dir string) error {
 
 // Validate checks that every spec has one outcome that follows from what was
 // seen, that requirements, known failures and verdict follow from the specs,
-// and the rules of a qualification run. All defects are told.
+// and the rules of a qualification run. All defects are reported.
 func (d Document) Validate() error {
 	c := checker{}
 	if d.Schema != Schema {
@@ -114,7 +114,7 @@ func (c *checker) specs(d Document) {
 		if why := s.contradiction(); why != "" {
 			c.bad("spec %s: outcome is %q, but %s", s.ID, s.Outcome, why)
 		}
-		if d.apart(s) && s.Outcome != spec.Skipped {
+		if d.outOfScope(s) && s.Outcome != spec.Skipped {
 			c.bad("spec %s: outcome is %q, want %q, because it does not belong to a run of this purpose", s.ID, s.Outcome, spec.Skipped)
 		}
 		if s.Outcome != spec.Passed && s.Reason == "" {
@@ -270,9 +270,9 @@ func (c *checker) benchmarks(d Document) {
 			if !(0 <= m.Low && m.Low <= m.Ratio && m.Ratio <= m.High) {
 				bad("ratio is %g with the interval from %g to %g, want it within", m.Ratio, m.Low, m.High)
 			}
-			if b.Twin == nil {
+			if b.Control == nil {
 				bad("the benchmark has no control")
-			} else if n := min(len(b.Samples), len(b.Twin.Samples)); m.Pairs < 0 || m.Pairs > n && n > 0 {
+			} else if n := min(len(b.Samples), len(b.Control.Samples)); m.Pairs < 0 || m.Pairs > n && n > 0 {
 				bad("pairs is %d, there are samples for %d", m.Pairs, n)
 			}
 		}
@@ -297,7 +297,7 @@ func (c *checker) qualification(d Document) {
 		if s.Attempts > 1 {
 			bad("spec %s: attempts is %d, want 1", s.ID, s.Attempts)
 		}
-		if s.Outcome == spec.Skipped && !d.apart(s) {
+		if s.Outcome == spec.Skipped && !d.outOfScope(s) {
 			bad("spec %s: outcome is %q, want every spec to be selected", s.ID, s.Outcome)
 		}
 	}

@@ -87,7 +87,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"other pairs", changed(func(d *Document) { d.Verdict.Pairs.Met++ })},
 		{"other pairs of a profile", changed(func(d *Document) { d.Verdict.Profiles[1].Pairs.Examined++ })},
 		{"a wider scope", changed(func(d *Document) { d.Verdict.Scope = "" })},
-		{"trouble is kept back", changed(func(d *Document) { d.Trouble = nil })},
+		{"an error is kept back", changed(func(d *Document) { d.Errors = nil })},
 		{"a leak is kept back", changed(func(d *Document) { d.Leaks = nil })},
 		{"an interrupt is kept back", changed(func(d *Document) { d.Run.Interrupted = true })},
 		{"a failure is called known", changed(func(d *Document) { d.Specs[2].Known = "https://example.org" })},
@@ -106,7 +106,7 @@ func TestValidateRefuses(t *testing.T) {
 			c.Better, c.Low, c.Pairs = "more", 0.9, 9
 		})},
 		{"raw figures elsewhere", measured(func(d *Document) { d.Benchmarks[0].Raw = "bench/get-heavy.json" })},
-		{"a comparison without a control", measured(func(d *Document) { d.Benchmarks[0].Twin = nil })},
+		{"a comparison without a control", measured(func(d *Document) { d.Benchmarks[0].Control = nil })},
 		{"a benchmark run is called conformant", measured(func(d *Document) { d.Baseline, d.Verdict.Result = nil, Conformant })},
 		{"qualification with the purpose to measure", measured(func(d *Document) { d.Run.Qualification = true })},
 		{"qualification with retries", qualification(func(r *Recorder) { r.Run(func(run *Run) { run.Retries = 2 }) })},

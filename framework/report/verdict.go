@@ -122,7 +122,7 @@ func (d Document) around() []finding {
 	if d.Run.Interrupted {
 		findings = append(findings, find(Undetermined, "the run was interrupted"))
 	}
-	for _, t := range d.Trouble {
+	for _, t := range d.Errors {
 		findings = append(findings, finding{Undetermined, t})
 	}
 	for _, k := range d.Known {
@@ -184,7 +184,7 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 		default:
 			findings = append(findings, s.findings(levels, shown)...)
 		}
-		if s.Outcome == spec.Skipped && s.Level != spec.Should && !measuring && !d.apart(s) {
+		if s.Outcome == spec.Skipped && s.Level != spec.Should && !measuring && !d.outOfScope(s) {
 			skipped = append(skipped, s.ID)
 		}
 	}

@@ -126,24 +126,24 @@ func TestVerdict(t *testing.T) {
 			result: ConformantKnown, profile: ConformantKnown, reasons: []string{dontCare}},
 		{name: "stale", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
 			result: Undetermined, code: 2, profile: Conformant, reasons: []string{"the known failure of RST-02 in RST-01 was not seen: remove its entry"}},
-		{name: "stale beside a failure", specs: []SpecResult{violating("RST-01", "RST-01")}, change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
+		{name: "stale next to a failure", specs: []SpecResult{violating("RST-01", "RST-01")}, change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
 			result: NotConformant, code: 1, profile: NotConformant,
 			reasons: []string{"RST-01 failed: RST-01 is not met", "the known failure of RST-02 in RST-01 was not seen: remove its entry"}},
 		{name: "not stale: the spec did not come to its end", specs: []SpecResult{passing("EPH-01"), passing("RST-03"), outcome("RST-01", spec.NotApplicable)},
 			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} }, result: Conformant, profile: Conformant,
 			reasons: []string{"RST-01 is not applicable: why RST-01"}},
 		{name: "flaky", specs: []SpecResult{flaky}, result: Conformant, profile: Conformant, reasons: []string{"RST-01 is flaky: passed at attempt 3"}},
-		{name: "trouble", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Trouble = []string{"the suite died"} },
+		{name: "error", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Errors = []string{"the suite died"} },
 			result: Undetermined, code: 2, profile: Conformant, reasons: []string{"the suite died"}},
 		{name: "interrupted", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { d.Run.Interrupted = true },
 			result: Undetermined, code: 130, profile: Conformant, reasons: []string{"the run was interrupted"}},
 		{name: "interrupted after a failure", specs: []SpecResult{violating("RST-01", "RST-01"), outcome("RST-03", spec.NotRun)}, change: func(d *Document) { d.Run.Interrupted = true },
 			result: NotConformant, code: 130, profile: NotConformant,
 			reasons: []string{"RST-01 failed: RST-01 is not met", "RST-03 is not run: why RST-03", "the run was interrupted"}},
-		{name: "precedence: a failure above trouble and leaks", specs: []SpecResult{leaking("EPH-01"), violating("RST-01", "RST-01")},
-			change: func(d *Document) { d.Trouble, d.Leaks = []string{"trouble"}, []Leak{volume} },
+		{name: "precedence: a failure above errors and leaks", specs: []SpecResult{leaking("EPH-01"), violating("RST-01", "RST-01")},
+			change: func(d *Document) { d.Errors, d.Leaks = []string{"error"}, []Leak{volume} },
 			result: NotConformant, code: 1, profile: NotConformant,
-			reasons: []string{"RST-01 failed: RST-01 is not met", "trouble", "EPH-01 left behind 1: first " + volume.String(), "left behind: " + volume.String()}},
+			reasons: []string{"RST-01 failed: RST-01 is not met", "error", "EPH-01 left behind 1: first " + volume.String(), "left behind: " + volume.String()}},
 		{name: "precedence: undetermined above a leak", specs: []SpecResult{leaking("EPH-01"), passing("RST-03"), undetermined("RST-01")},
 			result: Undetermined, code: 2, profile: Undetermined,
 			reasons: []string{"RST-01 is undetermined: could not reach the pod", "EPH-01 left behind 1: first " + volume.String()}},
@@ -183,7 +183,7 @@ func TestVerdict(t *testing.T) {
 }
 
 // TestEveryOutcomeAlone makes sure that only two of the outcomes of a single
-// MUST spec, beside one that passed, leave a verdict as good as conformant.
+// MUST spec, next to one that passed, leave a verdict as good as conformant.
 func TestEveryOutcomeAlone(t *testing.T) {
 	want := map[spec.Outcome]Result{
 		spec.Passed: Conformant, spec.NotApplicable: Conformant, spec.Failed: NotConformant, spec.Undetermined: Undetermined,

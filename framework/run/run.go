@@ -129,7 +129,7 @@ func (r *Runner) Run(ctx context.Context) int {
 	}
 	r.recorder.Run(func(run *report.Run) { run.Interrupted = interrupted })
 	if err != nil && !errors.Is(err, errInterrupted) {
-		r.recorder.Trouble(err.Error())
+		r.recorder.AddError(err.Error())
 	}
 	doc, err := r.write(time.Now())
 	r.live.Verdict(doc, r.Config.ReportDir)
@@ -212,7 +212,7 @@ func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expecte
 	unfinished := report.NewRecorder(about, catalogue)
 	unfinished.Plan(r.plan(listing, nil))
 	unfinished.Baseline(e.baseline)
-	unfinished.Trouble("the run has not ended: it is still running, or was killed")
+	unfinished.AddError("the run has not ended: it is still running, or was killed")
 	r.recorder = report.NewRecorder(about, catalogue)
 	r.recorder.Secrets, unfinished.Secrets = r.Secrets, r.Secrets
 	r.recorder.Known(e.known)

@@ -147,7 +147,7 @@ func (r *Runner) prepare(i int, dispatcher *lane.Dispatcher, all *merged) (p *pr
 		p.files = append(p.files, own, p.inherits.lane)
 		go func() {
 			if err := dispatcher.Serve(i, own); err != nil {
-				r.recorder.Trouble(err.Error())
+				r.recorder.AddError(err.Error())
 			}
 		}()
 	}

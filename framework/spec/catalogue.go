@@ -21,7 +21,7 @@ type Catalogue struct {
 	places map[ReqID]place // of Requirements in their file
 }
 
-// NewCatalogue puts specs beside the list of requirements. A defect of a spec
+// NewCatalogue puts specs next to the list of requirements. A defect of a spec
 // or of the list is an error; whether the two fit together says
 // [Catalogue.Validate].
 func NewCatalogue(specs []Spec) (Catalogue, error) {

@@ -39,7 +39,7 @@ type place struct {
 	keys map[string]int // their lines
 }
 
-// errorf tells that a key of a requirement has a value in place of what is
+// errorf reports that a key of a requirement has a value in place of what is
 // wanted.
 func (p place) errorf(id ReqID, key string, value any, want string) error {
 	line := p.line
@@ -65,7 +65,7 @@ func (e *entry) UnmarshalYAML(node ast.Node) error {
 }
 
 // parseRequirements reads the list of requirements; name is for errors, each
-// of which tells line, key, value and what is wanted.
+// of which names line, key, value and what is wanted.
 func parseRequirements(name string, data []byte) ([]Requirement, map[ReqID]place, error) {
 	var chapters []chapter
 	if err := yaml.UnmarshalWithOptions(data, &chapters, yaml.Strict()); err != nil {

@@ -58,7 +58,7 @@ var features = []Feature{DAX, InlineVolume, NodeAccess, Disruption, NodePower, O
 // they are asked for.
 const BenchmarkTag = "benchmark"
 
-// Spec describes one spec. The body lives beside it, see framework.It.
+// Spec describes one spec. The body is next to it, see framework.It.
 type Spec struct {
 	ID      string        // starts the spec's name; FOCUS and the evidence folder use it
 	Title   string        // one sentence that says what holds when the spec passes

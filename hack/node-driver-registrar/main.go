@@ -1,4 +1,4 @@
-// Command csi-node-driver-registrar tells the kubelet about a CSI driver. It
+// Command csi-node-driver-registrar registers a CSI driver with the kubelet. It
 // takes the flags of the program of the same name of the Kubernetes project,
 // whose place it takes where that one's image is not to be had.
 package main

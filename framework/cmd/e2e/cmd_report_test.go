@@ -38,7 +38,7 @@ func command(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-var getHeavy = report.Benchmark{Name: "get-heavy", Profile: spec.Ephemeral, Twin: &report.Twin{Name: "dram"},
+var getHeavy = report.Benchmark{Name: "get-heavy", Profile: spec.Ephemeral, Control: &report.Control{Name: "dram"},
 	Comparisons: []report.Comparison{{Metric: "requests/s", Better: report.Higher, Ratio: 0.95, Low: 0.9, High: 1, Confidence: 0.95, Pairs: 8}}}
 
 func TestBaseline(t *testing.T) {

@@ -102,10 +102,11 @@ func TestBenchJSON(t *testing.T) {
 		Benchmarks []struct {
 			Name        string
 			Samples     []struct{ PerSecond, P50Ns float64 }
-			Twin        struct{ Samples []struct{ ServerCPUNs int64 } }
+			Control     struct{ Samples []struct{ ServerCPUNs int64 } } `json:"twin"`
 			Comparisons []struct {
-				Metric, Says string
-				Ratio        float64
+				Metric string
+				Words  string `json:"says"`
+				Ratio  float64
 			}
 			Curves []struct {
 				Series []struct{ Points [][2]float64 }
@@ -117,8 +118,8 @@ func TestBenchJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := all.Benchmarks[0]
-	if all.Schema != benchSchema || len(all.Benchmarks) != 8 || b.Name != "get-heavy" || len(b.Samples) != 8 || b.Samples[0].P50Ns == 0 || b.Twin.Samples[0].ServerCPUNs != 34000 ||
-		b.Comparisons[0].Ratio != 0.98 || b.Comparisons[0].Says != "no difference shown" || len(all.Baseline) != 4 || all.Baseline[1].State != "regressed" {
+	if all.Schema != benchSchema || len(all.Benchmarks) != 8 || b.Name != "get-heavy" || len(b.Samples) != 8 || b.Samples[0].P50Ns == 0 || b.Control.Samples[0].ServerCPUNs != 34000 ||
+		b.Comparisons[0].Ratio != 0.98 || b.Comparisons[0].Words != "no difference shown" || len(all.Baseline) != 4 || all.Baseline[1].State != "regressed" {
 		t.Errorf("read back: %+v", all)
 	}
 	if last := all.Benchmarks[7]; len(last.Curves) != 3 || len(last.Curves[0].Series[1].Points) != 61 {

@@ -32,14 +32,14 @@ type jsonBenchmark struct {
 	PerSecond   float64          `json:"perSecond"` // median of the samples
 	Latencies   []jsonLatency    `json:"latencies"`
 	Samples     []jsonSample     `json:"samples"`
-	Twin        *jsonTwin        `json:"twin"`
+	Control     *jsonControl     `json:"twin"`
 	Comparisons []jsonComparison `json:"comparisons"`
 	Curves      []jsonCurve      `json:"curves"`
 	Invalid     []string         `json:"invalid"`
 	Raw         string           `json:"raw"`
 }
 
-type jsonTwin struct {
+type jsonControl struct {
 	Name      string        `json:"name"`
 	PerSecond float64       `json:"perSecond"`
 	Latencies []jsonLatency `json:"latencies"`
@@ -74,7 +74,7 @@ type jsonComparison struct {
 	High       float64 `json:"high"`
 	Confidence float64 `json:"confidence"`
 	Pairs      int     `json:"pairs"`
-	Says       string  `json:"says"`
+	Words      string  `json:"says"`
 }
 
 type jsonCurve struct {
@@ -130,8 +130,8 @@ func benchmarkOf(b report.Benchmark) jsonBenchmark {
 	j := jsonBenchmark{Name: b.Name, Spec: b.Spec, Profile: string(b.Profile), Setting: b.Setting, Found: b.Found, Operations: b.Operations, ElapsedNs: int64(b.Elapsed),
 		PerSecond: b.Throughput(), Latencies: each(b.Latencies, latencyOf), Samples: each(b.Samples, sampleOf),
 		Comparisons: each(b.Comparisons, comparisonOf), Curves: each(b.Curves, curveOf), Invalid: each(b.Invalid, same), Raw: b.Raw}
-	if t := b.Twin; t != nil {
-		j.Twin = &jsonTwin{t.Name, t.Throughput(), each(t.Latencies, latencyOf), each(t.Samples, sampleOf)}
+	if t := b.Control; t != nil {
+		j.Control = &jsonControl{t.Name, t.Throughput(), each(t.Latencies, latencyOf), each(t.Samples, sampleOf)}
 	}
 	return j
 }

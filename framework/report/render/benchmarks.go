@@ -91,7 +91,7 @@ func chance(benchmarks []report.Benchmark) string {
 	return fmt.Sprintf("Of %d comparisons about %.0f would show a difference by chance alone.", comparisons, expected)
 }
 
-// figures tells in one line what was measured.
+// figures says in one line what was measured.
 func figures(b report.Benchmark) string {
 	var parts []string
 	if rates := b.Throughputs(); rates != "" {

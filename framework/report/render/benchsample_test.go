@@ -57,7 +57,7 @@ func (s scenario) benchmark() report.Benchmark {
 	samples := s.samples(s.ratio)
 	return report.Benchmark{Name: s.name, Setting: "4 connections, 9 gets a set, values of 1000 bytes, keys by zipf 0.99, closed loop in a pod on the same node",
 		Operations: int64(s.rate * 40), Elapsed: 40 * time.Second, Latencies: s.latencies(s.tail), Samples: samples,
-		Twin: &report.Twin{Name: "dram", Samples: s.samples(1), Latencies: s.latencies(1)},
+		Control: &report.Control{Name: "dram", Samples: s.samples(1), Latencies: s.latencies(1)},
 		Comparisons: []report.Comparison{
 			{Metric: "requests/s", Better: report.Higher, Ratio: s.ratio, Low: s.ratio - s.interval, High: s.ratio + s.interval, Confidence: 0.95, Pairs: 8},
 			{Metric: "p99", Better: report.Lower, Ratio: s.tail, Low: s.tail * 0.95, High: s.tail * 1.06, Confidence: 0.95, Pairs: 8},
@@ -88,7 +88,7 @@ func restart() report.Curve {
 
 // sizes are curves over the size of the cache.
 func sizes() []report.Curve {
-	of := func(title, y string, value func(mib float64, twin bool) float64) report.Curve {
+	of := func(title, y string, value func(mib float64, control bool) float64) report.Curve {
 		c := report.Curve{Title: title, X: "MiB of values", Y: y}
 		for _, name := range []string{"pmem", "dram"} {
 			s := report.Series{Name: name}
@@ -100,14 +100,14 @@ func sizes() []report.Curve {
 		return c
 	}
 	return []report.Curve{
-		of("Size of the cache and throughput", "requests a second", func(mib float64, twin bool) float64 {
-			if twin {
+		of("Size of the cache and throughput", "requests a second", func(mib float64, control bool) float64 {
+			if control {
 				return 5000 - mib/20
 			}
 			return 4950 - mib/4
 		}),
-		of("Size of the cache and time of a warm restart", "seconds", func(mib float64, twin bool) float64 {
-			if twin {
+		of("Size of the cache and time of a warm restart", "seconds", func(mib float64, control bool) float64 {
+			if control {
 				return 0.9 + mib/40
 			}
 			return 0.9 + mib/1500
@@ -158,7 +158,7 @@ func benchmarkDocument() report.Document {
 			switch s.name {
 			case "eviction-churn":
 				b.Invalid = []string{"the client was the bottleneck: its processor was busy for 98 % of the time", "1 of 4 clients was lost"}
-				b.Samples[2].Unsteady, b.Twin.Samples[5].Unsteady = "it fell by 22 % from the first third to the last", "it rose by 15 % from the first third to the last"
+				b.Samples[2].Unsteady, b.Control.Samples[5].Unsteady = "it fell by 22 % from the first third to the last", "it rose by 15 % from the first third to the last"
 			case "warm-restart":
 				b = report.Benchmark{Name: s.name, Spec: id, Profile: result.Profile, Setting: "gets only, open loop of 2500 requests/s",
 					Found:  []string{"pmem: no answer for 4.1s, 90 % of 2500/s again after 4.3s", "dram: no answer for 3.9s, and then nothing is found"},
@@ -177,7 +177,7 @@ func hostileBenchmark() report.Benchmark {
 	b := scenarios[0].benchmark()
 	b.Name, b.Setting, b.Invalid, b.Raw = hostile, hostile, []string{hostile}, "javascript:alert(1)"
 	b.Found = []string{hostile}
-	b.Samples[0].Unsteady, b.Twin.Name = hostile, fmt.Sprint("t\n", hostile)
+	b.Samples[0].Unsteady, b.Control.Name = hostile, fmt.Sprint("t\n", hostile)
 	b.Comparisons[0].Metric, b.Latencies[0].Request = hostile, hostile
 	b.Curves = []report.Curve{{Title: hostile, X: hostile, Y: hostile, Series: []report.Series{{Name: hostile, Points: []report.Point{{X: 1, Y: 1}}}},
 		Marks: []report.Mark{{X: 2, Text: hostile}}}}

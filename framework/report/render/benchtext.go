@@ -48,8 +48,8 @@ func benchText(doc report.Document) ([]byte, error) {
 			continue
 		}
 		lines(&b, name+"/memory="+report.Memory, m.Samples)
-		if m.Twin != nil {
-			lines(&b, name+"/memory="+dashed(m.Twin.Name), m.Twin.Samples)
+		if m.Control != nil {
+			lines(&b, name+"/memory="+dashed(m.Control.Name), m.Control.Samples)
 		}
 	}
 	return b.Bytes(), nil

@@ -144,8 +144,8 @@ func TestJUnit(t *testing.T) {
 			if verdict != tests[name].verdict {
 				t.Errorf("the verdict is an error: %t", verdict)
 			}
-			if told := (count{suites.Tests, suites.Failures, suites.Errors, suites.Skipped}); told != got && told != (count{}) {
-				t.Errorf("the totals say %+v, the cases are %+v", told, got)
+			if totals := (count{suites.Tests, suites.Failures, suites.Errors, suites.Skipped}); totals != got && totals != (count{}) {
+				t.Errorf("the totals say %+v, the cases are %+v", totals, got)
 			}
 		})
 	}

@@ -24,11 +24,11 @@ func catalogue() spec.Catalogue {
 			{ID: "RST-01", Chapter: "Warm restart", Level: spec.Must, Profiles: restart, Text: "A key survives a restart.", Source: "documentation", Versions: ">= 1.5.18"},
 			{ID: "RST-02", Chapter: "Warm restart", Level: spec.Must, Profiles: restart, Text: "A counter survives a restart.", Source: "documentation"},
 			{ID: "RST-03", Chapter: "Warm restart", Level: spec.Should, Profiles: restart, Text: "A restart is quick.", Source: "measured"},
-			{ID: "DRV-01", Chapter: "Driver", Level: spec.Must, Profiles: []spec.Profile{spec.Driver}, Text: "Capacity is told.", Source: "experience"},
+			{ID: "DRV-01", Chapter: "Driver", Level: spec.Must, Profiles: []spec.Profile{spec.Driver}, Text: "Capacity is published.", Source: "experience"},
 			{ID: "OPS-01", Chapter: "Surroundings", Level: spec.Fact, Profiles: restart, Text: "Pages of a volume are zeroed once.", Source: "experience", Uncovered: "nobody can change it"},
 		},
 		Specs: []spec.Spec{
-			{ID: "DRV-01", Title: "capacity is told", Covers: []spec.ReqID{"DRV-01"}, Level: spec.Must, Profile: spec.Driver},
+			{ID: "DRV-01", Title: "capacity is published", Covers: []spec.ReqID{"DRV-01"}, Level: spec.Must, Profile: spec.Driver},
 			{ID: "EPH-01", Title: "the volume goes with the pod", Covers: []spec.ReqID{"EPH-01"}, Level: spec.Must, Profile: spec.Ephemeral},
 			{ID: "RST-01", Title: "keys and counters survive", Covers: []spec.ReqID{"RST-01", "RST-02"}, Level: spec.Must, Profile: spec.Persistent},
 			{ID: "RST-02", Title: "a restart is quick", Covers: []spec.ReqID{"RST-03"}, Level: spec.Should, Profile: spec.Persistent},
@@ -121,11 +121,11 @@ func failing() report.Document {
 	r.Known([]report.KnownFailure{met, unmet})
 	known := passed("EPH-01")
 	known.Outcome, known.Reason = spec.Failed, ""
-	known.Failures = []report.Failure{{Requirement: "EPH-01", Says: "the volume is gone", Expected: "none", Observed: "csi-1", Object: "node worker"}}
+	known.Failures = []report.Failure{{Requirement: "EPH-01", Check: "the volume is gone", Expected: "none", Observed: "csi-1", Object: "node worker"}}
 	end(r, 10, known)
 	failed := passed("RST-01")
 	failed.Outcome, failed.Reason, failed.Complete, failed.Examined = spec.Failed, "", false, []spec.ReqID{"RST-01"}
-	failed.Failures = []report.Failure{{Requirement: "RST-01", Says: "every key has its value", Expected: "1000 keys", Observed: "  0 keys\n" + hostile, Object: "pod e2e-rst-01/cache-0"}}
+	failed.Failures = []report.Failure{{Requirement: "RST-01", Check: "every key has its value", Expected: "1000 keys", Observed: "  0 keys\n" + hostile, Object: "pod e2e-rst-01/cache-0"}}
 	failed.Leaks = []report.Leak{{View: "node", Where: "worker", What: "logical volume pvc-1", Detail: "32 MiB"}}
 	failed.Waits = append(failed.Waits, *awaited("Pod e2e-rst-01/cache-0 to be ready", false))
 	failed.Steps, failed.Evidence, failed.Again = []string{"deploy manifests/persistent", "restart the pod"}, "evidence/RST-01", "make e2e FOCUS=RST-01"
@@ -145,6 +145,6 @@ func undetermined() report.Document {
 	tell(r, 20, report.Event{Kind: report.SpecStarted, Spec: "RST-01"})
 	tell(r, 21, report.Event{Kind: report.StepStarted, Spec: "RST-01", Text: "restart the pod"})
 	tell(r, 22, report.Event{Kind: report.WaitStarted, Spec: "RST-01", Wait: awaited("Pod e2e-rst-01/cache-0 to be ready", false)})
-	r.Trouble("BeforeSuite failed: " + hostile)
+	r.AddError("BeforeSuite failed: " + hostile)
 	return r.Finish(at(60), nil)
 }

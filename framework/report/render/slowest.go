@@ -10,7 +10,7 @@ import (
 	"pmem-memcached-e2e/framework/report"
 )
 
-// slowestSpecs and kindsOfWaits bound what is told of where the time went.
+// slowestSpecs and kindsOfWaits bound what is shown of where the time went.
 const (
 	slowestSpecs = 10
 	kindsOfWaits = 4

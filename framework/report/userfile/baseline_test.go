@@ -110,7 +110,7 @@ func compared(metric, better string, low, ratio, high float64) report.Benchmark 
 		samples[i] = report.Sample{PerSecond: 5000 + 10*float64(i)}
 	}
 	return report.Benchmark{Name: "get-heavy", Spec: "THR-01", Profile: spec.Ephemeral, Setting: "9 gets a set", Latencies: []report.LatencyOfRequest{},
-		Samples: samples, Twin: &report.Twin{Name: "dram", Samples: samples, Latencies: []report.LatencyOfRequest{}},
+		Samples: samples, Control: &report.Control{Name: "dram", Samples: samples, Latencies: []report.LatencyOfRequest{}},
 		Comparisons: []report.Comparison{{Metric: metric, Better: better, Ratio: ratio, Low: low, High: high, Confidence: 0.95, Pairs: 8}}}
 }
 

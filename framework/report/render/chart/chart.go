@@ -22,7 +22,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Chart is a drawing with what belongs beside it.
+// Chart is a drawing with what belongs next to it.
 type Chart struct {
 	Title string
 	SVG   string // made by the plotting library, which escapes its texts

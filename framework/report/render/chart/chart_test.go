@@ -49,7 +49,7 @@ func TestPercentTicks(t *testing.T) {
 		}
 		return []report.LatencyOfRequest{l}
 	}
-	b := report.Benchmark{Latencies: percentiles(50, 99, 100), Twin: &report.Twin{Latencies: percentiles(50, 90, 99.9)}}
+	b := report.Benchmark{Latencies: percentiles(50, 99, 100), Control: &report.Control{Latencies: percentiles(50, 90, 99.9)}}
 	ticks := percentTicks(b)
 	if got := labels(ticks, 0, 9); got != "p50, p90, p99, p99.9, max" {
 		t.Errorf("ticks %s", got)

@@ -44,8 +44,8 @@ func Latency(b report.Benchmark) (*Chart, error) {
 	if err := draw(report.Memory, 0, b.Latencies); err != nil {
 		return nil, err
 	}
-	if b.Twin != nil {
-		if err := draw(b.Twin.Name, 1, b.Twin.Latencies); err != nil {
+	if b.Control != nil {
+		if err := draw(b.Control.Name, 1, b.Control.Latencies); err != nil {
 			return nil, err
 		}
 	}
@@ -66,8 +66,8 @@ func Latency(b report.Benchmark) (*Chart, error) {
 // behind the last of the others.
 func percentTicks(b report.Benchmark) []plot.Tick {
 	all := b.Latencies
-	if b.Twin != nil {
-		all = append(all[:len(all):len(all)], b.Twin.Latencies...)
+	if b.Control != nil {
+		all = append(all[:len(all):len(all)], b.Control.Latencies...)
 	}
 	seen := map[float64]bool{}
 	last, most := 0.0, false

@@ -47,13 +47,13 @@ func Throughput(benchmarks []report.Benchmark) (*Chart, error) {
 	keys := []Key{{Name: report.Memory, Colour: variable(0)}}
 	for i, b := range benchmarks {
 		names = append([]string{label(b, benchmarks)}, names...)
-		if b.Twin == nil {
+		if b.Control == nil {
 			add(bar{row: i, of: 1, value: b.Throughput()}, b.Samples)
 		} else {
 			add(bar{row: i, of: 2, value: b.Throughput()}, b.Samples)
-			add(bar{row: i, nth: 1, of: 2, value: b.Twin.Throughput()}, b.Twin.Samples)
+			add(bar{row: i, nth: 1, of: 2, value: b.Control.Throughput()}, b.Control.Samples)
 			if len(keys) == 1 {
-				keys = append(keys, Key{Name: b.Twin.Name, Colour: variable(1)})
+				keys = append(keys, Key{Name: b.Control.Name, Colour: variable(1)})
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func drawBars(c draw.Canvas, p *plot.Plot, bars []bar, rows int) {
 	}
 }
 
-// label names a benchmark, with its profile when there are several, and tells
+// label names a benchmark, with its profile when there are several, and says
 // when the figures say little.
 func label(b report.Benchmark, among []report.Benchmark) string {
 	var more []string

@@ -53,7 +53,7 @@ var _ = framework.It(spec.Spec{
 	ID: "AAA-16", Title: "measures", Covers: []spec.ReqID{"EPH-01"}, Level: spec.Must, Profile: spec.Ephemeral,
 	Tags: []string{spec.BenchmarkTag}, Budget: time.Second,
 }, func(_ context.Context, e *framework.Env) {
-	e.Measured(report.Benchmark{Name: "get-heavy", Setting: "none", Twin: &report.Twin{Name: "dram"},
+	e.Measured(report.Benchmark{Name: "get-heavy", Setting: "none", Control: &report.Control{Name: "dram"},
 		Comparisons: []report.Comparison{{Metric: "requests/s", Better: report.Higher, Ratio: 0.8, Low: 0.75, High: 0.85, Confidence: 0.95, Pairs: 8}}})
 	examine(e, 1)
 })

@@ -35,25 +35,25 @@ func (d Document) Values(group, name string) []string {
 	return values
 }
 
-// MemoryStatement says what the benchmarks tell about persistent memory as
+// MemoryStatement is what the benchmarks show about persistent memory as
 // hardware, a sentence or two for each thing that limits it.
 func (d Document) MemoryStatement() []string {
-	var told []string
+	var sentences []string
 	emulated := d.Values("node", FactEmulated)
 	what := strings.Join(d.Values("node", FactMemory), "; ")
 	switch {
 	case slices.Contains(emulated, FactYes):
-		told = append(told, fmt.Sprintf("Persistent memory is emulated%s: it is DRAM. What is compared is a volume of the driver with one in main memory; "+
+		sentences = append(sentences, fmt.Sprintf("Persistent memory is emulated%s: it is DRAM. What is compared is a volume of the driver with one in main memory; "+
 			"nothing here says anything about the latency of Optane or CXL memory.", bracketed(what)))
 	case len(emulated) > 0 && !slices.ContainsFunc(emulated, func(v string) bool { return v != FactNo }):
-		told = append(told, fmt.Sprintf("Persistent memory is real%s.", bracketed(what)))
+		sentences = append(sentences, fmt.Sprintf("Persistent memory is real%s.", bracketed(what)))
 	default:
-		told = append(told, fmt.Sprintf("What the persistent memory is could not be found out%s, so that the figures say nothing about a kind of it.", bracketed(what)))
+		sentences = append(sentences, fmt.Sprintf("What the persistent memory is could not be found out%s, so that the figures say nothing about a kind of it.", bracketed(what)))
 	}
 	if slices.Contains(d.Values("node", FactAccelerator), FactTCG) {
-		told = append(told, "The processor is emulated (accelerator TCG): absolute figures say nothing about hardware at all.")
+		sentences = append(sentences, "The processor is emulated (accelerator TCG): absolute figures say nothing about hardware at all.")
 	}
-	return told
+	return sentences
 }
 
 func bracketed(text string) string {

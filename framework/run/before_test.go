@@ -13,9 +13,9 @@ import (
 	"pmem-memcached-e2e/framework/report"
 )
 
-// TestTrouble runs into what goes wrong before the first spec: the run is
+// TestErrorsBeforeTheSpecs runs into what goes wrong before the first spec: the run is
 // refused without a report, or ends in a report that says so.
-func TestTrouble(t *testing.T) {
+func TestErrorsBeforeTheSpecs(t *testing.T) {
 	tests := []struct {
 		name     string
 		change   func(*config.Config, *recorder)

@@ -51,7 +51,7 @@ func runGuard(of guard.Lab) error {
 	}
 	l := &Lab{opts: Options{Name: of.Dir.Lab()}, dir: of.Dir, memory: of.Memory, progress: progress.Lines(os.Stderr),
 		programs: process.Of(of.Dir, wait.Scale{}), state: state.Of(of.Dir)}
-	return l.change(context.Background(), func() error {
+	return l.dir.Locked(context.Background(), l.wait, func() error {
 		if owned, err := of.Owned(); err != nil || !owned {
 			return err
 		}

@@ -46,7 +46,7 @@ func (l *Lab) up(ctx context.Context, guarded bool) (err error) {
 	if err := l.Check(); err != nil {
 		return err
 	}
-	unlock, err := l.lock()
+	unlock, err := l.dir.Lock()
 	if err != nil {
 		return err
 	}
@@ -113,17 +113,7 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 	l.doing("lab nodes")
 	defer l.doing("")
 	if err := vm.Each(ctx, l.machines(s.known.Plan, vm.MainMemory{}), func(ctx context.Context, m vm.Machine) error {
-		switch l.power(ctx, m) {
-		case vm.Off:
-			fmt.Fprintf(l.progress, "lab %s: %s is off and is switched on\n", l.opts.Name, m.Name())
-			if err := l.restart(ctx, check, m); err != nil {
-				return err
-			}
-		case vm.Paused:
-			fmt.Fprintf(l.progress, "lab %s: %s is paused and is resumed\n", l.opts.Name, m.Name())
-			return m.Do(ctx, "cont")
-		}
-		return l.awaitRestart(ctx, check, m)
+		return l.power().Complete(ctx, m, check, l.progress)
 	}); err != nil {
 		return err
 	}
@@ -153,7 +143,7 @@ func (l *Lab) rollBack(ctx context.Context, p phase, err error) error {
 // Down removes the lab: processes and with them the network, keys, disks. What was built
 // stays in the cache. Down of a lab that is not there does nothing.
 func (l *Lab) Down(context.Context) error {
-	unlock, err := l.lock()
+	unlock, err := l.dir.Lock()
 	if err != nil {
 		return err
 	}

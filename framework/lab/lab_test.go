@@ -94,16 +94,16 @@ func TestStatusErr(t *testing.T) {
 
 func TestLockIsExclusive(t *testing.T) {
 	l := testLab(t)
-	unlock, err := l.lock()
+	unlock, err := l.dir.Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = l.lock()
+	_, err = l.dir.Lock()
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) || !strings.Contains(err.Error(), "LAB_NAME") {
 		t.Errorf("second lock: %v, want an error with the holder and LAB_NAME", err)
 	}
 	unlock()
-	unlock, err = l.lock()
+	unlock, err = l.dir.Lock()
 	if err != nil {
 		t.Errorf("after unlock: %v", err)
 	} else {

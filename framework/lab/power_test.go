@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/vm"
@@ -34,14 +35,14 @@ func (l *Lab) expectPower(t *testing.T, want vm.Power) {
 }
 
 func TestPower(t *testing.T) {
-	for _, end := range []Action{Off, Cut} {
+	for _, end := range []power.Action{power.Off, power.Cut} {
 		t.Run(string(end), func(t *testing.T) {
 			l, m := poweredLab(t)
 			for _, step := range []struct {
-				action Action
+				action power.Action
 				want   vm.Power
 			}{
-				{Resume, vm.Running}, {Pause, vm.Paused}, {Pause, vm.Paused}, {Resume, vm.Running}, {end, vm.Off}, {end, vm.Off},
+				{power.Resume, vm.Running}, {power.Pause, vm.Paused}, {power.Pause, vm.Paused}, {power.Resume, vm.Running}, {end, vm.Off}, {end, vm.Off},
 			} {
 				if err := l.Power(t.Context(), "node1", step.action); err != nil {
 					t.Fatalf("%s: %v", step.action, err)
@@ -49,8 +50,8 @@ func TestPower(t *testing.T) {
 				l.expectPower(t, step.want)
 			}
 			<-m.Ended
-			for _, never := range []Action{Pause, Resume} {
-				if err := l.Power(t.Context(), "node1", never); !errors.Is(err, ErrPower) || !strings.Contains(err.Error(), "off") {
+			for _, never := range []power.Action{power.Pause, power.Resume} {
+				if err := l.Power(t.Context(), "node1", never); !errors.Is(err, power.ErrState) || !strings.Contains(err.Error(), "off") {
 					t.Errorf("%s of a node that is off: %v", never, err)
 				}
 			}
@@ -61,13 +62,13 @@ func TestPower(t *testing.T) {
 // A paused node has power and can lose it, but hears no button.
 func TestPowerOfAPausedNode(t *testing.T) {
 	l, _ := poweredLab(t)
-	if err := l.Power(t.Context(), "node1", Pause); err != nil {
+	if err := l.Power(t.Context(), "node1", power.Pause); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Power(t.Context(), "node1", Off); !errors.Is(err, ErrPower) || !strings.Contains(err.Error(), "paused") {
+	if err := l.Power(t.Context(), "node1", power.Off); !errors.Is(err, power.ErrState) || !strings.Contains(err.Error(), "paused") {
 		t.Errorf("off: %v", err)
 	}
-	if err := l.Power(t.Context(), "node1", Cut); err != nil {
+	if err := l.Power(t.Context(), "node1", power.Cut); err != nil {
 		t.Errorf("cut: %v", err)
 	}
 	l.expectPower(t, vm.Off)
@@ -80,7 +81,7 @@ func TestANodeThatDoesNotShutDown(t *testing.T) {
 	if err := private.AppendFile(l.dir.Log("node1/console"), []byte("stopping something\n")); err != nil {
 		t.Fatal(err)
 	}
-	err := l.Power(t.Context(), "node1", Off)
+	err := l.Power(t.Context(), "node1", power.Off)
 	for _, want := range []string{"node1 off", "waited 100ms for node1 to shut down", fmt.Sprint("process ", m.Process.Pid), "stopping something", "cut ends it"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("err = %v, want %q in it", err, want)
@@ -100,7 +101,7 @@ func TestANodeThatEndsByItself(t *testing.T) {
 	if err := l.Status(t.Context()).Err(); err == nil || !strings.Contains(err.Error(), "node1") {
 		t.Errorf("status: %v", err)
 	}
-	if err := l.Power(t.Context(), "node1", Off); !errors.Is(err, ErrPower) || !strings.Contains(err.Error(), "lost") {
+	if err := l.Power(t.Context(), "node1", power.Off); !errors.Is(err, power.ErrState) || !strings.Contains(err.Error(), "lost") {
 		t.Errorf("off: %v", err)
 	}
 }
@@ -109,26 +110,26 @@ func TestPowerRefuses(t *testing.T) {
 	l, _ := poweredLab(t)
 	for _, c := range []struct {
 		node   string
-		action Action
+		action power.Action
 		want   string
 	}{
-		{"node3", Cut, `no node "node3": it has node1, node2`},
-		{"", Cut, `no node ""`},
+		{"node3", power.Cut, `no node "node3": it has node1, node2`},
+		{"", power.Cut, `no node ""`},
 		{"node1", "explode", `"explode": want one of ["off" "cut" "on" "reboot" "pause" "resume"]`},
 	} {
 		if err := l.Power(t.Context(), c.node, c.action); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s: %v, want %q", c.node, c.action, err, c.want)
 		}
 	}
-	unlock, err := l.lock()
+	unlock, err := l.dir.Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Power(t.Context(), "node1", Cut); err == nil || !strings.Contains(err.Error(), "being changed by another command") {
+	if err := l.Power(t.Context(), "node1", power.Cut); err == nil || !strings.Contains(err.Error(), "being changed by another command") {
 		t.Errorf("while another command changes the lab: %v", err)
 	}
 	unlock()
-	if err := testLab(t).Power(t.Context(), "node1", Cut); err == nil || !strings.Contains(err.Error(), "not there") {
+	if err := testLab(t).Power(t.Context(), "node1", power.Cut); err == nil || !strings.Contains(err.Error(), "not there") {
 		t.Errorf("lab that is not there: %v", err)
 	}
 }

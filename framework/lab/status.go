@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 
@@ -14,7 +13,6 @@ import (
 	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/vm"
-	"pmem-memcached-e2e/framework/lockfile"
 )
 
 // Status is what there is of a lab.
@@ -128,7 +126,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 	s := l.inspect()
 	for i, m := range l.machines(s.known.Plan, vm.MainMemory{}) {
 		if s.Nodes[i].Power == vm.Running {
-			s.Nodes[i].Power = l.power(ctx, m)
+			s.Nodes[i].Power = l.power().Of(ctx, m)
 		}
 	}
 	return s
@@ -165,23 +163,4 @@ func (l *Lab) Details(ctx context.Context, s Status) details.Details {
 		states = append(states, n.Power)
 	}
 	return details.Of(ctx, l.state, l.machines(s.known.Plan, vm.MainMemory{}), states)
-}
-
-// lock keeps two commands from changing one lab at the same time.
-func (l *Lab) lock() (unlock func(), err error) {
-	parent, path := filepath.Dir(string(l.dir)), string(l.dir)+".lock"
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return nil, fmt.Errorf("state directory of the lab: %w", err)
-	}
-	release, err := lockfile.Hold(path, 0o600, fmt.Sprint(os.Getpid()))
-	if held, ok := errors.AsType[*lockfile.HeldError](err); ok {
-		return nil, fmt.Errorf("lab %s is being changed by another command (process %s): wait for it, or name another lab with LAB_NAME", l.opts.Name, held.Holder)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lock of lab %s: %w", l.opts.Name, err)
-	}
-	return func() {
-		release()
-		os.Remove(parent)
-	}, nil
 }

@@ -117,7 +117,7 @@ func TestUpAfterOneThatWasKilled(t *testing.T) {
 	if err := private.WriteFile(string(l.dir)+".lock", []byte("4194304\n")); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := l.lock()
+	unlock, err := l.dir.Lock()
 	if err != nil {
 		t.Fatalf("stale lock: %v", err)
 	}

@@ -6,11 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"pmem-memcached-e2e/framework/lockfile"
 	"regexp"
 	"slices"
 	"syscall"
 	"time"
+
+	"pmem-memcached-e2e/framework/lockfile"
 
 	"golang.org/x/sys/unix"
 )

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"pmem-memcached-e2e/framework/lockfile"
 	"time"
+
+	"pmem-memcached-e2e/framework/lockfile"
 
 	"golang.org/x/sys/unix"
 )

@@ -16,6 +16,7 @@ import (
 
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/plane"
+	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/redact"
 )
@@ -155,10 +156,10 @@ func (p *Provider) StartNode(ctx context.Context, n *support.Node, args ...strin
 	if err != nil {
 		return err
 	}
-	action := lab.On
+	action := power.On
 	for _, s := range l.Status(ctx).Nodes {
 		if s.Name == n.Name && s.Power == vm.Paused {
-			action = lab.Resume
+			action = power.Resume
 		}
 	}
 	return l.Power(ctx, n.Name, action)
@@ -178,16 +179,16 @@ func (p *Provider) StopNode(ctx context.Context, n *support.Node, args ...string
 	return l.Power(ctx, n.Name, action)
 }
 
-func stopAction(args []string) (lab.Action, error) {
+func stopAction(args []string) (power.Action, error) {
 	if len(args) == 0 {
-		return lab.Off, nil
+		return power.Off, nil
 	}
-	switch action := lab.Action(args[0]); {
+	switch action := power.Action(args[0]); {
 	case len(args) > 1:
-	case action == lab.Off, action == lab.Cut, action == lab.Pause:
+	case action == power.Off, action == power.Cut, action == power.Pause:
 		return action, nil
 	}
-	return "", fmt.Errorf("%w: arguments %q: want one of %q", errors.ErrUnsupported, args, []lab.Action{lab.Off, lab.Cut, lab.Pause})
+	return "", fmt.Errorf("%w: arguments %q: want one of %q", errors.ErrUnsupported, args, []power.Action{power.Off, power.Cut, power.Pause})
 }
 
 // ListNode implements support.E2EClusterProviderWithLifeCycle. The state of a

@@ -8,14 +8,15 @@ import (
 	"sigs.k8s.io/e2e-framework/support"
 
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/power"
 )
 
 func TestStopAction(t *testing.T) {
 	for _, c := range []struct {
 		args []string
-		want lab.Action
+		want power.Action
 	}{
-		{nil, lab.Off}, {[]string{"off"}, lab.Off}, {[]string{"cut"}, lab.Cut}, {[]string{"pause"}, lab.Pause},
+		{nil, power.Off}, {[]string{"off"}, power.Off}, {[]string{"cut"}, power.Cut}, {[]string{"pause"}, power.Pause},
 		{[]string{"on"}, ""}, {[]string{"CUT"}, ""}, {[]string{"cut", "cut"}, ""}, {[]string{""}, ""},
 	} {
 		got, err := stopAction(c.args)

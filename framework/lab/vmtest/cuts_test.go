@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"pmem-memcached-e2e/framework/lab/power"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"pmem-memcached-e2e/framework/lab"
 )
 
 const (
@@ -52,7 +52,7 @@ func (s *suite) testCuts(t *testing.T) {
 		start := time.Now()
 		safe, cut := s.cutAfter(t, next, next+3+7*i%11)
 		s.checkDisk(t)
-		on := s.power(t, cutNode, lab.On)
+		on := s.power(t, cutNode, power.On)
 		pod = s.ready(t, writer, containerOf(pod))
 		took := time.Since(start)
 		total += took
@@ -120,7 +120,7 @@ func (s *suite) cutAfter(t *testing.T, first, last int) (safe int, took time.Dur
 		if safe = n; safe < last {
 			continue
 		}
-		took = s.power(t, cutNode, lab.Cut)
+		took = s.power(t, cutNode, power.Cut)
 		return safe, took
 	}
 	t.Fatalf("the writer ended after record %d: %v", safe, lines.Err())

@@ -21,6 +21,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/plane"
+	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/redact"
@@ -218,7 +219,7 @@ func (s *suite) shell(t *testing.T, pod, script string) string {
 	return strings.TrimSpace(result.Stdout)
 }
 
-func (s *suite) power(t *testing.T, node string, action lab.Action) time.Duration {
+func (s *suite) power(t *testing.T, node string, action power.Action) time.Duration {
 	t.Helper()
 	start := time.Now()
 	if err := s.lab.Power(during(t), node, action); err != nil {

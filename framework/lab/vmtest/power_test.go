@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/e2e-framework/support"
 
-	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/lifecycle"
+	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -23,27 +23,27 @@ func (s *suite) testPower(t *testing.T) {
 	before := s.node(t, node)
 	untouched := s.node(t, other)
 
-	t.Logf("pause %.1fs", s.power(t, node, lab.Pause).Seconds())
+	t.Logf("pause %.1fs", s.power(t, node, power.Pause).Seconds())
 	s.expectPower(t, node, vm.Paused)
-	t.Logf("resume %.1fs", s.power(t, node, lab.Resume).Seconds())
+	t.Logf("resume %.1fs", s.power(t, node, power.Resume).Seconds())
 	s.expectPower(t, node, vm.Running)
 
-	t.Logf("off %.1fs", s.power(t, node, lab.Off).Seconds())
+	t.Logf("off %.1fs", s.power(t, node, power.Off).Seconds())
 	s.expectPower(t, node, vm.Off)
 	if err := s.lab.Status(during(t)).Err(); err != nil {
 		t.Errorf("with a node that is off: %v", err)
 	}
-	t.Logf("on %.1fs", s.power(t, node, lab.On).Seconds())
+	t.Logf("on %.1fs", s.power(t, node, power.On).Seconds())
 	s.expectPower(t, node, vm.Running)
 	after := s.node(t, node)
 	if before.Status.NodeInfo.BootID == after.Status.NodeInfo.BootID {
 		t.Error("the node has not booted")
 	}
-	t.Logf("reboot %.1fs", s.power(t, node, lab.Reboot).Seconds())
+	t.Logf("reboot %.1fs", s.power(t, node, power.Reboot).Seconds())
 
 	s.testLifeCycle(t, node)
 
-	s.power(t, node, lab.Off)
+	s.power(t, node, power.Off)
 	if err := s.lab.Up(during(t)); err != nil {
 		t.Errorf("up with a node that is off: %v", err)
 	}
@@ -76,9 +76,9 @@ func (s *suite) testLifeCycle(t *testing.T, name string) {
 		args []string
 		want vm.Power
 	}{
-		{provider.StopNode, []string{string(lab.Pause)}, vm.Paused},
+		{provider.StopNode, []string{string(power.Pause)}, vm.Paused},
 		{provider.StartNode, nil, vm.Running},
-		{provider.StopNode, []string{string(lab.Cut)}, vm.Off},
+		{provider.StopNode, []string{string(power.Cut)}, vm.Off},
 		{provider.StartNode, nil, vm.Running},
 	} {
 		if err := step.do(during(t), &support.Node{Name: name}, step.args...); err != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"pmem-memcached-e2e/framework/lab"
 	"pmem-memcached-e2e/framework/lab/nodeshell"
+	"pmem-memcached-e2e/framework/lab/power"
 )
 
 // onNode runs a line on a node and returns what it wrote and its exit code.
@@ -38,5 +38,5 @@ func (s *suite) testShell(t *testing.T) {
 	if out, code := s.onNode(t, node, "ip route && vgs --noheadings -o vg_name"); code != 0 || !strings.Contains(out, "fsdax") || strings.Contains(out, "default") {
 		t.Errorf("%s without Kubernetes and network: %q, exit code %d", node, out, code)
 	}
-	s.power(t, node, lab.Reboot)
+	s.power(t, node, power.Reboot)
 }

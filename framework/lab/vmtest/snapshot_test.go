@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/power"
 )
 
 // A lab that continues from a snapshot is as good as one that has booted: its
@@ -41,7 +42,7 @@ func TestSnapshot(t *testing.T) {
 	}
 	t.Run("network", s.testNetwork)
 	const node = "node2"
-	s.power(t, node, lab.Cut)
-	t.Logf("on after a cut %.1fs", s.power(t, node, lab.On).Seconds())
+	s.power(t, node, power.Cut)
+	t.Logf("on after a cut %.1fs", s.power(t, node, power.On).Seconds())
 	s.node(t, node)
 }

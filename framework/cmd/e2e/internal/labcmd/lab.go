@@ -18,6 +18,7 @@ import (
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/live"
 )
 
@@ -47,7 +48,7 @@ func New() *cobra.Command {
 		onLab("up", "Build missing parts and start the lab", cli.NoArguments, func(ctx context.Context, l *lab.Lab, _ []string) error { return l.Up(ctx) }),
 		onLab("down", "Remove the lab; built parts stay in the cache", cli.NoArguments, func(ctx context.Context, l *lab.Lab, _ []string) error { return l.Down(ctx) }),
 		onLab("status", "Show the state of the lab; exit code 1 if it is not up", cli.NoArguments, status),
-		described(onLab("power NODE off|cut|on|reboot|pause|resume", "Switch a node off or on", cobra.ExactArgs(2), power), powerHelp),
+		described(onLab("power NODE off|cut|on|reboot|pause|resume", "Switch a node off or on", cobra.ExactArgs(2), switchNode), powerHelp),
 		passing(onLab("shell NODE [COMMAND]...", "Open a root shell on a node, or run a command there", cobra.MinimumNArgs(1), shell)),
 		passing(onLab("kubectl [ARGUMENT]...", "Run kubectl against the lab", cobra.ArbitraryArgs, kubectl)),
 		onLab("logs [NAME]", "List the logs of the lab, or print one of them", cobra.MaximumNArgs(1), func(_ context.Context, l *lab.Lab, args []string) error { return logs(l, args) }),
@@ -121,7 +122,7 @@ func classify(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		code = exitInterrupted
-	case errors.Is(err, lab.ErrHost), errors.Is(err, lab.ErrDiffers), errors.Is(err, lab.ErrPower), errors.Is(err, lab.ErrUnknown):
+	case errors.Is(err, lab.ErrHost), errors.Is(err, lab.ErrDiffers), errors.Is(err, power.ErrState), errors.Is(err, lab.ErrUnknown):
 		code = cli.ExitUsage
 	}
 	return &cli.ExitError{Code: code, Err: err}
@@ -137,9 +138,9 @@ func status(ctx context.Context, l *lab.Lab, _ []string) error {
 	return nil
 }
 
-func power(ctx context.Context, l *lab.Lab, args []string) error {
+func switchNode(ctx context.Context, l *lab.Lab, args []string) error {
 	start := time.Now()
-	if err := l.Power(ctx, args[0], lab.Action(args[1])); err != nil {
+	if err := l.Power(ctx, args[0], power.Action(args[1])); err != nil {
 		return err
 	}
 	fmt.Printf("lab %-14s %5.1fs\n", args[0]+" "+args[1], time.Since(start).Seconds())

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pmem-memcached-e2e/framework/lab/nodeshell"
+	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/lab/state"
 )
 
@@ -23,7 +24,7 @@ func TestShellNeedsNode(t *testing.T) {
 	if err := l.state.ChangeNode(1, func(n *state.Node) { n.Off = true }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Shell(t.Context(), "node1", nodeshell.Session{}); !errors.Is(err, ErrPower) || !strings.Contains(err.Error(), "off") {
+	if _, err := l.Shell(t.Context(), "node1", nodeshell.Session{}); !errors.Is(err, power.ErrState) || !strings.Contains(err.Error(), "off") {
 		t.Errorf("of a node that is off: %v", err)
 	}
 }

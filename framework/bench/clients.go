@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/load"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -30,10 +31,14 @@ func (c *Clients) Pod() *corev1.Pod { return &c.pods[0] }
 
 // Talk has the first client send a request to addr over a connection of its own, which it tries to make for patience, and
 // returns what comes back until the end of the connection, for which it waits up to limit. The exit code is not 0
-// if there is no connection, or if it breaks.
+// if there is no connection, or if it breaks. That the cluster's DNS gives no answer is an error.
 func (c *Clients) Talk(ctx context.Context, cl *cluster.Cluster, addr, request string, patience, limit time.Duration) (cluster.ExecResult, error) {
 	p := c.Pod()
-	return cl.Exec(ctx, p.Namespace, p.Name, container, clientPath, "talk", addr, patience.String(), limit.String(), request)
+	r, err := cl.Exec(ctx, p.Namespace, p.Name, container, clientPath, "talk", addr, patience.String(), limit.String(), request)
+	if err == nil && r.ExitCode == load.LookupExit {
+		err = fault.OfInfrastructure(fmt.Errorf("look %s up in pod %s/%s: %s", addr, p.Namespace, p.Name, strings.TrimSpace(r.Stderr)))
+	}
+	return r, err
 }
 
 // skewShare of the measured time is how far the starts of clients may lie apart.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,5 +75,22 @@ func TestTalkAwaits(t *testing.T) {
 	var out strings.Builder
 	if err := Talk(t.Context(), addr, "", time.Minute, &out); err != nil || out.String() != "late" {
 		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+func TestUnanswered(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"a DNS server that is silent", &net.DNSError{Err: "i/o timeout", Name: "cache.n.svc", IsTimeout: true}, true},
+		{"a DNS server that fails", &net.DNSError{Err: "server misbehaving", Name: "cache.n.svc", IsTemporary: true}, true},
+		{"no such name", &net.DNSError{Err: "no such host", Name: "cache.n.svc", IsNotFound: true}, false},
+		{"a server that refuses", syscall.ECONNREFUSED, false},
+	} {
+		if got := unanswered(&net.OpError{Op: "dial", Net: "tcp", Err: tc.err}); got != tc.want {
+			t.Errorf("%s: %t", tc.name, got)
+		}
 	}
 }

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -22,6 +23,9 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "load: %v\n", err)
+		if errors.Is(err, load.ErrLookup) {
+			os.Exit(load.LookupExit)
+		}
 		os.Exit(1)
 	}
 }
@@ -41,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("LIMIT=%q: %w", args[3], err)
 	}
-	limited, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithTimeout(ctx, patience+limit)
 	defer cancel()
 	return load.Talk(limited, args[1], args[4], patience, os.Stdout)
 }

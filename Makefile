@@ -74,13 +74,17 @@ race: test-packages
 ifneq ($(and $(findstring command line,$(origin KUBECONFIG)),$(KUBECONFIG)),)
 kubeconfig = --kubeconfig "$$KUBECONFIG"
 endif
+# So that the program can say where it was given.
+ifneq ($(and $(findstring command line,$(origin PROVIDER)),$(PROVIDER)),)
+provider = --provider "$$PROVIDER"
+endif
 
 .PHONY: e2e bench
 e2e: e2e-packages program
-	@exec .bin/e2e run $(kubeconfig)
+	@exec .bin/e2e run $(kubeconfig) $(provider)
 
 bench: e2e-packages program
-	@exec .bin/e2e bench $(kubeconfig)
+	@exec .bin/e2e bench $(kubeconfig) $(provider)
 
 # The program, and the load clients that it streams into pods. The lab has nodes of this machine's architecture only.
 load_architectures = $(if $(kubeconfig)$(filter existing,$(PROVIDER)),amd64 arm64,$(shell go env GOHOSTARCH))
@@ -96,7 +100,7 @@ cli:
 e2e-example: e2e-packages program
 	@go -C hack/pmem-csi mod download github.com/intel/pmem-csi
 	@example=$$(go -C hack/pmem-csi list -m -f '{{.Dir}}' github.com/intel/pmem-csi)/deploy/kustomize/memcached; \
-	EPHEMERAL="$$example/ephemeral" PERSISTENT="$$example/persistent" exec .bin/e2e run $(kubeconfig)
+	EPHEMERAL="$$example/ephemeral" PERSISTENT="$$example/persistent" exec .bin/e2e run $(kubeconfig) $(provider)
 
 # A lab for each combination, one after the other.
 .PHONY: matrix

@@ -13,6 +13,7 @@ import (
 
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/pmemcsi"
+	"pmem-memcached-e2e/framework/nearest"
 )
 
 // Combination is what one lab is made of and what is examined on it. The
@@ -134,7 +135,7 @@ func (s Sets) Select(selection string) ([]Combination, error) {
 	set, wanted := "", map[string]string{}
 	refuse := func(word, why string) error {
 		return fmt.Errorf("MATRIX=%q: %q: %s; give a set (%s), or values of %s such as kernel=6.1, with commas between them",
-			selection, word, why, strings.Join(slices.Sorted(maps.Keys(s)), ", "), dimensionNames())
+			selection, word, why, strings.Join(slices.Sorted(maps.Keys(s)), ", "), strings.Join(dimensionNames(), ", "))
 	}
 	for word := range strings.SplitSeq(selection, ",") {
 		word = strings.TrimSpace(word)
@@ -142,14 +143,16 @@ func (s Sets) Select(selection string) ([]Combination, error) {
 		_, isSet := s[word]
 		switch {
 		case word == "" && selection == "":
+		case word == "":
+			return nil, refuse(word, "it is empty")
 		case isValue && !slices.ContainsFunc(dimensions, func(d dimension) bool { return d.name == name }):
-			return nil, refuse(word, "there is no such dimension")
+			return nil, refuse(word, fmt.Sprintf("there is no such dimension; did you mean %s", nearest.To(name, dimensionNames())))
 		case isValue && wanted[name] != "":
 			return nil, refuse(word, "the dimension has a value already")
 		case isValue:
 			wanted[name] = value
 		case !isSet:
-			return nil, refuse(word, "there is no such set")
+			return nil, refuse(word, fmt.Sprintf("there is no such set; did you mean %s", nearest.To(word, slices.Sorted(maps.Keys(s)))))
 		case set != "":
 			return nil, refuse(word, "there is a set already")
 		default:
@@ -171,12 +174,12 @@ func (s Sets) Select(selection string) ([]Combination, error) {
 	return chosen, nil
 }
 
-func dimensionNames() string {
+func dimensionNames() []string {
 	var names []string
 	for _, d := range dimensions {
 		names = append(names, d.name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func list(combinations []Combination) string {

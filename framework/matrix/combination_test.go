@@ -107,11 +107,11 @@ func TestSelect(t *testing.T) {
 		}
 	}
 	for selection, want := range map[string]string{
-		"all":                    `"all": there is no such set; give a set (pairwise, single)`,
+		"all":                    `"all": there is no such set; did you mean single; give a set (pairwise, single)`,
 		"single,pairwise":        "there is a set already",
-		"cpu=2":                  "there is no such dimension; give a set (pairwise, single), or values of kubernetes, memcached, kernel, filesystem, driver",
+		"kernl=6.1":              "there is no such dimension; did you mean kernel; give a set (pairwise, single), or values of kubernetes, memcached, kernel, filesystem, driver",
 		"kernel=6.1,kernel=6.12": "the dimension has a value already",
-		"kernel=6.1,":            `"": there is no such set`,
+		"kernel=6.1,":            `"": it is empty`,
 		"kernel=5.10":            "no combination of set pairwise has these values; there are\n  kubernetes=1.37,memcached=trixie,kernel=6.12,filesystem=ext4,driver=lvm",
 	} {
 		if _, err := s.Select(selection); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "MATRIX=") {

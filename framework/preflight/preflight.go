@@ -14,6 +14,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/oneline"
+	"pmem-memcached-e2e/framework/nearest"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -111,7 +112,7 @@ func ValidateSkips(skip []string) error {
 	var errs []error
 	for _, name := range skip {
 		if !slices.Contains(Names(), name) {
-			errs = append(errs, fmt.Errorf("%q is no check; there are %s", name, strings.Join(Names(), ", ")))
+			errs = append(errs, fmt.Errorf("%q is no check; did you mean %s? There are %s", name, nearest.To(name, Names()), strings.Join(Names(), ", ")))
 		}
 	}
 	return errors.Join(errs...)

@@ -325,7 +325,7 @@ func TestValidateSkips(t *testing.T) {
 	if err := ValidateSkips([]string{"pmem", "images"}); err != nil {
 		t.Error(err)
 	}
-	if err := ValidateSkips([]string{"imags", "pmem"}); err == nil || err.Error() != `"imags" is no check; there are api, rights, driver, class, pmem, images` {
+	if err := ValidateSkips([]string{"imags", "pmem"}); err == nil || err.Error() != `"imags" is no check; did you mean images? There are api, rights, driver, class, pmem, images` {
 		t.Errorf("error %v", err)
 	}
 }

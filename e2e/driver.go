@@ -34,7 +34,7 @@ var _ = framework.It(spec.Spec{
 	set := driverSet(ctx, e, name)
 	label, chosen, err := storage.ChosenNodes(set.Spec.Template.Spec, nodes.Items)
 	e.NoError(err, "find the nodes that are chosen for the driver")
-	e.Note("driver", "nodes with the label of its installation, "+label+": "+strings.Join(chosen, ", "))
+	e.Note("driver", "nodes with the label of its installation, %s: %s", label, strings.Join(chosen, ", "))
 	e.Expect("DRV-03", "the DaemonSet of the driver selects nodes by a label that not every node has", framework.Name("DaemonSet", &set), storage.Selection(set.Spec.Template.Spec), gomega.Not(gomega.Equal(storage.EveryNode)))
 	pods := driverPods(ctx, e, set)
 	for _, node := range nodes.Items {

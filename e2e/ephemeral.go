@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/placement"
@@ -39,6 +41,7 @@ var _ = framework.It(spec.Spec{
 	d := e.Deploy(ctx, "EPH-01", e.Manifest(spec.Ephemeral))
 	p := workload.Pod(ctx, e, d)
 
+	expectOnePod(ctx, e, d)
 	expectInlineVolume(ctx, e, d, p)
 	expectReached(ctx, e, d, p)
 
@@ -91,7 +94,7 @@ func expectOnPMEM(ctx context.Context, e *framework.Env, d *deploy.Deployment, c
 	stored, absent := cache.Marker(), cache.Marker()
 	err := client.Set(ctx, &memcached.Item{Key: "in-memory-file", Value: []byte(stored)})
 	e.NoError(err, "store a value")
-	e.Expect("EPH-10", "a stored value is found in the memory file", c.Name, cache.Search(ctx, e, p, c.File.Path, stored), gomega.Equal(cache.Found))
+	e.Expect("EPH-10", "a stored value is found in the memory file", c.Name, cache.SearchStored(ctx, e, p, c.File.Path, stored), gomega.Equal(cache.Found))
 	e.Expect("EPH-11", "a value that was never stored is not found in the memory file", c.Name, cache.Search(ctx, e, p, c.File.Path, absent), gomega.Equal(cache.NotFound))
 	if e.Spec.Profile == spec.Persistent {
 		expectReached(ctx, e, d, p)
@@ -129,6 +132,25 @@ var _ = framework.It(spec.Spec{
 	path := cache.MemoryFile(e, "EPH-13", after, cache.Process(ctx, e, after))
 	e.Expect("EPH-13", "the new memory file does not hold the old value", name, cache.Search(ctx, e, after, path, value), gomega.Equal(cache.NotFound))
 })
+
+// expectOnePod expects the deployment to have one pod, which is Ready and which its Service selects.
+func expectOnePod(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+	pods, err := d.Pods(ctx)
+	e.NoError(err, "list the pods of %s", workload.Name(d))
+	service, err := e.Cluster.Client.CoreV1().Services(d.Namespace).Get(ctx, d.Service, metav1.GetOptions{})
+	e.NoError(err, "read Service %s/%s", d.Namespace, d.Service)
+	var ready, selected []string
+	for i := range pods {
+		if podutils.IsPodReady(&pods[i]) {
+			ready = append(ready, pods[i].Name)
+		}
+		if labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pods[i].Labels)) {
+			selected = append(selected, pods[i].Name)
+		}
+	}
+	e.Expect("EPH-01", "the deployment has one pod that is Ready", workload.Name(d), ready, gomega.HaveLen(1))
+	e.Expect("EPH-01", "the Service selects the pod that is Ready", framework.Name("Service", service), selected, gomega.Equal(ready))
+}
 
 func expectInlineVolume(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
 	name := framework.Name("pod", p)

@@ -39,6 +39,7 @@ var _ = framework.It(spec.Spec{
 	e.Require("RST-62", "the workload makes a claim for each of its replicas (kind)", m.Dir, m.Kind, gomega.Equal("StatefulSet"))
 	was, err := m.Volume()
 	e.NoError(err, "find the volume in %s", m.Dir)
+	e.Require("RST-62", "the workload makes a claim for each of its replicas (source of the volume)", m.Dir, was.Source, gomega.Equal(deploy.ClaimTemplate))
 	late := storage.MakeClass(ctx, e, storage.DriverName(ctx, e), "resized", storagev1.VolumeBindingWaitForFirstConsumer, nil)
 	overlay := customise.Render(e, customise.Overlay{Size: resizedTo(was.Size), Class: late.Name}, customise.Current, other)
 	m = e.Variant(spec.Persistent, deploy.Changes{Namespace: e.Namespace, OneNode: true, VolumeClass: storage.LateClass(ctx, e, m)})

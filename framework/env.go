@@ -179,7 +179,7 @@ func (e *Env) render(dir string, ch deploy.Changes) *deploy.Manifest {
 }
 
 // Deploy applies m and waits until it is ready. It ends the spec
-// with req not met when that does not happen.
+// with req not met when that does not happen. That it does happen does not yet examine req.
 func (e *Env) Deploy(ctx context.Context, req spec.ReqID, m *deploy.Manifest) *deploy.Deployment {
 	ginkgo.GinkgoHelper()
 	return e.DeployAll(ctx, req, m)[0]
@@ -196,7 +196,8 @@ func (e *Env) DeployAll(ctx context.Context, req spec.ReqID, manifests ...*deplo
 		all = append(all, d)
 	}
 	for _, d := range all {
-		e.Serves(req, "the deployment becomes ready", d, d.Ready(ctx))
+		e.Presume(req, "the deployment becomes ready", workloadOf(d), d.Ready(ctx), Succeed)
+		e.relies(req, d)
 	}
 	return all
 }
@@ -213,22 +214,28 @@ type reliance struct {
 // violates req, too.
 func (e *Env) Serves(req spec.ReqID, check string, d *deploy.Deployment, err error) {
 	ginkgo.GinkgoHelper()
-	object := fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
-	e.Require(req, check, object, err, Succeed)
+	e.Require(req, check, workloadOf(d), err, Succeed)
+	e.relies(req, d)
+}
+
+func (e *Env) relies(req spec.ReqID, d *deploy.Deployment) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.relied = reliance{req, object}
+	e.relied = reliance{req, workloadOf(d)}
+}
+
+func workloadOf(d *deploy.Deployment) string {
+	return fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
 }
 
 // Ends requires that the pods of a deployment end, of which err is the result. One that does not end violates the requirement for
 // which the deployment was made ready.
-func (e *Env) Ends(says string, d *deploy.Deployment, err error) {
+func (e *Env) Ends(check string, d *deploy.Deployment, err error) {
 	ginkgo.GinkgoHelper()
-	object := fmt.Sprintf("%s %s/%s", d.Kind, d.Namespace, d.Name)
 	if relied := e.serving(); fault.Of(err) == fault.Deployment && relied.req != "" {
-		e.Presume(relied.req, says, object, err, Succeed)
+		e.Presume(relied.req, check, workloadOf(d), err, Succeed)
 	}
-	e.NoError(err, "see that %s of %s", says, object)
+	e.NoError(err, "see that %s, of %s", check, workloadOf(d))
 }
 
 func (e *Env) serving() reliance {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -103,11 +104,42 @@ func Exists(ctx context.Context, e Execer, namespace, pod, container, path strin
 	return yesOrNo(ctx, e, namespace, pod, container, "test", "-e", path)
 }
 
-// Contains reports whether the bytes of needle occur in the file. They can be those of an item that
+// searchScript searches the file $1 for $2. Of one with more than twice $3 bytes it reads as many at the beginning and at the
+// end, and says so: memcached stores its first items in the pages that it takes first for each class, and the next ones
+// in those that it has taken last.
+const searchScript = `size=$(stat -L -c %s -- "$1") || exit 2
+if [ "$size" -le "$(($3 * 2))" ]; then
+	LC_ALL=C exec grep -F -q -e "$2" -- "$1"
+fi
+echo "$size"
+{ head -c "$3" -- "$1"; tail -c "$3" -- "$1"; } 2>/dev/null | LC_ALL=C grep -F -q -e "$2"`
+
+// A Search is the result of looking for bytes in a file.
+type Search struct {
+	Found bool
+	Whole bool  // the whole file was read
+	Size  int64 // of the file, if it was not
+}
+
+// Find looks for the bytes of needle in the file, of which it reads not much more than twice bound. They can be those of an item that
 // was deleted or has expired since.
-func Contains(ctx context.Context, e Execer, namespace, pod, container, path, needle string) (bool, error) {
+func Find(ctx context.Context, e Execer, namespace, pod, container, path, needle string, bound int64) (Search, error) {
 	if needle == "" || strings.ContainsAny(needle, "\n\x00") {
-		return false, fmt.Errorf("searching %s for %q: want at least one byte, and neither line feed nor NUL", path, needle)
+		return Search{}, fmt.Errorf("searching %s for %q: want at least one byte, and neither line feed nor NUL", path, needle)
 	}
-	return yesOrNo(ctx, e, namespace, pod, container, "env", "LC_ALL=C", "grep", "-F", "-q", "-e", needle, "--", path)
+	command := []string{"sh", "-c", searchScript, "sh", path, needle, strconv.FormatInt(bound, 10)}
+	result, err := read(ctx, e, namespace, pod, container, command...)
+	if err != nil {
+		return Search{}, err
+	}
+	if result.ExitCode > 1 {
+		return Search{}, ExitError(namespace, pod, container, []string{"grep"}, result)
+	}
+	s := Search{Found: result.ExitCode == 0, Whole: result.Stdout == ""}
+	if !s.Whole {
+		if s.Size, err = strconv.ParseInt(strings.TrimSpace(result.Stdout), 10, 64); err != nil {
+			return Search{}, fmt.Errorf("searching %s: unexpected output %q", path, result.Stdout)
+		}
+	}
+	return s, nil
 }

@@ -223,11 +223,11 @@ func TestRealMemcached(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := Contains(ctx, probetest.Host{}, "n", "p", "c", file, marker); err != nil || !found {
-		t.Errorf("marker found %t, %v; want true", found, err)
+	if found, err := Find(ctx, probetest.Host{}, "n", "p", "c", file, marker, 1<<30); err != nil || !found.Found || !found.Whole {
+		t.Errorf("marker found %t, %v; want true", found.Found, err)
 	}
-	if found, err := Contains(ctx, probetest.Host{}, "n", "p", "c", file, "-markerx"); err != nil || found {
-		t.Errorf("another marker found %t, %v; want false", found, err)
+	if found, err := Find(ctx, probetest.Host{}, "n", "p", "c", file, "-markerx", 1<<30); err != nil || found.Found {
+		t.Errorf("another marker found %t, %v; want false", found.Found, err)
 	}
 }
 
@@ -235,11 +235,11 @@ func TestErrorsOfCommands(t *testing.T) {
 	ctx := t.Context()
 	missing := filepath.Join(t.TempDir(), "missing")
 	for _, needle := range []string{"", "a\nb"} {
-		if _, err := Contains(ctx, probetest.Host{}, "n", "p", "c", "/etc/hostname", needle); err == nil || !strings.Contains(err.Error(), strconv.Quote(needle)) {
+		if _, err := Find(ctx, probetest.Host{}, "n", "p", "c", "/etc/hostname", needle, 1<<30); err == nil || !strings.Contains(err.Error(), strconv.Quote(needle)) {
 			t.Errorf("needle %q: %v", needle, err)
 		}
 	}
-	if _, err := Contains(ctx, probetest.Host{}, "n", "p", "c", missing, "x"); err == nil || !strings.Contains(err.Error(), "ended with exit code 2") {
+	if _, err := Find(ctx, probetest.Host{}, "n", "p", "c", missing, "x", 1<<30); err == nil || !strings.Contains(err.Error(), "ended with exit code 2") {
 		t.Errorf("grep of a missing file: %v", err)
 	}
 	if _, err := StatMemoryFile(ctx, probetest.Host{}, "n", "p", "c", missing); err == nil || !strings.Contains(err.Error(), "container c of pod n/p ended with exit code 1") {
@@ -277,5 +277,27 @@ func TestMemoryFileOfArguments(t *testing.T) {
 		if got, ok := (Process{Args: strings.Fields(test.args)}).MemoryFile(); got != test.want || ok != (test.want != "") {
 			t.Errorf("%s: %q, %t", test.args, got, ok)
 		}
+	}
+}
+
+// TestFindInLargeFile searches a file that is read at its two ends only.
+func TestFindInLargeFile(t *testing.T) {
+	const size, bound = 1 << 20, 64 << 10
+	text := make([]byte, size)
+	for name, at := range map[string]int{"first": 100, "middle": size / 2, "last": size - 100} {
+		copy(text[at:], "-marker-"+name)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, found := range map[string]bool{"first": true, "middle": false, "last": true} {
+		got, err := Find(t.Context(), probetest.Host{}, "n", "p", "c", file, "-marker-"+name, bound)
+		if want := (Search{Found: found, Size: size}); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
+		}
+	}
+	if got, err := Find(t.Context(), probetest.Host{}, "n", "p", "c", file, "-marker-middle", size/2); err != nil || got != (Search{Found: true, Whole: true}) {
+		t.Errorf("a file of twice the bound: %+v, %v", got, err)
 	}
 }

@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	storagev1 "k8s.io/api/storage/v1"
@@ -77,7 +76,7 @@ func LateClass(ctx context.Context, e *framework.Env, m *deploy.Manifest) string
 		return ""
 	}
 	late := MakeClass(ctx, e, class.Provisioner, "late", storagev1.VolumeBindingWaitForFirstConsumer, class.Parameters)
-	e.Note("class", fmt.Sprintf("the volumes have the class %s, which is %s with late binding, so that two of them are on one node", late.Name, class.Name))
+	e.Note("class", "the volumes have the class %s, which is %s with late binding, so that two of them are on one node", late.Name, class.Name)
 	return late.Name
 }
 

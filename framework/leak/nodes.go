@@ -33,11 +33,16 @@ func (t *taker) readNodes(ctx context.Context) {
 	for name, err := range unready {
 		t.unreadNode(name, err)
 	}
+	free := make(chan struct{}, nodesAtOnce)
 	for _, driver := range drivers {
-		wg.Go(func() { t.readNode(ctx, driver) })
-		if t.scope.Exclusive {
-			wg.Go(func() { t.readMetric(ctx, driver) })
-		}
+		wg.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			t.readNode(ctx, driver)
+			if t.scope.Exclusive {
+				t.readMetric(ctx, driver)
+			}
+		})
 	}
 }
 

@@ -8,11 +8,14 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+
+	"pmem-memcached-e2e/framework/cluster"
 )
 
 // A kind of object that is listed by its metadata alone.
@@ -63,6 +66,9 @@ func listed(resource string) part { return part{API, inCluster, resource} }
 
 // readObjects starts the lists.
 func (t *taker) readObjects(ctx context.Context, wg *sync.WaitGroup) {
+	if !t.scope.Exclusive {
+		t.own = t.present(ctx)
+	}
 	list := func(resource string, read func(context.Context) ([]object, error)) {
 		wg.Go(func() {
 			t.lists <- struct{}{}
@@ -94,24 +100,67 @@ func (t *taker) readObjects(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 func (t *taker) metadataOf(ctx context.Context, k kind) ([]object, error) {
-	list, err := t.metadata.Resource(k.resource).List(ctx, metav1.ListOptions{})
-	if err != nil {
+	namespaces := t.within(k)
+	if len(namespaces) == 0 { // whether the kind can be listed counts nevertheless
+		_, err := t.metadata.Resource(k.resource).List(ctx, metav1.ListOptions{Limit: 1})
 		return nil, err
 	}
 	var objects []object
-	for _, m := range list.Items {
-		objects = append(objects, object{ObjectMeta: m.ObjectMeta, kind: k.name})
+	for _, ns := range namespaces {
+		pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.metadata.Resource(k.resource).Namespace(ns).List)
+		if err != nil {
+			return nil, err
+		}
+		for _, page := range pages {
+			for _, m := range page.Items {
+				objects = append(objects, object{ObjectMeta: m.ObjectMeta, kind: k.name})
+			}
+		}
 	}
 	return objects, nil
 }
 
+// within are the namespaces in which objects of a kind are listed. Where others use the cluster, too, what is in their namespaces
+// does not count, except that volumes on the nodes belong to pods and claims.
+func (t *taker) within(k kind) []string {
+	if t.scope.Exclusive || clusterScoped.Has(k.name) || k.name == "Pod" || k.name == "PersistentVolumeClaim" {
+		return []string{metav1.NamespaceAll}
+	}
+	return t.own
+}
+
+// clusterScoped are the kinds that are in no namespace.
+var clusterScoped = sets.New("Namespace", "Node", "ClusterRole", "StorageClass", "CSIDriver", "PriorityClass", "CustomResourceDefinition",
+	"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+
+// present are the namespaces of the run that are still there, or all of them if that cannot be seen.
+func (t *taker) present(ctx context.Context) []string {
+	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.metadata.Resource(kinds[0].resource).List)
+	if err != nil {
+		return t.scope.Namespaces
+	}
+	var there []string
+	for _, page := range pages {
+		for _, m := range page.Items {
+			if slices.Contains(t.scope.Namespaces, m.Name) {
+				there = append(there, m.Name)
+			}
+		}
+	}
+	return there
+}
+
 func (t *taker) volumes(ctx context.Context) ([]object, error) {
-	list, err := t.cluster.Client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
+	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.cluster.Client.CoreV1().PersistentVolumes().List)
 	if err != nil {
 		return nil, err
 	}
+	var all []corev1.PersistentVolume
+	for _, page := range pages {
+		all = append(all, page.Items...)
+	}
 	var objects []object
-	for _, pv := range list.Items {
+	for _, pv := range all {
 		o := object{ObjectMeta: pv.ObjectMeta, kind: "PersistentVolume"}
 		capacity := pv.Spec.Capacity["storage"]
 		o.detail = fmt.Sprintf("%s, %s, reclaim policy %s", size(capacity.Value()), pv.Status.Phase, pv.Spec.PersistentVolumeReclaimPolicy)

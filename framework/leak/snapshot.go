@@ -21,6 +21,7 @@ const (
 	partLimit = 30 * time.Second
 
 	listsAtOnce = 8
+	nodesAtOnce = 8
 
 	inCluster  = "cluster"
 	everywhere = "all nodes"
@@ -47,6 +48,7 @@ type taker struct {
 	metadata metadata.Interface
 	scope    Scope
 	lists    chan struct{} // tokens
+	own      []string      // namespaces of the run that are there, unless the scope is exclusive
 
 	mu       sync.Mutex
 	snapshot Snapshot

@@ -3,6 +3,7 @@ package leak
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,24 @@ func gap(s Snapshot, view View, where, name string) string {
 		}
 	}
 	return ""
+}
+
+// TestListsWhatCounts makes sure that on a cluster with other users only the run's own namespaces are listed, apart from what the
+// volumes on nodes can belong to.
+func TestListsWhatCounts(t *testing.T) {
+	for exclusive, want := range map[bool][]string{true: {""}, false: {"e2e-1"}} {
+		metadata, typed := leftBehind()
+		taker := newTaker(Scope{Namespaces: []string{"e2e-0", "e2e-1"}, Exclusive: exclusive}, metadata, typed)
+		take(t, taker)
+		listed := map[string][]string{}
+		for _, a := range taker.metadata.(*metadatafake.FakeMetadataClient).Actions() {
+			resource := a.GetResource().Resource
+			listed[resource] = append(listed[resource], a.GetNamespace())
+		}
+		if !slices.Equal(listed["secrets"], want) || !slices.Equal(listed["pods"], []string{""}) {
+			t.Errorf("exclusive %t: secrets listed in %q, want %q; pods in %q", exclusive, listed["secrets"], want, listed["pods"])
+		}
+	}
 }
 
 func TestTakeWithGaps(t *testing.T) {

@@ -61,11 +61,15 @@ func FindNodeDrivers(ctx context.Context, c *cluster.Cluster) (drivers []*NodeDr
 // FindDriverSets returns the DaemonSets that run a driver on nodes, by their labels or by the name that they give to the
 // driver.
 func FindDriverSets(ctx context.Context, c *cluster.Cluster, driver string) ([]appsv1.DaemonSet, error) {
-	list, err := c.Client.AppsV1().DaemonSets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, c.Client.AppsV1().DaemonSets(metav1.NamespaceAll).List)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(list.Items, func(s appsv1.DaemonSet) bool {
+	var all []appsv1.DaemonSet
+	for _, page := range pages {
+		all = append(all, page.Items...)
+	}
+	return slices.DeleteFunc(all, func(s appsv1.DaemonSet) bool {
 		labelled := s.Labels[nameLabel] == nodeDriver || s.Spec.Template.Labels[nameLabel] == nodeDriver
 		_, named := ownName(s.Spec.Template.Spec)
 		return !labelled && !named || nameOf(s.Spec.Template.Spec) != driver
@@ -90,11 +94,15 @@ func none(c *cluster.Cluster) string {
 // driverPods lists the pods of the drivers that are examined: those with the labels of PMEM-CSI's own deployment, and for a
 // driver that has none such, those of a DaemonSet that gives a driver its name.
 func driverPods(ctx context.Context, c *cluster.Cluster, fields string) ([]corev1.Pod, error) {
-	labelled, err := c.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: NodeDriverSelector, FieldSelector: fields})
-	if err != nil || len(c.Drivers) == 0 {
-		return labelled.Items, err
+	pages, err := cluster.Pages(ctx, metav1.ListOptions{LabelSelector: NodeDriverSelector, FieldSelector: fields}, c.Client.CoreV1().Pods(metav1.NamespaceAll).List)
+	var labelled []corev1.Pod
+	for _, page := range pages {
+		labelled = append(labelled, page.Items...)
 	}
-	pods := slices.DeleteFunc(labelled.Items, func(p corev1.Pod) bool { return !slices.Contains(c.Drivers, nameOf(p.Spec)) })
+	if err != nil || len(c.Drivers) == 0 {
+		return labelled, err
+	}
+	pods := slices.DeleteFunc(labelled, func(p corev1.Pod) bool { return !slices.Contains(c.Drivers, nameOf(p.Spec)) })
 	for _, driver := range c.Drivers {
 		if slices.ContainsFunc(pods, func(p corev1.Pod) bool { return nameOf(p.Spec) == driver }) {
 			continue

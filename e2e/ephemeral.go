@@ -259,9 +259,13 @@ func expectServiceInCluster(ctx context.Context, e *framework.Env, d *deploy.Dep
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	r, err := clients.Talk(ctx, e.Cluster, addr, "set in-cluster 5 60 5\r\nhello\r\nget in-cluster\r\nquit\r\n", connectLimit, answerLimit)
 	e.NoError(err, "run a client in %s", framework.Name("pod", clients.Pod()))
+	how := cache.Ended(r)
+	if how != cache.Success {
+		how = traffic.Unreached(ctx, e, d, clients.Pod(), how)
+	}
 	end()
 	service := fmt.Sprintf("Service %s, seen from %s", addr, framework.Name("pod", clients.Pod()))
-	e.Expect("OBJ-01", "a pod reaches memcached by the Service's name", service, cache.Ended(r), gomega.Equal(cache.Success))
+	e.Expect("OBJ-01", "a pod reaches memcached by the Service's name", service, how, gomega.Equal(cache.Success))
 	e.Expect("OBJ-01", "a pod sets and gets a key through the Service", service, strings.Join(strings.Fields(r.Stdout), " "),
 		gomega.Equal("STORED VALUE in-cluster 5 5 hello END"))
 }

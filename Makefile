@@ -1,4 +1,5 @@
 # make e2e   runs the conformance suite; by default on the embedded lab
+# make smoke tries both modes in a short time
 # make bench runs its benchmarks instead
 # make test  checks and tests this project itself
 #
@@ -32,6 +33,7 @@ export $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX
 .PHONY: help
 help:
 	@echo 'make e2e          run the suite on the lab, or on the cluster of KUBECONFIG'
+	@echo 'make smoke        try both modes in a short time, which is no verdict about conformance'
 	@echo 'make bench        measure instead: the benchmarks on the same cluster'
 	@echo 'make e2e-example  run it with the deployments that PMEM-CSI publishes as its example'
 	@echo 'make matrix       run the suite over combinations of versions, MATRIX=single or MATRIX=kernel=6.1'
@@ -79,12 +81,15 @@ ifneq ($(and $(findstring command line,$(origin PROVIDER)),$(PROVIDER)),)
 provider = --provider "$$PROVIDER"
 endif
 
-.PHONY: e2e bench
+.PHONY: e2e bench smoke
 e2e: e2e-packages program
 	@exec .bin/e2e run $(kubeconfig) $(provider)
 
 bench: e2e-packages program
 	@exec .bin/e2e bench $(kubeconfig) $(provider)
+
+smoke: e2e-packages program
+	@exec .bin/e2e smoke $(kubeconfig)
 
 # The program, and the load clients that it streams into pods. The lab has nodes of this machine's architecture only.
 load_architectures = $(if $(kubeconfig)$(filter existing,$(PROVIDER)),amd64 arm64,$(shell go env GOHOSTARCH))

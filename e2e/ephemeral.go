@@ -34,9 +34,9 @@ import (
 
 var _ = framework.It(spec.Spec{
 	ID: "EPH-01", Title: "a deployment with an inline volume serves through its Service and leaves nothing behind",
-	Covers: []spec.ReqID{"EPH-01", "EPH-02", "EPH-09", "EPH-12", "EPH-14", "MC-05", "OBJ-01"},
+	Covers: []spec.ReqID{"EPH-01", "EPH-02", "EPH-09", "EPH-10", "EPH-11", "EPH-12", "EPH-14", "MC-05", "OBJ-01"},
 	Level:  spec.Must, Profile: spec.Ephemeral, Needs: []spec.Feature{spec.InlineVolume, spec.NodeAccess},
-	Budget: 8 * time.Minute,
+	Tags: []string{spec.SmokeTag}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "EPH-01", e.Manifest(spec.Ephemeral))
 	p := workload.Pod(ctx, e, d)
@@ -44,6 +44,7 @@ var _ = framework.It(spec.Spec{
 	expectOnePod(ctx, e, d)
 	expectInlineVolume(ctx, e, d, p)
 	expectReached(ctx, e, d, p)
+	expectInFile(ctx, e, cache.Inspect(ctx, e, "EPH-01", p), string(fill(ctx, e, p)[0].Value))
 
 	nd, dev, mount := volumeOnNode(ctx, e, "EPH-14", d, p)
 	e.Step("delete %s", d.Dir)
@@ -82,6 +83,12 @@ func expectAllocated(ctx context.Context, e *framework.Env, d *deploy.Deployment
 	w.Remove(ctx)
 }
 
+// expectInFile searches the memory file for a value that was stored, and for one that was not.
+func expectInFile(ctx context.Context, e *framework.Env, c cache.Cache, stored string) {
+	e.Expect("EPH-10", "a stored value is found in the memory file", c.Name, cache.SearchStored(ctx, e, c.Pod, c.File.Path, stored), gomega.Equal(cache.Found))
+	e.Expect("EPH-11", "a value that was never stored is not found in the memory file", c.Name, cache.Search(ctx, e, c.Pod, c.File.Path, cache.Marker()), gomega.Equal(cache.NotFound))
+}
+
 // expectOnPMEM examines the memory file of a memcached that runs.
 func expectOnPMEM(ctx context.Context, e *framework.Env, d *deploy.Deployment, c cache.Cache) {
 	p := c.Pod
@@ -91,11 +98,9 @@ func expectOnPMEM(ctx context.Context, e *framework.Env, d *deploy.Deployment, c
 	client := cache.Connect(ctx, e, p)
 	expectMemoryFileInUse(ctx, e, c, client)
 
-	stored, absent := cache.Marker(), cache.Marker()
-	err := client.Set(ctx, &memcached.Item{Key: "in-memory-file", Value: []byte(stored)})
-	e.NoError(err, "store a value")
-	e.Expect("EPH-10", "a stored value is found in the memory file", c.Name, cache.SearchStored(ctx, e, p, c.File.Path, stored), gomega.Equal(cache.Found))
-	e.Expect("EPH-11", "a value that was never stored is not found in the memory file", c.Name, cache.Search(ctx, e, p, c.File.Path, absent), gomega.Equal(cache.NotFound))
+	stored := cache.Marker()
+	e.NoError(client.Set(ctx, &memcached.Item{Key: "in-memory-file", Value: []byte(stored)}), "store a value")
+	expectInFile(ctx, e, c, stored)
 	if e.Spec.Profile == spec.Persistent {
 		expectReached(ctx, e, d, p)
 	}

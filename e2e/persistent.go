@@ -23,17 +23,19 @@ import (
 
 var _ = framework.It(spec.Spec{
 	ID: "RST-01", Title: "the cache survives scale 1, 0, 1, on the same persistent memory",
-	Covers: []spec.ReqID{"RST-01", "RST-02", "RST-05", "RST-06", "RST-37", "EPH-03"},
+	Covers: []spec.ReqID{"RST-01", "RST-02", "RST-05", "RST-06", "RST-37", "EPH-03", "EPH-10", "EPH-11"},
 	Level:  spec.Must, Profile: spec.Persistent, Needs: []spec.Feature{spec.DAX, spec.NodeAccess},
-	Tags: []string{"restart"}, Budget: 8 * time.Minute,
+	Tags: []string{"restart", spec.SmokeTag}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-01", e.Manifest(spec.Persistent))
 	p := workload.Pod(ctx, e, d)
 	claim, pv := boundClaim(ctx, e, "RST-05", d, p)
 	e.Expect("RST-06", "the volume is tied to a node by its affinity", framework.Name("volume", pv), placedOn(ctx, e, pv), gomega.Equal([]string{p.Spec.NodeName}))
-	placement.ExpectPMEM(ctx, e, "EPH-03", cache.Inspect(ctx, e, "RST-01", p), workload.RequestedSize(d))
+	c := cache.Inspect(ctx, e, "RST-01", p)
+	placement.ExpectPMEM(ctx, e, "EPH-03", c, workload.RequestedSize(d))
 
 	items := fill(ctx, e, p)
+	expectInFile(ctx, e, c, string(items[0].Value))
 	workload.ScaleDown(ctx, e, d)()
 	workload.ScaleUp(ctx, e, "RST-01", d)
 

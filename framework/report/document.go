@@ -67,6 +67,10 @@ const (
 	AllMeasured     Result = "MEASURED" // of a benchmark run: all that was selected has been measured
 	Conformant      Result = "CONFORMANT"
 	ConformantKnown Result = "CONFORMANT EXCEPT KNOWN FAILURES"
+	// The user's filter has left specs out, and those that were selected are as in a conformant run. It is no
+	// verdict about conformance.
+	SelectionPassed Result = "SELECTION PASSED"
+	SelectionKnown  Result = "SELECTION PASSED EXCEPT KNOWN FAILURES"
 	NotConformant   Result = "NOT CONFORMANT"
 	Undetermined    Result = "UNDETERMINED"
 	LeakedOnly      Result = "LEAKED"       // every MUST is met, but something was left behind
@@ -77,7 +81,7 @@ const (
 type Verdict struct {
 	Result   Result           `yaml:"result"`
 	ExitCode int              `yaml:"exitCode"`
-	Reasons  []string         `yaml:"reasons"`         // why it is not CONFORMANT or MEASURED, one line each, the weightiest first
+	Reasons  []string         `yaml:"reasons"`         // why it is not CONFORMANT or MEASURED, and what it does not show; one line each, the weightiest first
 	Scope    string           `yaml:"scope,omitempty"` // what it is about, when some profiles were not examined
 	Pairs    Pairs            `yaml:"pairs,omitempty"`
 	Profiles []ProfileVerdict `yaml:"profiles"`

@@ -23,13 +23,13 @@ func (r Result) Weight() int {
 	if r == AllMeasured {
 		r = Conformant
 	}
-	return slices.Index([]Result{NotExamined, Conformant, ConformantKnown, LeakedOnly, Undetermined, NotConformant}, r)
+	return slices.Index([]Result{NotExamined, Conformant, ConformantKnown, SelectionPassed, SelectionKnown, LeakedOnly, Undetermined, NotConformant}, r)
 }
 
 // ExitCode is that of a run that was not interrupted.
 func (r Result) ExitCode() int {
 	switch r {
-	case Conformant, ConformantKnown, AllMeasured:
+	case Conformant, ConformantKnown, SelectionPassed, SelectionKnown, AllMeasured:
 		return ExitConformant
 	case NotConformant:
 		return ExitNotConformant
@@ -53,11 +53,16 @@ func find(r Result, format string, args ...any) finding {
 func conclude(least Result, findings []finding) (Result, []string) {
 	slices.SortStableFunc(findings, func(a, b finding) int { return b.result.Weight() - a.result.Weight() })
 	reasons := make([]string, len(findings))
+	known := false
 	for i, f := range findings {
 		reasons[i] = f.reason
+		known = known || f.result == ConformantKnown
 		if f.result.Weight() > least.Weight() {
 			least = f.result
 		}
+	}
+	if known && least == SelectionPassed {
+		least = SelectionKnown
 	}
 	return least, reasons
 }
@@ -81,6 +86,9 @@ func (d Document) judge() Verdict {
 	if least == NotExamined {
 		findings = append(findings, find(Undetermined, "no spec was run"))
 	}
+	if d.selects() {
+		findings = append(findings, find(SelectionPassed, "only the specs of %s were selected: this is no verdict about conformance", d.Run.Selection))
+	}
 	v.Scope, v.Pairs = scope(v.Profiles), d.pairs(spec.Profiles()...)
 	v.Result, v.Reasons = conclude(least, append(findings, d.around()...))
 	v.ExitCode = v.Result.ExitCode()
@@ -89,6 +97,10 @@ func (d Document) judge() Verdict {
 	}
 	return v
 }
+
+// selects reports whether the user's filter chose the specs whose conformance
+// is examined.
+func (d Document) selects() bool { return d.Run.Selection != "" && d.Run.Purpose != Measuring }
 
 // scope says that a verdict is not about all profiles; empty when it is, and
 // when it is about none.
@@ -199,14 +211,18 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 	case v.Counts[spec.Skipped] == total:
 		v.Result, v.Reasons = NotExamined, []string{"none of its specs was selected"}
 		return v, nil
-	case ran == 0 && len(skipped) == 0:
+	case ran == 0 && (len(skipped) == 0 || d.selects()):
 		v.Result, v.Reasons = NotExamined, []string{"none of its specs applies to this cluster"}
 		return v, nil
 	case ran == v.Counts[spec.Undetermined]+v.Counts[spec.NotRun]:
 		findings = append(findings, find(Undetermined, "no spec of the profile %s came to a result", profile))
 	}
 	if len(skipped) > 0 {
-		findings = append(findings, find(Undetermined, "%d MUST specs were skipped on request: %s", len(skipped), words(skipped)))
+		left := find(Undetermined, "%d MUST specs were skipped on request: %s", len(skipped), words(skipped))
+		if d.selects() {
+			left = find(SelectionPassed, "%d MUST specs were not selected: %s", len(skipped), words(skipped))
+		}
+		findings = append(findings, left)
 	}
 	if measuring {
 		findings = asMeasured(findings)

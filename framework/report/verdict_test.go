@@ -8,6 +8,11 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
+// selecting makes a run one with a filter, and noVerdict is what its verdict says about that.
+func selecting(d *Document) { d.Run.Selection = `FOCUS="RST"` }
+
+const noVerdict = `only the specs of FOCUS="RST" were selected: this is no verdict about conformance`
+
 func TestVerdict(t *testing.T) {
 	const dontCare = "any"
 	outcome := func(id string, o spec.Outcome) SpecResult {
@@ -150,6 +155,29 @@ func TestVerdict(t *testing.T) {
 		{name: "precedence: a leak above a known failure", specs: []SpecResult{leaking("EPH-01"), violating("RST-01", "RST-02")},
 			change: func(d *Document) { d.Known = []KnownFailure{accepted("RST-01", "RST-02")} },
 			result: LeakedOnly, code: 4, profile: ConformantKnown, reasons: []string{dontCare, dontCare}},
+		{name: "selection: passed, others were not selected", specs: []SpecResult{passing("RST-03"), outcome("RST-01", spec.Skipped)}, change: selecting,
+			result: SelectionPassed, profile: SelectionPassed, reasons: []string{"1 MUST specs were not selected: RST-01", noVerdict}},
+		{name: "selection: all of a mode", specs: []SpecResult{passing("RST-01"), passing("RST-03"), outcome("EPH-01", spec.Skipped)}, change: selecting,
+			result: SelectionPassed, profile: Conformant, reasons: []string{noVerdict}},
+		{name: "selection: all there are", specs: []SpecResult{passing("RST-01")}, change: selecting,
+			result: SelectionPassed, profile: Conformant, reasons: []string{noVerdict}},
+		{name: "selection: failed", specs: []SpecResult{violating("RST-01", "RST-01"), outcome("RST-03", spec.Skipped)}, change: selecting,
+			result: NotConformant, code: 1, profile: NotConformant, reasons: []string{"RST-01 failed: RST-01 is not met", "1 MUST specs were not selected: RST-03", noVerdict}},
+		{name: "selection: failed as known", specs: []SpecResult{violating("RST-01", "RST-01"), outcome("RST-03", spec.Skipped)},
+			change: func(d *Document) { selecting(d); d.Known = []KnownFailure{accepted("RST-01", "RST-01")} },
+			result: SelectionKnown, profile: SelectionKnown, reasons: []string{"1 MUST specs were not selected: RST-03", noVerdict, dontCare}},
+		{name: "selection: undetermined", specs: []SpecResult{undetermined("RST-01"), passing("RST-03")}, change: selecting,
+			result: Undetermined, code: 2, profile: Undetermined, reasons: []string{"RST-01 is undetermined: could not reach the pod", noVerdict}},
+		{name: "selection: leaked", specs: []SpecResult{leaking("EPH-01")}, change: selecting,
+			result: LeakedOnly, code: 4, reasons: []string{"EPH-01 left behind 1: first " + volume.String(), noVerdict}},
+		{name: "selection: what could not be compared", specs: []SpecResult{passing("EPH-01")}, change: func(d *Document) { selecting(d); d.Uncompared = []string{"nodes"} },
+			result: Undetermined, code: 2, reasons: []string{dontCare, noVerdict}},
+		{name: "selection: one mode does not apply", specs: []SpecResult{passing("EPH-01"), outcome("RST-01", spec.NotApplicable), outcome("RST-03", spec.Skipped)}, change: selecting,
+			result: SelectionPassed, profile: NotExamined, reasons: []string{noVerdict}},
+		{name: "selection: nothing applies", specs: []SpecResult{outcome("RST-01", spec.NotApplicable), outcome("RST-03", spec.Skipped)}, change: selecting,
+			result: Undetermined, code: 2, profile: NotExamined, reasons: []string{"no spec was run", noVerdict}},
+		{name: "selection: interrupted", specs: []SpecResult{passing("RST-01")}, change: func(d *Document) { selecting(d); d.Run.Interrupted = true },
+			result: Undetermined, code: 130, profile: Conformant, reasons: []string{"the run was interrupted", noVerdict}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -70,7 +70,7 @@ func TestErrorsBeforeTheSpecs(t *testing.T) {
 		},
 		{
 			name: "nothing selected", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "ephemeral && !MUST && !SHOULD" },
-			code: 3, says: `LABELS="ephemeral && !MUST && !SHOULD" selects none of the 33 specs; benchmarks run with make bench; e2e list shows`,
+			code: 3, says: `LABELS="ephemeral && !MUST && !SHOULD" selects none of the 37 specs; benchmarks run with make bench; e2e list shows`,
 		},
 		{
 			name: "malformed filter", change: func(c *config.Config, _ *recorder) { c.Select.Labels = "(MUST" },

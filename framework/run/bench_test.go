@@ -58,7 +58,7 @@ func TestBenchmarksAreApart(t *testing.T) {
 			t.Errorf("exit code %d, want %d; the output is\n%s\nwant %q in it", o.code, ExitUsage, o.all(), says)
 		}
 	}
-	refused(func(c *config.Config) { c.Select.Focus = "AAA-16" }, `FOCUS="AAA-16" selects none of the 33 specs; benchmarks run with make bench`)
+	refused(func(c *config.Config) { c.Select.Focus = "AAA-16" }, `FOCUS="AAA-16" selects none of the 37 specs; benchmarks run with make bench`)
 	refused(func(c *config.Config) { c.Bench, c.Select.Focus = true, "AAA-01" }, `BENCH=1 FOCUS="AAA-01" selects none of the 1 benchmarks; e2e list shows the specs`)
 	refused(func(c *config.Config) {
 		c.Bench, c.Baseline = true, filepath.Join(t.TempDir(), "baseline.yaml")

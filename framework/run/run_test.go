@@ -177,7 +177,7 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{
 			name: "passed", change: focus("AAA-01"), code: 2, result: report.Undetermined, // the others are skipped
-			want: map[string]spec.Outcome{"AAA-01": spec.Passed}, reason: "skipped",
+			want: map[string]spec.Outcome{"AAA-01": spec.Passed}, reason: "not selected",
 		},
 		{
 			name: "failed", change: focus("AAA-02"), code: 1, result: report.NotConformant,

@@ -58,6 +58,10 @@ var features = []Feature{DAX, InlineVolume, NodeAccess, Disruption, NodePower, O
 // they are asked for.
 const BenchmarkTag = "benchmark"
 
+// SmokeTag is the tag of the specs that together are the walk-through of
+// PMEM-CSI's documentation in both modes.
+const SmokeTag = "smoke"
+
 // Spec describes one spec. The body is next to it, see framework.It.
 type Spec struct {
 	ID      string        // starts the spec's name; FOCUS and the evidence folder use it

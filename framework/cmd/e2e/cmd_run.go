@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/run"
+	"pmem-memcached-e2e/framework/spec"
 )
 
 func newRun() *cobra.Command {
@@ -36,6 +38,43 @@ func newBench() *cobra.Command {
 		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cmd.Flags().Set("bench", "1"); err != nil {
+				return err
+			}
+			return runSuite(cmd)
+		},
+	}
+	settingFlags(cmd)
+	return cmd
+}
+
+// smoke are the settings of a smoke test that the user may have set otherwise.
+var smoke = []struct{ flag, variable, value string }{
+	{"parallel", "PARALLEL", "2"}, {"lab-nodes", "LAB_NODES", "1"}, {"lab-snapshot", "LAB_SNAPSHOT", "1"},
+}
+
+func newSmoke() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "smoke [--SETTING VALUE]...", Short: "Try both modes in a short time",
+		Long: `Walk through PMEM-CSI's documentation of memcached in both modes: deploy, store,
+read, find the value in the memory file, restart warm, remove. It runs the specs
+with the label smoke, two at the same time, on a lab with one node that starts
+from a snapshot, or on an existing cluster. Its verdict is SELECTION PASSED at
+best, which is none about conformance. "e2e help settings" lists the settings.`,
+		Args: cli.NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags := cmd.Flags()
+			if labels := cmp.Or(flags.Lookup("labels").Value.String(), os.Getenv("LABELS")); labels != "" && labels != spec.SmokeTag {
+				return &config.FieldError{Field: "LABELS", Value: labels, Remedy: `smoke selects the specs itself; leave it unset, or use "e2e run"`}
+			}
+			for _, s := range smoke {
+				if flags.Changed(s.flag) || os.Getenv(s.variable) != "" {
+					continue
+				}
+				if err := flags.Set(s.flag, s.value); err != nil {
+					return err
+				}
+			}
+			if err := flags.Set("labels", spec.SmokeTag); err != nil {
 				return err
 			}
 			return runSuite(cmd)

@@ -59,6 +59,9 @@ func outcome(v any) spec.Outcome {
 
 // class is the style of an outcome, or of what is shown as one.
 func class(v any) string {
+	if v == report.SelectionPassed || v == report.SelectionKnown {
+		return "part"
+	}
 	switch outcome(v) {
 	case spec.Passed:
 		return "good"

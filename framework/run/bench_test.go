@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestBenchmarkRun(t *testing.T) {
 	}
 }
 
-func TestBenchmarksAreApart(t *testing.T) {
+func TestBenchmarksAreRunsOfTheirOwn(t *testing.T) {
 	refused := func(change func(*config.Config), says string) {
 		t.Helper()
 		o := execute(t, func(c *config.Config, _ *recorder) { change(c) }, nil)
@@ -58,7 +59,7 @@ func TestBenchmarksAreApart(t *testing.T) {
 			t.Errorf("exit code %d, want %d; the output is\n%s\nwant %q in it", o.code, ExitUsage, o.all(), says)
 		}
 	}
-	refused(func(c *config.Config) { c.Select.Focus = "AAA-16" }, `FOCUS="AAA-16" selects none of the 37 specs; benchmarks run with make bench`)
+	refused(func(c *config.Config) { c.Select.Focus = "AAA-16" }, fmt.Sprintf(`FOCUS="AAA-16" selects none of the %d specs; benchmarks run with make bench`, examining()))
 	refused(func(c *config.Config) { c.Bench, c.Select.Focus = true, "AAA-01" }, `BENCH=1 FOCUS="AAA-01" selects none of the 1 benchmarks; e2e list shows the specs`)
 	refused(func(c *config.Config) {
 		c.Bench, c.Baseline = true, filepath.Join(t.TempDir(), "baseline.yaml")

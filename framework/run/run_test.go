@@ -296,3 +296,14 @@ func TestOutcomes(t *testing.T) {
 func focus(pattern string) func(*config.Config, *recorder) {
 	return func(c *config.Config, _ *recorder) { c.Select.Focus = pattern }
 }
+
+// examining is the number of specs that a run without BENCH can select.
+func examining() int {
+	n := 0
+	for _, s := range framework.Specs() {
+		if !s.Measures() {
+			n++
+		}
+	}
+	return n
+}

@@ -58,6 +58,8 @@ var _ = framework.It(spec.Spec{
 	node := &support.Node{Name: p.Spec.NodeName}
 	before, crashed := stock.Of("before"), stock.Of("crashed")
 	stock.StoreIn(ctx, e, p, before)
+	// What a kubelet does with pods that run when their node shuts down is a setting of the node, see README.md.
+	e.Note("reboot", "the pod was stopped before the node, as kubectl drain does")
 	workload.ScaleDown(ctx, e, d)
 
 	e.Step("reboot node %s", node.Name)

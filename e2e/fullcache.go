@@ -15,6 +15,7 @@ import (
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/bench"
+	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/load"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/spec"
@@ -25,7 +26,7 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"RST-45", "RST-37", "RST-42", "RST-43", "RST-44", "RST-46", "RST-47"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "RST-45", workload.Bounded(e, spec.Persistent))
+	d := e.Deploy(ctx, "RST-45", workload.Bounded(e, spec.Persistent, deploy.Changes{Namespace: e.Namespace}))
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	c := cache.Open(ctx, e, workload.Pod(ctx, e, d))
 	full := fillUp(ctx, e, c, clients, traffic.Addr(ctx, e, d))

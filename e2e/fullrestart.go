@@ -22,7 +22,7 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"RST-52", "RST-09", "RST-54", "RST-58", "RST-59", "OPS-06"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "RST-52", workload.Bounded(e, spec.Persistent))
+	d := e.Deploy(ctx, "RST-52", workload.Bounded(e, spec.Persistent, deploy.Changes{Namespace: e.Namespace}))
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	p := workload.Pod(ctx, e, d)
 	c := cache.Open(ctx, e, p)

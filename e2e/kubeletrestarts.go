@@ -24,7 +24,7 @@ var _ = framework.It(spec.Spec{
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "crash"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	ch := deploy.Changes{Namespace: e.Namespace, MemoryLimit: *resource.NewQuantity(tightLimit, resource.BinarySI)}
-	d := e.Deploy(ctx, "RST-60", e.Variant(spec.Persistent, ch))
+	d := e.Deploy(ctx, "RST-60", workload.Bounded(e, spec.Persistent, ch))
 	p := workload.Pod(ctx, e, d)
 	unwell := cache.Inspect(ctx, e, "RST-60", p).File.Path + ".unwell"
 	first, second := stock.Of("first"), stock.Of("second")

@@ -45,7 +45,7 @@ var _ = framework.ItEach(spec.Spec{
 			ch.VolumeSize = resource.MustParse(storage.SizeForXFS)
 		}
 	}
-	d := e.Deploy(ctx, "EPH-25", e.Variant(e.Spec.Profile, ch))
+	d := e.Deploy(ctx, "EPH-25", workload.Bounded(e, e.Spec.Profile, ch))
 	p := workload.Pod(ctx, e, d)
 	client := cache.Connect(ctx, e, p)
 	limit := cache.Number(e, cache.Stats(ctx, e, client, ""), "limit_maxbytes")

@@ -29,7 +29,7 @@ var _ = framework.It(spec.Spec{
 	Covers: []spec.ReqID{"RST-11", "RST-12", "RST-49", "RST-50", "RST-51"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 10 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "RST-11", e.Variant(e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse("1Gi")}))
+	d := e.Deploy(ctx, "RST-11", workload.Bounded(e, e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse("1Gi")}))
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "RST-11", p)
 	e.Expect("RST-12", "on a volume of 1 GiB memcached's user has room for the state file (bytes)", c.Name, c.FS.Available, gomega.BeNumerically(">=", c.FS.BlockSize))

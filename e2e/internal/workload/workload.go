@@ -40,20 +40,20 @@ func RequestedSize(d *deploy.Deployment) int64 {
 	return v.Size.Value()
 }
 
-// LargestFilled is the size of the volume of a cache that a spec fills.
-const LargestFilled = 2 << 30
+// Largest is the size of the volume of a cache that a spec fills, or whose memory it limits.
+const Largest = 2 << 30
 
-// Bounded renders a profile's kustomization for a spec that fills the cache, which would take hours with a volume of a TiB. What the spec shows
-// is about a cache of that size, which the report notes.
-func Bounded(e *framework.Env, profile spec.Profile) *deploy.Manifest {
-	m := e.Manifest(profile)
-	v, err := m.Volume()
-	if err != nil || v.Size.Value() <= LargestFilled {
-		return m
+// Bounded renders a profile's kustomization with changes for a spec that fills the cache, which would take hours with a volume of a TiB, or
+// limits its memory. What the spec shows is about a cache of that size, which the report notes.
+func Bounded(e *framework.Env, profile spec.Profile, ch deploy.Changes) *deploy.Manifest {
+	v, err := e.Manifest(profile).Volume()
+	if err == nil && ch.VolumeSize.IsZero() && v.Size.Value() > Largest {
+		ch.VolumeSize = *resource.NewQuantity(Largest, resource.BinarySI)
 	}
-	size := *resource.NewQuantity(LargestFilled, resource.BinarySI)
-	e.Note("size", "the volume has %s as written, and is filled and examined with %s", v.Size.String(), size.String())
-	return e.Variant(profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: size})
+	if err == nil && !ch.VolumeSize.IsZero() && ch.VolumeSize.Cmp(v.Size) != 0 {
+		e.Note("size", "the volume has %s as written, and is examined with %s", v.Size.String(), ch.VolumeSize.String())
+	}
+	return e.Variant(profile, ch)
 }
 
 // Apply makes the objects of a profile's kustomization and waits for nothing.

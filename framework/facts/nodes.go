@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -56,15 +56,13 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	asked := make([]facts, len(drivers))
 	found := make([]nodeDriver, len(drivers))
 	errs := make([]error, len(drivers))
-	free := make(chan struct{}, nodesAtOnce)
-	var asking sync.WaitGroup
+	var asking errgroup.Group
+	asking.SetLimit(nodesAtOnce)
 	var answered atomic.Int32
 	p.show(fmt.Sprintf("the driver's pods on %d nodes", len(drivers)))
 	for i, driver := range drivers {
 		found[i].driver, found[i].pod = driver, driver.Object
-		asking.Go(func() {
-			free <- struct{}{}
-			defer func() { <-free }()
+		asking.Go(func() error { // what a node does not answer stops nothing
 			limited, cancel := context.WithTimeout(ctx, nodeLimit)
 			defer cancel()
 			asked[i].status(list.Items, driver.Node)
@@ -73,13 +71,14 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 			if err != nil {
 				asked[i].unread("node "+driver.Node, "machine", err)
 				errs[i] = err
-				return
+				return nil
 			}
 			asked[i].machine(driver, platform)
 			found[i].version = platform.Version
+			return nil
 		})
 	}
-	asking.Wait()
+	_ = asking.Wait()
 	p.nodeAccess(ctx, drivers, errs)
 	return slices.Concat(append(asked, reported)...), found
 }

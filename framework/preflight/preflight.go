@@ -13,8 +13,8 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
-	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/nearest"
+	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 )

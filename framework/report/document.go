@@ -81,6 +81,7 @@ const (
 type Verdict struct {
 	Result   Result           `yaml:"result"`
 	ExitCode int              `yaml:"exitCode"`
+	Rules    int              `yaml:"rules,omitempty"` // by which it was reached; 0: those before there was SELECTION PASSED
 	Reasons  []string         `yaml:"reasons"`         // why it is not CONFORMANT or MEASURED, and what it does not show; one line each, the weightiest first
 	Scope    string           `yaml:"scope,omitempty"` // what it is about, when some profiles were not examined
 	Pairs    Pairs            `yaml:"pairs,omitempty"`

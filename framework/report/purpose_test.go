@@ -82,7 +82,7 @@ func TestVerdictOfPurpose(t *testing.T) {
 			}
 			d.accept()
 			d.compareBaseline()
-			d.Verdict = d.judge()
+			d.Verdict = d.judge(verdictRules)
 			if v := d.Verdict; v.Result != tt.result || v.ExitCode != tt.code || !slices.Equal(v.Reasons, append([]string{}, tt.reasons...)) {
 				t.Errorf("%s with exit code %d because %q, want %s with %d because %q", v.Result, v.ExitCode, v.Reasons, tt.result, tt.code, tt.reasons)
 			}

@@ -176,7 +176,10 @@ func (c *checker) derived(d Document) {
 			c.bad("the baseline of %s: state is %q (%s), from the benchmarks follows %q (%s)", e.Name(), got.State, got.Against(), e.State, e.Against())
 		}
 	}
-	c.verdict(d.Verdict, want.judge())
+	c.verdict(d.Verdict, want.judge(d.Verdict.Rules))
+	if d.Verdict.Rules != 0 && d.Verdict.Rules != verdictRules {
+		c.bad("verdict: rules is %d, want none or %d", d.Verdict.Rules, verdictRules)
+	}
 }
 
 func met(k KnownFailure) string {

@@ -67,9 +67,11 @@ func conclude(least Result, findings []finding) (Result, []string) {
 	return least, reasons
 }
 
-// judge derives the verdict from everything else in the document.
-func (d Document) judge() Verdict {
-	v := Verdict{Profiles: []ProfileVerdict{}}
+// judge derives the verdict from everything else in the document, by one of
+// the sets of rules that there have been.
+func (d Document) judge(rules int) Verdict {
+	d.Verdict.Rules = rules
+	v := Verdict{Rules: rules, Profiles: []ProfileVerdict{}}
 	least := NotExamined
 	var findings []finding
 	for _, profile := range d.profiles() {
@@ -97,10 +99,6 @@ func (d Document) judge() Verdict {
 	}
 	return v
 }
-
-// selects reports whether the user's filter chose the specs whose conformance
-// is examined.
-func (d Document) selects() bool { return d.Run.Selection != "" && d.Run.Purpose != Measuring }
 
 // scope says that a verdict is not about all profiles; empty when it is, and
 // when it is about none.
@@ -174,6 +172,9 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 	if measuring {
 		levels, best = nil, AllMeasured // what does not pass was not measured, whatever its level
 	}
+	if d.selects() {
+		best = SelectionPassed
+	}
 	shown := d.shown(profile)
 	var findings []finding
 	var skipped []string           // of level MUST
@@ -194,14 +195,18 @@ func (d Document) judgeProfile(profile spec.Profile) (ProfileVerdict, []finding)
 		case s.Outcome == spec.NotApplicable && s.Level != spec.Should:
 			foreign = append(foreign, s)
 		default:
-			findings = append(findings, s.findings(levels, shown)...)
+			found := s.findings(levels, shown)
+			if d.selects() {
+				found = s.inSelection(found)
+			}
+			findings = append(findings, found...)
 		}
 		if s.Outcome == spec.Skipped && s.Level != spec.Should && !measuring && !d.outOfScope(s) {
 			skipped = append(skipped, s.ID)
 		}
 	}
 	findings = append(findings, joined(idle, func(s SpecResult) Result {
-		if s.Level == spec.Should {
+		if s.Level == spec.Should && !d.selects() {
 			return Conformant
 		}
 		return Undetermined

@@ -16,7 +16,7 @@ func samples() map[string]report.Document {
 	attacked := benchmarkDocument()
 	attacked.Benchmarks = []report.Benchmark{hostileBenchmark()}
 	attacked.Baseline = []report.BaselineEntry{{Benchmark: hostile, Metric: hostile, Reason: hostile, Why: hostile, Link: "javascript:alert(1)", State: report.NotMeasured}}
-	return map[string]report.Document{"attacked": attacked, "benchmark": benchmarkDocument(), "passing": passing(), "failing": failing(), "undetermined": undetermined(), "empty": {Schema: report.Schema}}
+	return map[string]report.Document{"attacked": attacked, "benchmark": benchmarkDocument(), "passing": passing(), "selection": selection(), "failing": failing(), "undetermined": undetermined(), "empty": {Schema: report.Schema}}
 }
 
 func TestGolden(t *testing.T) {
@@ -95,7 +95,7 @@ func TestJUnit(t *testing.T) {
 		want    count
 		verdict bool // is an error
 	}{
-		"benchmark": {want: count{Tests: 5, Errors: 1, Skipped: 2}, verdict: true}, "attacked": {want: count{Tests: 5, Errors: 1, Skipped: 2}, verdict: true}, "passing": {want: count{Tests: 5}}, "failing": {want: count{Tests: 5, Failures: 2, Errors: 1, Skipped: 1}, verdict: true},
+		"benchmark": {want: count{Tests: 5, Errors: 1, Skipped: 2}, verdict: true}, "attacked": {want: count{Tests: 5, Errors: 1, Skipped: 2}, verdict: true}, "passing": {want: count{Tests: 5}}, "selection": {want: count{Tests: 5, Skipped: 2}}, "failing": {want: count{Tests: 5, Failures: 2, Errors: 1, Skipped: 1}, verdict: true},
 		"undetermined": {want: count{Tests: 5, Errors: 3, Skipped: 1}, verdict: true}, "empty": {want: count{Tests: 1}},
 	}
 	for name, doc := range samples() {

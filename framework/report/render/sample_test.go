@@ -114,6 +114,16 @@ func passing() report.Document {
 	return r.Finish(at(61), nil)
 }
 
+// selection is a run of two specs that both passed.
+func selection() report.Document {
+	r := sample(map[string]spec.Outcome{"DRV-01": spec.Skipped, "EPH-01": spec.Skipped})
+	r.Run(func(run *report.Run) { run.Selection = `FOCUS="RST-0[12]"` })
+	end(r, 10, passed("RST-01"))
+	end(r, 20, passed("RST-02"))
+	tell(r, 50, report.Event{Kind: report.SuiteEnded})
+	return r.Finish(at(60), nil)
+}
+
 func failing() report.Document {
 	r := sample(map[string]spec.Outcome{"DRV-01": spec.NotApplicable})
 	met := report.KnownFailure{Spec: "EPH-01", Requirement: "EPH-01", Link: "https://example.org/issues/17", Expires: "2026-06-30", Reason: hostile}

@@ -87,7 +87,7 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[report.Purpose]():
 		return words(report.Conformance, report.Measuring)
 	case reflect.TypeFor[report.Result]():
-		return words(report.AllMeasured, report.Conformant, report.ConformantKnown, report.NotConformant, report.Undetermined, report.LeakedOnly, report.NotExamined)
+		return words(report.AllMeasured, report.Conformant, report.ConformantKnown, report.SelectionPassed, report.SelectionKnown, report.NotConformant, report.Undetermined, report.LeakedOnly, report.NotExamined)
 	case reflect.TypeFor[report.CheckState]():
 		return words(report.CheckPassed, report.CheckFailed, report.CheckSkipped, report.CheckUnknown)
 	case reflect.TypeFor[report.BaselineState]():

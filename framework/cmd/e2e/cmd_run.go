@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -63,8 +64,10 @@ best, which is none about conformance. "e2e help settings" lists the settings.`,
 		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			flags := cmd.Flags()
-			if labels := cmp.Or(flags.Lookup("labels").Value.String(), os.Getenv("LABELS")); labels != "" && labels != spec.SmokeTag {
-				return &config.FieldError{Field: "LABELS", Value: labels, Remedy: `smoke selects the specs itself; leave it unset, or use "e2e run"`}
+			for _, field := range []string{"LABELS", "FOCUS", "BENCH"} {
+				if value := cmp.Or(flags.Lookup(strings.ToLower(field)).Value.String(), os.Getenv(field)); value != "" {
+					return &config.FieldError{Field: field, Value: value, Remedy: `smoke selects the specs itself; leave it unset, or use "e2e run"`}
+				}
 			}
 			for _, s := range smoke {
 				if flags.Changed(s.flag) || os.Getenv(s.variable) != "" {

@@ -8,24 +8,9 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// mayBegin waits until a process that shares the specs with others may look at the cluster.
-func (s *suite) mayBegin(ctx context.Context) error {
-	if s.lane == nil {
-		return nil
-	}
-	return s.lane.Begin(ctx)
-}
-
-func (s *suite) hasBegun(ctx context.Context) error {
-	if s.lane == nil {
-		return nil
-	}
-	return s.lane.Begun(ctx)
-}
-
 // awaitOthers has the first of several processes wait for the end of the others.
 func (s *suite) awaitOthers(ctx ginkgo.SpecContext) error {
-	if s.lane == nil || s.config.Lane > 0 {
+	if s.config.Lane > 0 {
 		return nil
 	}
 	_, err := s.lane.Take(ctx, "", true)
@@ -35,9 +20,6 @@ func (s *suite) awaitOthers(ctx ginkgo.SpecContext) error {
 // awaitTurn waits until the spec may run, and leaves out one that another
 // process runs.
 func (s *suite) awaitTurn(ctx context.Context, sp spec.Spec) {
-	if s.lane == nil {
-		return
-	}
 	mine, err := s.lane.Take(ctx, sp.ID, sp.RunsAlone())
 	switch {
 	case err != nil:

@@ -137,7 +137,7 @@ func (w *watcher) finish(ctx context.Context) {
 		w.uncompared(errors.New(text))
 	}
 	for _, l := range leaks {
-		reported := func(o report.Leak) bool { return o.View == l.View && o.Where == l.Where && o.What == l.What }
+		reported := func(o report.Leak) bool { return o.Place() == l.Place() }
 		if !slices.ContainsFunc(w.reported, reported) {
 			w.suite.events.emit(report.Event{Kind: report.LeakFound, Leak: &l})
 		}

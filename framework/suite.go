@@ -193,13 +193,13 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	c.Power = s.power
 	s.secrets.Learn(c.Credentials()...)
 	s.cluster = c
-	if err := s.mayBegin(ctx); err != nil {
+	if err := s.lane.Begin(ctx); err != nil {
 		ginkgo.Fail(err.Error())
 	}
 	c.Drivers = s.drivers(ctx, s.config.Deploy.Ephemeral, s.config.Deploy.Persistent)
 	s.leaks = newWatcher(s)
 	s.leaks.begin(ctx)
-	if err := s.hasBegun(ctx); err != nil {
+	if err := s.lane.Begun(ctx); err != nil {
 		ginkgo.Fail(err.Error())
 	}
 	ginkgo.DeferCleanup(func(ctx ginkgo.SpecContext) error {

@@ -136,6 +136,17 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestAllSpecs has a process that shares its specs with no other.
+func TestAllSpecs(t *testing.T) {
+	var c *Client
+	if err := errors.Join(c.Begin(t.Context()), c.Begun(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if !taken(t, c, "RST-01", false) || !taken(t, c, "DRV-19", true) {
+		t.Error("a spec was refused")
+	}
+}
+
 func TestPair(t *testing.T) {
 	own, far, err := Pair()
 	if err != nil {

@@ -108,6 +108,9 @@ func (s SpecResult) unknownMusts(levels map[spec.ReqID]spec.Level) []spec.ReqID 
 	return found
 }
 
+// Place is l without what can change between two looks at it.
+func (l Leak) Place() Leak { return Leak{View: l.View, Where: l.Where, What: l.What} }
+
 // String is a leak in one line.
 func (l Leak) String() string {
 	text := fmt.Sprintf("%s (%s, seen by the %s view)", l.What, l.Where, l.View)

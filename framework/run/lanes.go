@@ -69,11 +69,11 @@ func (m *merged) record(lane int, e report.Event) {
 		}
 		e.Result.Lane = lane
 		for _, l := range e.Result.Leaks {
-			m.leaked[place(l)] = true
+			m.leaked[l.Place()] = true
 		}
 	case report.LeakFound:
 		// The process that compares at the end does not know what the specs of the others have reported.
-		if e.Leak != nil && m.leaked[place(*e.Leak)] {
+		if e.Leak != nil && m.leaked[e.Leak.Place()] {
 			return
 		}
 	case report.SuiteEnded:
@@ -89,6 +89,3 @@ func (m *merged) hasEnded(lane int) bool {
 	defer m.mu.Unlock()
 	return m.ended[lane]
 }
-
-// place is l without what can change between two looks at it.
-func place(l report.Leak) report.Leak { return report.Leak{View: l.View, Where: l.Where, What: l.What} }

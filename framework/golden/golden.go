@@ -44,8 +44,11 @@ func File[T string | []byte](t *testing.T, path string, got T) {
 const excerptLines = 100
 
 // Diff is the beginning of the difference between two texts; empty: none.
+// Its spaces are ordinary ones: cmp.Diff chooses between two kinds of space by
+// chance, so that nobody relies on its output.
 func Diff(want, got string) string {
-	lines := strings.SplitAfter(cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")), "\n")
+	diff := strings.ReplaceAll(cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")), "\u00a0", " ")
+	lines := strings.SplitAfter(diff, "\n")
 	if len(lines) > excerptLines {
 		lines = append(lines[:excerptLines], "…\n")
 	}

@@ -19,6 +19,9 @@ type figure struct {
 	Drawing template.HTML
 }
 
+// figureOf trusts the plotting library, which escapes its texts.
+func figureOf(c *chart.Chart) figure { return figure{c, template.HTML(c.SVG)} }
+
 // benchmarkView is a benchmark with its own charts.
 type benchmarkView struct {
 	report.Benchmark
@@ -50,7 +53,7 @@ func benchmarks(doc report.Document) (*benchmarksView, error) {
 		case failed != nil:
 			err = failed
 		case c != nil:
-			figures = append(figures, figure{c, template.HTML(c.SVG)}) // made by the plotting library, which escapes its texts
+			figures = append(figures, figureOf(c))
 		}
 		return figures
 	}

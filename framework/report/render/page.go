@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/report"
+	"pmem-memcached-e2e/framework/report/render/chart"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -171,6 +172,15 @@ func page(doc report.Document) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	drawn, err := chart.Timeline(doc.Run, doc.Specs)
+	if err != nil {
+		return nil, err
+	}
+	var timeline *figure
+	if drawn != nil {
+		f := figureOf(drawn)
+		timeline = &f
+	}
 	shown, total := waits(doc, pageWaits)
 	var longest time.Duration
 	for _, w := range shown {
@@ -182,7 +192,7 @@ func page(doc report.Document) ([]byte, error) {
 	err = pageTemplate.Execute(&b, map[string]any{
 		"Doc": doc, "Took": doc.Run.Ended.Sub(doc.Run.Started), "Chapters": chapters(doc), "Remarkable": remarkable(doc),
 		"Texts": texts(doc), "Groups": factGroups(doc), "Waits": shown, "WaitsTotal": total, "Longest": longest, "Slowest": slowest(doc),
-		"Benchmarks": benchmarks, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
+		"Timeline": timeline, "Benchmarks": benchmarks, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
 	})
 	return b.Bytes(), err
 }

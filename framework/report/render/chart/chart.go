@@ -43,15 +43,16 @@ var (
 	grid    = color.RGBA{15, 0, 0, 255}
 	good    = color.RGBA{16, 0, 0, 255}
 	bad     = color.RGBA{17, 0, 0, 255}
+	doubt   = color.RGBA{18, 0, 0, 255}
 	palette = []color.RGBA{{11, 0, 0, 255}, {12, 0, 0, 255}, {13, 0, 0, 255}, {14, 0, 0, 255}}
-	recolor = strings.NewReplacer("#010203", "var(--ink)", "#0F0000", "var(--line)", "#100000", "var(--good)", "#110000", "var(--bad)",
+	recolor = strings.NewReplacer("#010203", "var(--ink)", "#0F0000", "var(--line)", "#100000", "var(--good)", "#110000", "var(--bad)", "#120000", "var(--doubt)",
 		"#0B0000", "var(--c1)", "#0C0000", "var(--c2)", "#0D0000", "var(--c3)", "#0E0000", "var(--c4)")
 )
 
 // variable is the name of a colour of the palette.
 func variable(n int) string { return fmt.Sprintf("c%d", n%len(palette)+1) }
 
-// All charts have this width, so that their texts have one size.
+// Charts of benchmarks have this width, so that their texts have one size.
 const (
 	width     = 12 * vg.Centimeter
 	height    = 6 * vg.Centimeter
@@ -117,7 +118,7 @@ func spread(a *plot.Axis, logarithmic bool) {
 
 var svgSize = regexp.MustCompile(`<svg width="[^"]*" height="[^"]*"`)
 
-func encode(title string, p *plot.Plot, height vg.Length) (*Chart, error) {
+func encode(title string, p *plot.Plot, width, height vg.Length) (*Chart, error) {
 	canvas := vgsvg.New(width, height)
 	p.Draw(draw.New(canvas))
 	var b bytes.Buffer

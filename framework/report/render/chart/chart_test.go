@@ -33,6 +33,9 @@ func TestTicks(t *testing.T) {
 		{"ratios near 1", labels(ratioTicks(0.97, 1.03), 0, 9), "0.96, 0.98, 1, 1.02, 1.04"},
 		{"ratios", labels(ratioTicks(0.77, 1.045), 0, 9), "0.8, 0.85, 0.9, 0.95, 1, 1.05"},
 		{"ratios far apart", labels(ratioTicks(0.5, 6), 0, 9), "0.5, 1, 2, 5"},
+		{"seconds", labels(minuteTicks(1.5), 0, 99), "0, 0.25, 0.5, 0.75, 1, 1.25, 1.5"},
+		{"minutes", labels(minuteTicks(23.4), 0, 99), "0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22"},
+		{"hours", labels(minuteTicks(200), 0, 999), "0, 30, 60, 90, 120, 150, 180"},
 		{"ratios out of bounds", labels(ratioTicks(0.01, 2), 0, 9), "0.01, 0.1, 1"},
 	} {
 		if tt.got != tt.want {

@@ -53,7 +53,7 @@ func Curve(c report.Curve) (*Chart, error) {
 		p.Y.Max += (p.Y.Max - p.Y.Min) * 0.2
 		p.Add(plotFunc(func(canvas draw.Canvas, p *plot.Plot) { drawMarks(canvas, p, c.Marks) }))
 	}
-	chart, err := encode(c.Title, p, height)
+	chart, err := encode(c.Title, p, width, height)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func Latency(b report.Benchmark) (*Chart, error) {
 	}
 	p.X.Min, p.X.Max = ticks[0].Value-0.1, ticks[len(ticks)-1].Value+0.25
 	spread(&p.Y, true)
-	chart, err := encode(b.Name+": latency by percentile", p, height)
+	chart, err := encode(b.Name+": latency by percentile", p, width, height)
 	if err != nil {
 		return nil, err
 	}

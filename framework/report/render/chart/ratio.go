@@ -58,7 +58,7 @@ func Ratios(metric string, benchmarks []report.Benchmark) (*Chart, error) {
 	}
 	gridOf(p, true, false)
 	p.Add(plotFunc(func(c draw.Canvas, p *plot.Plot) { drawRatios(c, p, rows) }))
-	chart, err := encode(metric+": ratio to the control, with its interval", p, vg.Points(float64(ratioHeight*len(rows)+axisHeight)))
+	chart, err := encode(metric+": ratio to the control, with its interval", p, width, vg.Points(float64(ratioHeight*len(rows)+axisHeight)))
 	if err != nil {
 		return nil, err
 	}

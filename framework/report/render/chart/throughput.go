@@ -67,7 +67,7 @@ func Throughput(benchmarks []report.Benchmark) (*Chart, error) {
 	if slices.ContainsFunc(bars, func(b bar) bool { return len(b.samples) > 0 }) {
 		title += ": the median, and each sample as a dot"
 	}
-	chart, err := encode(title, p, vg.Points(float64(rowHeight*len(benchmarks)+axisHeight)))
+	chart, err := encode(title, p, width, vg.Points(float64(rowHeight*len(benchmarks)+axisHeight)))
 	if err != nil {
 		return nil, err
 	}

@@ -109,13 +109,23 @@ func (m *making) makeParts(ctx context.Context) error {
 	}))
 }
 
-func (m *making) chooseAccelerator(ctx context.Context) (err error) {
-	var why error
-	m.plan.Accel, why, err = vm.Accelerator(ctx, m.lab.opts.Machines.Accel, m.parts.Kernel, m.parts.QEMU)
-	if why != nil {
-		fmt.Fprintf(m.lab.progress, "lab emulates the processors of its nodes: %v\n", why)
+func (m *making) chooseAccelerator(ctx context.Context) error {
+	chosen, why, err := vm.Choose(ctx, m.lab.opts.Machines.Accel, m.parts.Kernel, m.parts.QEMU)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrHost, err)
+	}
+	m.plan.Accel, m.plan.Processor = chosen.Name, chosen.Processor
+	if why != nil {
+		consequence := "emulates the processors of its nodes"
+		if chosen.Processor != "" {
+			consequence = "gives its nodes processors of the model " + chosen.Processor
+		}
+		fmt.Fprintf(m.lab.progress, "lab %s: %v\n", consequence, why)
+	}
+	return nil
 }
 
 // enterNetwork makes the network and has the lab's programs be in it.

@@ -50,9 +50,11 @@ func (s State) validate() error {
 type Plan struct {
 	Nodes int `json:"nodes"`
 	// PMEM is the persistent memory of each node in MiB.
-	PMEM   int          `json:"pmem"`
-	Accel  string       `json:"accelerator"`
-	Driver pmemcsi.Mode `json:"driver"`
+	PMEM  int    `json:"pmem"`
+	Accel string `json:"accelerator"`
+	// Processor is that of the nodes as QEMU names it, with KVM.
+	Processor string       `json:"processor,omitempty"`
+	Driver    pmemcsi.Mode `json:"driver"`
 	// What every node boots.
 	Kernel string `json:"kernel"`
 	InitRD string `json:"initrd"`

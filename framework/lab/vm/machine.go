@@ -108,7 +108,7 @@ func (m Machine) Command() *exec.Cmd {
 			"-device", "virtserialport,name="+program+",chardev="+program)
 	}
 	cmd.Args = append(cmd.Args, m.shellArguments()...)
-	cmd.Args = append(cmd.Args, accelArguments(p.Accel)...)
+	cmd.Args = append(cmd.Args, accelArguments(p.Accel, p.Processor)...)
 	return cmd
 }
 

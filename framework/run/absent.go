@@ -27,8 +27,8 @@ func deploys(plan []spec.Planned, profile spec.Profile) bool {
 	return slices.ContainsFunc(plan, func(p spec.Planned) bool { return p.Profile == profile && p.Outcome == "" })
 }
 
-// references refuses deployments whose pods would wait for an object that nobody provides. Without a cluster, which
-// c is nil for, only claims are known to be such objects.
+// references refuses deployments whose pods would wait for an object that nobody provides, or with objects of a kind that
+// the cluster does not serve. Without a cluster, which c is nil for, only claims are known to be such objects.
 func (r *Runner) references(ctx context.Context, plan []spec.Planned, c client.Client) error {
 	var errs []error
 	for _, k := range kustomizations {
@@ -42,9 +42,17 @@ func (r *Runner) references(ctx context.Context, plan []spec.Planned, c client.C
 		} else {
 			absent = slices.DeleteFunc(m.Missing(), func(r deploy.Reference) bool { return !r.Claim() })
 		}
-		if len(absent) > 0 {
-			err := &deploy.AbsenceError{Manifest: m, Absent: absent}
+		refuse := func(err error) {
 			errs = append(errs, &config.FieldError{Field: k.field, Value: k.dir(r.Config.Deploy), Remedy: err.Error()})
+		}
+		if len(absent) > 0 {
+			refuse(&deploy.AbsenceError{Manifest: m, Absent: absent})
+		}
+		if c == nil {
+			continue
+		}
+		if err := m.Served(c.RESTMapper()); err != nil {
+			refuse(err)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -106,9 +106,9 @@ func expectOneNode(ctx context.Context, e *framework.Env, claim *corev1.Persiste
 
 // placedOn are the nodes on which the scheduler places the pods of a volume.
 func placedOn(ctx context.Context, e *framework.Env, pv *corev1.PersistentVolume) []string {
-	all, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	all, err := e.Cluster.Nodes(ctx)
 	e.NoError(err, "list the nodes")
-	names, err := storage.AffinityNodes(pv, all.Items)
+	names, err := storage.AffinityNodes(pv, all)
 	e.NoError(err, "find the nodes of volume %s", pv.Name)
 	return names
 }

@@ -29,22 +29,22 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	name := storage.DriverName(ctx, e)
 	expectDeclared(ctx, e, name)
-	nodes, err := e.Cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	nodes, err := e.Cluster.Nodes(ctx)
 	e.NoError(err, "list the nodes")
 	set := driverSet(ctx, e, name)
-	label, chosen, err := storage.ChosenNodes(set.Spec.Template.Spec, nodes.Items)
+	label, chosen, err := storage.ChosenNodes(set.Spec.Template.Spec, nodes)
 	e.NoError(err, "find the nodes that are chosen for the driver")
 	e.Note("driver", "nodes with the label of its installation, %s: %s", label, strings.Join(chosen, ", "))
 	e.Expect("DRV-03", "the DaemonSet of the driver selects nodes by a label that not every node has", framework.Name("DaemonSet", &set), storage.Selection(set.Spec.Template.Spec), gomega.Not(gomega.Equal(storage.EveryNode)))
 	pods := driverPods(ctx, e, set)
-	for _, node := range nodes.Items {
+	for _, node := range nodes {
 		object, wanted := framework.Name("node", &node), slices.Contains(chosen, node.Name)
 		p, runs := pods[node.Name]
 		ready := runs && podutils.IsPodReady(&p)
 		e.Expect("DRV-03", "the driver runs on the nodes with the label of its installation and on no other", object, onNode(ready, "a Ready pod"), gomega.Equal(onNode(wanted, "a Ready pod")))
 		e.Expect("DRV-02", "CSINode lists the driver on the nodes with the label of its installation and on no other", object, onNode(csiNodeLists(ctx, e, node.Name, name), "listed"), gomega.Equal(onNode(wanted, "listed")))
 	}
-	expectConverted(ctx, e, name, nodes.Items)
+	expectConverted(ctx, e, name, nodes)
 })
 
 // onNode is what, or "not" what.

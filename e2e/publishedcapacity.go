@@ -33,12 +33,12 @@ var _ = framework.It(spec.Spec{
 	late := storage.MakeClass(ctx, e, driver, "late", storagev1.VolumeBindingWaitForFirstConsumer, nil)
 	soon := storage.MakeClass(ctx, e, driver, "soon", storagev1.VolumeBindingImmediate, map[string]string{"eraseafter": "false"})
 	w := watchCapacity(ctx, e, driver, late.Name)
-	nodes, err := e.Cluster.Client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
+	nodes, err := e.Cluster.CSINodes(ctx)
 	e.NoError(err, "list the CSINode objects")
 	var free int64
 	err = w.await(ctx, "one for each node with the driver", "", false, func(sizes []int64) bool {
 		free = total(sizes)
-		return len(sizes) == storage.NodesWith(nodes.Items, driver)
+		return len(sizes) == storage.NodesWith(nodes, driver)
 	})
 	e.Require("DRV-12", "the free persistent memory of each node is published", w.object, err, framework.Succeed)
 
@@ -133,12 +133,12 @@ func (w *capacityWatch) undisturbed(ctx context.Context) {
 // moment reads the published capacity, bytes for each of its objects, and then the nodes.
 func (w *capacityWatch) moment(ctx context.Context) (placement.Moment, []int64, error) {
 	m := placement.Moment{Published: map[string]int64{}, Free: map[string]int64{}}
-	list, err := w.e.Cluster.Client.StorageV1().CSIStorageCapacities(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	all, err := w.e.Cluster.Capacities(ctx)
 	if err != nil {
 		return m, nil, err
 	}
 	var sizes []int64
-	for _, c := range list.Items {
+	for _, c := range all {
 		if c.StorageClassName == w.class && c.Capacity != nil {
 			sizes = append(sizes, c.Capacity.Value())
 		}
@@ -153,7 +153,7 @@ func (w *capacityWatch) moment(ctx context.Context) (placement.Moment, []int64, 
 				return m, nil, fmt.Errorf("node %s: %s: %w", nd.Node, part, unread)
 			}
 		}
-		m.Published[nd.Node] = placement.PublishedFor(list.Items, w.class, nd.Node)
+		m.Published[nd.Node] = placement.PublishedFor(all, w.class, nd.Node)
 		if w.lvm {
 			m.Free[nd.Node] = placement.FreeIn(inventory.Groups)
 		}

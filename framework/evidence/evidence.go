@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,7 @@ const (
 	folderBytes = 32 << 20
 	logLines    = 10_000
 	stepLimit   = 20 * time.Second
+	fewNodes    = 8
 
 	indexFile = "index.txt"
 
@@ -35,8 +37,8 @@ const (
 
 // Collect writes into dir, which is made if need be: the objects of the namespaces and of the cluster as
 // YAML and described, events, logs of all containers and of their previous instances, statistics of
-// running memcached servers, the logs of PMEM-CSI, and of every node with PMEM-CSI the kernel's messages,
-// logical volumes, namespaces and mounts. Secrets are removed; secrets learns those that the
+// running memcached servers, the logs of PMEM-CSI, and of the nodes with PMEM-CSI on which pods of the
+// namespaces are, and of a few others, the kernel's messages, logical volumes, namespaces and mounts. Secrets are removed; secrets learns those that the
 // namespaces have. A file holds at most 1 MiB, of longer ones the end is kept; all
 // files together hold at most 32 MiB, and those that do not fit are left out.
 //
@@ -81,7 +83,7 @@ func (c *collector) collect(ctx context.Context, namespaces []string) error {
 		c.describe(ctx, ns, describedInNamespace)
 	}
 	c.driver(ctx, namespaces)
-	c.nodes(ctx)
+	c.nodes(ctx, namespaces)
 	c.objects(ctx, "", clusterScoped)
 	c.describe(ctx, "", describedInCluster)
 
@@ -200,16 +202,20 @@ func (c *collector) logs(ctx context.Context, ns, selector string) {
 func (c *collector) driver(ctx context.Context, done []string) {
 	limited, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	pods, err := c.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List(limited, metav1.ListOptions{LabelSelector: driverSelector})
+	pages, err := cluster.Pages(limited, metav1.ListOptions{LabelSelector: driverSelector}, c.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List)
 	if err != nil {
 		c.miss("logs of PMEM-CSI", err)
 		return
 	}
-	if len(pods.Items) == 0 {
+	var pods []corev1.Pod
+	for _, page := range pages {
+		pods = append(pods, page.Items...)
+	}
+	if len(pods) == 0 {
 		c.miss("logs of PMEM-CSI", fmt.Errorf("no pod is labelled %s", driverSelector))
 	}
 	done = slices.Clone(done)
-	for _, pod := range pods.Items {
+	for _, pod := range pods {
 		if slices.Contains(done, pod.Namespace) {
 			continue
 		}
@@ -221,28 +227,61 @@ func (c *collector) driver(ctx context.Context, done []string) {
 	}
 }
 
-func (c *collector) nodes(ctx context.Context) {
+// nodes collects from nodes with PMEM-CSI: those on which pods of the namespaces are, and of the others a few.
+func (c *collector) nodes(ctx context.Context, namespaces []string) {
 	limited, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	nodes, err := c.cluster.Client.CoreV1().Nodes().List(limited, metav1.ListOptions{})
+	drivers, unready, err := pmem.FindNodeDrivers(limited, c.cluster)
 	if err != nil {
 		c.miss("nodes", err)
 		return
 	}
-	for _, node := range nodes.Items {
-		c.node(ctx, node)
+	for _, name := range slices.Sorted(maps.Keys(unready)) {
+		c.miss(nodeDir(name), unready[name])
+	}
+	chosen := choose(drivers, c.inUse(limited, namespaces))
+	if left := len(drivers) - len(chosen); left > 0 {
+		c.miss("nodes", fmt.Errorf("%d more nodes with PMEM-CSI, on which no pod of the namespaces is", left))
+	}
+	for _, driver := range chosen {
+		c.node(ctx, driver)
 	}
 }
 
-func (c *collector) node(ctx context.Context, node corev1.Node) {
-	dir := "nodes/" + node.Name + "/"
-	limited, cancel := context.WithTimeout(ctx, stepLimit)
-	defer cancel()
-	driver, err := pmem.FindNodeDriver(limited, c.cluster, node.Name)
-	if err != nil {
-		c.miss(dir, err)
-		return
+// choose returns the drivers on the nodes in use, and some others, which make them a few.
+func choose(drivers []*pmem.NodeDriver, inUse []string) []*pmem.NodeDriver {
+	others := fewNodes - len(inUse)
+	return slices.DeleteFunc(slices.Clone(drivers), func(d *pmem.NodeDriver) bool {
+		if slices.Contains(inUse, d.Node) {
+			return false
+		}
+		others--
+		return others < 0
+	})
+}
+
+// inUse names the nodes of the pods in the namespaces.
+func (c *collector) inUse(ctx context.Context, namespaces []string) []string {
+	var names []string
+	for _, ns := range namespaces {
+		pods, err := c.cluster.Client.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			c.miss("nodes of namespace "+ns, err)
+			continue
+		}
+		for _, pod := range pods.Items {
+			if pod.Spec.NodeName != "" && !slices.Contains(names, pod.Spec.NodeName) {
+				names = append(names, pod.Spec.NodeName)
+			}
+		}
 	}
+	return names
+}
+
+func nodeDir(name string) string { return "nodes/" + name + "/" }
+
+func (c *collector) node(ctx context.Context, driver *pmem.NodeDriver) {
+	dir := nodeDir(driver.Node)
 	c.step(ctx, dir+"dmesg.txt", driver.Dmesg)
 	for _, what := range []string{"lvs", "vgs", "ndctl", "mounts"} {
 		c.step(ctx, dir+what+".txt", func(ctx context.Context) (string, error) { return driver.Report(ctx, what) })

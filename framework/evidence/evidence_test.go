@@ -21,6 +21,7 @@ import (
 	ktesting "k8s.io/client-go/testing"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/redact"
 )
 
@@ -102,11 +103,37 @@ func TestCollect(t *testing.T) {
 		"n/objects/jobs.yaml: jobs are forbidden\n",
 		"n/describe/pod_p.txt: ",
 		"logs of PMEM-CSI: no pod is labelled app.kubernetes.io/part-of=pmem-csi\n",
-		"nodes/node-1/: no pod labelled app.kubernetes.io/name=pmem-csi-node on node node-1; install PMEM-CSI there\n",
+		"nodes: no pod is labelled app.kubernetes.io/name=pmem-csi-node; install PMEM-CSI\n",
 	} {
 		if !strings.Contains(index, want) {
 			t.Errorf("the index lacks %q:\n%s", want, index)
 		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	var drivers []*pmem.NodeDriver
+	var all []string
+	for i := range 20 {
+		name := fmt.Sprintf("node%d", i)
+		drivers, all = append(drivers, &pmem.NodeDriver{Node: name}), append(all, name)
+	}
+	for _, test := range []struct{ name, inUse, want string }{
+		{"no pod has a node", "", "node0 node1 node2 node3 node4 node5 node6 node7"},
+		{"two nodes in use", "node3 node19", "node0 node1 node2 node3 node4 node5 node6 node19"},
+		{"a node without the driver", "node5 elsewhere", "node0 node1 node2 node3 node4 node5 node6"},
+		{"all in use", strings.Join(all, " "), strings.Join(all, " ")},
+	} {
+		var got []string
+		for _, d := range choose(drivers, strings.Fields(test.inUse)) {
+			got = append(got, d.Node)
+		}
+		if text := strings.Join(got, " "); text != test.want {
+			t.Errorf("%s: %s, want %s", test.name, text, test.want)
+		}
+	}
+	if len(drivers) != 20 || drivers[19] == nil {
+		t.Error("the drivers themselves were changed")
 	}
 }
 

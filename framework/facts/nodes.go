@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/pmem"
@@ -28,12 +27,11 @@ const (
 // asked from within.
 func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 	var reported facts
-	list, err := p.cluster.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	all, err := p.cluster.Nodes(ctx)
 	if err != nil {
 		p.unread("cluster", "nodes", err)
-		list = &corev1.NodeList{}
 	} else {
-		p.add("cluster", "nodes", fmt.Sprint(len(list.Items)), "list of nodes")
+		p.add("cluster", "nodes", fmt.Sprint(len(all)), "list of nodes")
 	}
 	drivers, unready, err := pmem.FindNodeDrivers(ctx, p.cluster)
 	if none, ok := errors.AsType[*pmem.NoneError](err); ok {
@@ -48,7 +46,7 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 		return nil, nil
 	}
 	p.add("cluster", "nodes with the driver", fmt.Sprint(len(drivers)+len(unready)), "pods labelled "+pmem.NodeDriverSelector)
-	p.secondNode(list.Items, drivers, unready)
+	p.secondNode(all, drivers, unready)
 	for _, node := range sorted(unready) {
 		reported.unread("node "+node, "driver", unready[node])
 	}
@@ -65,7 +63,7 @@ func (p *prober) nodes(ctx context.Context) (facts, []nodeDriver) {
 		asking.Go(func() error { // what a node does not answer stops nothing
 			limited, cancel := context.WithTimeout(ctx, nodeLimit)
 			defer cancel()
-			asked[i].status(list.Items, driver.Node)
+			asked[i].status(all, driver.Node)
 			platform, err := p.platform(limited, driver)
 			p.show(fmt.Sprintf("the driver's pods on %d nodes: %d answered", len(drivers), answered.Add(1)))
 			if err != nil {

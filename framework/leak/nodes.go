@@ -93,11 +93,11 @@ var published = part{Capacity, inCluster, "csistoragecapacities"}
 
 func (t *taker) readPublished(ctx context.Context) {
 	t.readPart(ctx, published, func(ctx context.Context) error {
-		list, err := t.cluster.Client.StorageV1().CSIStorageCapacities(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		all, err := t.cluster.Capacities(ctx)
 		if err != nil {
 			return err
 		}
-		for _, c := range list.Items {
+		for _, c := range all {
 			if c.Capacity != nil {
 				t.addCapacity(published, "published for "+segment(c), c.Capacity.Value())
 			}

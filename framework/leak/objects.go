@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -177,12 +179,16 @@ func (t *taker) volumes(ctx context.Context) ([]object, error) {
 }
 
 func (t *taker) attachments(ctx context.Context) ([]object, error) {
-	list, err := t.cluster.Client.StorageV1().VolumeAttachments().List(ctx, metav1.ListOptions{})
+	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.cluster.Client.StorageV1().VolumeAttachments().List)
 	if err != nil {
 		return nil, err
 	}
+	var all []storagev1.VolumeAttachment
+	for _, page := range pages {
+		all = append(all, page.Items...)
+	}
 	var objects []object
-	for _, a := range list.Items {
+	for _, a := range all {
 		o := object{ObjectMeta: a.ObjectMeta, kind: "VolumeAttachment", detail: "to node " + a.Spec.NodeName}
 		if volume := a.Spec.Source.PersistentVolumeName; volume != nil {
 			o.detail = "of " + *volume + " " + o.detail
@@ -194,12 +200,16 @@ func (t *taker) attachments(ctx context.Context) ([]object, error) {
 }
 
 func (t *taker) bindings(ctx context.Context) ([]object, error) {
-	list, err := t.cluster.Client.RbacV1().ClusterRoleBindings().List(ctx, metav1.ListOptions{})
+	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.cluster.Client.RbacV1().ClusterRoleBindings().List)
 	if err != nil {
 		return nil, err
 	}
+	var all []rbacv1.ClusterRoleBinding
+	for _, page := range pages {
+		all = append(all, page.Items...)
+	}
 	var objects []object
-	for _, b := range list.Items {
+	for _, b := range all {
 		o := object{ObjectMeta: b.ObjectMeta, kind: "ClusterRoleBinding", detail: "of " + b.RoleRef.Name}
 		for _, s := range b.Subjects {
 			if o.owner == "" || slices.Contains(t.scope.Namespaces, s.Namespace) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/pmem"
@@ -134,12 +133,12 @@ func roomPublished(ctx context.Context, s Subject, v deploy.Volume) room {
 	if v.Source == deploy.Inline {
 		return room{}
 	}
-	list, err := s.Cluster.Client.StorageV1().CSIStorageCapacities(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	all, err := s.Cluster.Capacities(ctx)
 	if err != nil {
 		return room{why: fmt.Errorf("list the CSIStorageCapacities: %w", err)}
 	}
 	var best room
-	for _, c := range list.Items {
+	for _, c := range all {
 		if bytes, ok := largest(c); ok && c.StorageClassName == v.Class {
 			best.better(room{bytes: bytes, where: c.Name, known: true})
 		}

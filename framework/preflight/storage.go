@@ -129,11 +129,11 @@ func examineDriver(ctx context.Context, s Subject, name string, inline bool) fin
 
 // nodesWith are the nodes on which a driver has registered, and the others.
 func nodesWith(ctx context.Context, s Subject, driver string) (with, without []string, err error) {
-	nodes, err := s.Cluster.Client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
+	nodes, err := s.Cluster.CSINodes(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the CSINodes: %w", err)
 	}
-	for _, node := range nodes.Items {
+	for _, node := range nodes {
 		if slices.ContainsFunc(node.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver }) {
 			with = append(with, node.Name)
 		} else {

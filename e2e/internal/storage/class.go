@@ -70,9 +70,9 @@ func LateClass(ctx context.Context, e *framework.Env, m *deploy.Manifest) string
 	if !ok || ptr.Deref(class.VolumeBindingMode, storagev1.VolumeBindingImmediate) != storagev1.VolumeBindingImmediate {
 		return ""
 	}
-	nodes, err := e.Cluster.Client.StorageV1().CSINodes().List(ctx, metav1.ListOptions{})
+	nodes, err := e.Cluster.CSINodes(ctx)
 	e.NoError(err, "list the CSINode objects")
-	if NodesWith(nodes.Items, class.Provisioner) < 2 {
+	if NodesWith(nodes, class.Provisioner) < 2 {
 		return ""
 	}
 	late := MakeClass(ctx, e, class.Provisioner, "late", storagev1.VolumeBindingWaitForFirstConsumer, class.Parameters)

@@ -44,6 +44,8 @@ type Env struct {
 	lost       error         // the cluster no longer answers
 	began      bool          // the set-up is done
 	complete   bool          // the body came to its end
+	before     report.Work   // before the spec
+	watches    []func()      // that end with the spec
 	evidence   string        // relative to the report, when there is some
 
 	mu           sync.Mutex
@@ -88,6 +90,7 @@ func (e *Env) MakeNamespace(ctx context.Context, name string) {
 	err := deploy.Namespace(ctx, e.Cluster, e.background(), &e.namespaces, name, e.suite.home(e.dir(e.Spec.Profile)))
 	e.NoError(err, "make the namespace %s", name)
 	e.used = append(e.used, name)
+	e.countPods(name)
 	e.suite.leaks.made(name)
 }
 

@@ -47,7 +47,7 @@ func register(s spec.Spec, body func(context.Context, *Env), location types.Code
 		ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) {
 			env = newEnv(suite, s)
 			env.Cluster = suite.examined(ctx, env.dir(s.Profile))
-			suite.env = env
+			suite.env, env.before = env, env.Cluster.Tally.Now()
 			env.emit(report.Event{Kind: report.SpecStarted})
 			ginkgo.DeferCleanup(env.findLeaks, ginkgo.NodeTimeout(suite.scaled(leaksLimit)))
 			ginkgo.DeferCleanup(func() { suite.removeLater(&env.namespaces) })

@@ -50,7 +50,7 @@ func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
 		ID: e.Spec.ID, Title: e.Spec.Title, Level: e.Spec.Level, Profile: e.Spec.Profile, Covers: e.Spec.Covers,
 		Failures: e.failures, Complete: e.complete, Inapplicable: e.inapplicable, Leaks: leaks,
 		Started: sr.StartTime, Took: sr.RunTime, Attempts: sr.NumAttempts,
-		Steps: e.steps, Waits: e.waits, Notes: e.notes, Evidence: e.evidence,
+		Work: e.work(), Steps: e.steps, Waits: e.waits, Notes: e.notes, Evidence: e.evidence,
 	}
 	for _, req := range e.Spec.Covers {
 		if e.examined[req] {

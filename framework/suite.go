@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"pmem-memcached-e2e/framework/cluster"
+	"pmem-memcached-e2e/framework/cluster/tally"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/lane"
@@ -224,13 +225,17 @@ func (s *suite) suiteEnded(r ginkgo.Report) {
 	for _, reason := range r.SpecialSuiteFailureReasons {
 		addError(oneline.First(reason))
 	}
+	if s.cluster != nil {
+		work := s.cluster.Tally.All()
+		s.events.emit(report.Event{Kind: report.WorkDone, Work: &work})
+	}
 	s.events.emit(report.Event{Kind: report.SuiteEnded})
 }
 
 // removeLater closes l while the run continues; awaitRemovals has its error.
 func (s *suite) removeLater(l *ledger.Ledger) {
 	s.removals.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.scaled(removalLimit))
+		ctx, cancel := context.WithTimeout(tally.Apart(context.Background()), s.scaled(removalLimit))
 		defer cancel()
 		if err := l.Close(ctx); err != nil {
 			s.mu.Lock()

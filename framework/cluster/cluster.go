@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
+
+	"pmem-memcached-e2e/framework/cluster/tally"
 )
 
 const (
@@ -39,6 +41,7 @@ type Cluster struct {
 	// Drivers are the names of the CSI drivers that are examined, by the deployments under test; empty: every
 	// PMEM-CSI on the cluster.
 	Drivers []string
+	Tally   *tally.Tally // of what is asked of it
 }
 
 // Connect reads kubeconfig, which may be several files as in $KUBECONFIG, and
@@ -62,7 +65,7 @@ func connect(ctx context.Context, kubeconfig, contextName string, limit time.Dur
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
 	}
-	c := &Cluster{Config: config, Client: client, Kubeconfig: path}
+	c := &Cluster{Config: config, Client: client, Kubeconfig: path, Tally: &tally.Tally{}}
 	if _, err := c.version(ctx, limit); ctx.Err() != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", path, err)
 	} else if err != nil {
@@ -73,6 +76,7 @@ func connect(ctx context.Context, kubeconfig, contextName string, limit time.Dur
 		return nil, fmt.Errorf("kubeconfig %s: %w; %s", path, err, remedy)
 	}
 	// The first request was not repeated, so that a cluster that is not there is reported at once.
+	config.Wrap(c.Tally.Wrap)
 	config.Wrap(retryReads)
 	if c.Client, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)

@@ -46,6 +46,7 @@ func (c *Cluster) ExecTo(ctx context.Context, stdout, stderr io.Writer, namespac
 	if err != nil {
 		return 0, fail(err)
 	}
+	c.Tally.Exec(ctx)
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
 	var exit exec.CodeExitError
 	switch {

@@ -71,6 +71,7 @@ var useful = []rule{
 	{"", "namespaces", "list"},
 	{"", "nodes", "get list"},
 	{"", "pods/proxy", "get"}, // the driver's metrics
+	{"", "pods", "watch"}, // they are counted
 	{"", "services", "list"},
 	{"", "configmaps", "list"},
 	{"", "secrets", "list"},

@@ -58,6 +58,7 @@ type Run struct {
 	Retries       int               `yaml:"retries"`            // further attempts that a failing spec is given
 	Deployments   map[string]string `yaml:"deployments"`        // directory of the kustomization by profile
 	Interrupted   bool              `yaml:"interrupted"`
+	Work          *Work             `yaml:"work,omitempty"` // of the processes that ran the specs
 }
 
 // Result is a verdict in one word or two.
@@ -172,6 +173,7 @@ type SpecResult struct {
 	Took         time.Duration `yaml:"took"`
 	Lane         int           `yaml:"lane,omitempty"` // of those that ran next to each other, from 0
 	Attempts     int           `yaml:"attempts"`       // more than 1: flaky
+	Work         *Work         `yaml:"work,omitempty"` // of the last attempt
 	Steps        []string      `yaml:"steps,omitempty"`
 	Waits        []wait.Record `yaml:"waits,omitempty"`
 	Notes        []Note        `yaml:"notes,omitempty"`

@@ -27,6 +27,7 @@ const (
 	LeakFound    EventKind = "leak"         // Leak: at the end of the suite, of no single spec
 	Uncompared   EventKind = "not compared" // Text: what leaks could not be looked for in, and why
 	ErrorMet     EventKind = "error"        // Text
+	WorkDone     EventKind = "work"         // Work: of a process that runs specs, at its end
 	SuiteEnded   EventKind = "suite ended"  // the last; a suite without it has died
 )
 
@@ -42,6 +43,7 @@ type Event struct {
 	Benchmark *Benchmark   `json:",omitempty"`
 	Result    *SpecResult  `json:",omitempty"`
 	Leak      *Leak        `json:",omitempty"`
+	Work      *Work        `json:",omitempty"`
 }
 
 // defect says why e is no event; empty when it is one.
@@ -68,6 +70,10 @@ func (e Event) defect() string {
 	case LeakFound:
 		if e.Leak == nil {
 			missing = "Leak"
+		}
+	case WorkDone:
+		if e.Work == nil {
+			missing = "Work"
 		}
 	case SpecEnded:
 		if e.Result == nil {

@@ -146,6 +146,12 @@ func (r *Recorder) record(e Event) {
 		r.doc.Benchmarks = append(r.doc.Benchmarks, *e.Benchmark)
 	case LeakFound:
 		r.doc.Leaks = append(r.doc.Leaks, *e.Leak)
+	case WorkDone:
+		if r.doc.Run.Work == nil {
+			r.doc.Run.Work = &Work{}
+		}
+		sum := r.doc.Run.Work.Plus(*e.Work)
+		r.doc.Run.Work = &sum
 	case Uncompared:
 		r.doc.Uncompared = addLine(r.doc.Uncompared, e.Text)
 	case ErrorMet:

@@ -121,6 +121,7 @@ func eventful() *Recorder {
 	record(4, Event{Kind: FactFound, Spec: "EPH-01", Fact: &Fact{Group: "memcached", Name: "version", Value: "1.6.38", Evidence: "stats"}})
 	passed := passing("EPH-01")
 	passed.Steps, passed.Waits = []string{"deploy manifests/ephemeral"}, []wait.Record{*waited("Deployment e2e/cache", 4*time.Second)}
+	passed.Work = &Work{Execs: 3, Questions: 40, Pods: 1, Requests: map[string]int{"get": 20, "connect": 5, "list": 20}}
 	passed.Notes = []Note{{Name: "mount", Text: "dax=always\n\tnoatime"}}
 	record(6, Event{Kind: SpecEnded, Spec: "EPH-01", Result: &passed})
 	record(7, Event{Kind: SpecStarted, Spec: "RST-01"})
@@ -138,6 +139,8 @@ func eventful() *Recorder {
 	record(13, Event{Kind: SpecStarted, Spec: "RST-03"})
 	record(14, Event{Kind: StepStarted, Spec: "RST-03", Text: "restart the pod"})
 	record(15, Event{Kind: WaitStarted, Spec: "RST-03", Wait: &wait.Record{Name: wait.PodRuns, What: "pod e2e/cache-0 to run", Limit: 2 * time.Minute}})
+	record(15, Event{Kind: WorkDone, Work: &Work{Execs: 5, Questions: 50, Pods: 2, Requests: map[string]int{"get": 30}}})
+	record(15, Event{Kind: WorkDone, Work: &Work{Execs: 1, Pods: 1, Requests: map[string]int{"get": 7, "watch": 1}}})
 	record(16, Event{Kind: LeakFound, Leak: &Leak{View: "api", Where: "cluster", What: "PersistentVolume pvc-2", Detail: "Released"}})
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"syscall"
 
@@ -94,10 +95,20 @@ func Connection(err error) bool {
 		utilnet.IsHTTP2ConnectionLost(err) || utilnet.IsProbableEOF(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE)
 }
 
-// Lasting reports whether to ask the API server again is of no use: it does not allow it, or does not know
-// what is asked for, such as a kind of object or a namespace. Waits end at such an error.
+// Lasting reports whether to ask the API server again is of no use: it does not allow it, by its authorization or by
+// admission, or does not know what is asked for, such as a kind of object or a namespace. Waits end at such an error.
 func Lasting(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || meta.IsNoMatchError(err) || unknown(err)
+	return apierrors.IsForbidden(err) || denied(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || meta.IsNoMatchError(err) || unknown(err)
+}
+
+// admission is how webhooks and policies refuse. Their code is up to them: 400 for a webhook and 422 for a policy unless they
+// have another.
+var admission = regexp.MustCompile(`admission webhook .* denied the request|AdmissionPolicy .* denied request`)
+
+// denied reports whether admission has refused a request, such as one to run a command in a container.
+func denied(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && admission.MatchString(status.Status().Message)
 }
 
 // unknown reports whether the API server answered that it does not know a path, or the namespace in it. That an object

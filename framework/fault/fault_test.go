@@ -79,6 +79,26 @@ func TestOf(t *testing.T) {
 }
 
 // A wait ends at once when it is not allowed to look.
+func TestLastingByAdmission(t *testing.T) {
+	refusal := func(code int32, reason metav1.StatusReason, message string) error {
+		return fmt.Errorf("running %q: %w", "true", &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message}})
+	}
+	for _, test := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"a policy", refusal(422, metav1.StatusReasonInvalid, `pods "p" is forbidden: ValidatingAdmissionPolicy 'no-exec' with binding 'no-exec' denied request: no commands here`), true},
+		{"a webhook", refusal(400, metav1.StatusReasonBadRequest, `admission webhook "validate.kyverno.svc-fail" denied the request: no commands here`), true},
+		{"a webhook that is not there", refusal(500, metav1.StatusReasonInternalError, `failed calling webhook "validate.kyverno.svc-fail": connection refused`), false},
+		{"a pod that has no node yet", refusal(400, metav1.StatusReasonBadRequest, "pod p does not have a host assigned"), false},
+	} {
+		if got := fault.Lasting(test.err); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
 func TestLastingEndsAWait(t *testing.T) {
 	w := wait.Waiter{Interval: time.Millisecond, Final: fault.Lasting}
 	probes := 0

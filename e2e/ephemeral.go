@@ -290,7 +290,7 @@ func volumeOnNode(ctx context.Context, e *framework.Env, req spec.ReqID, d *depl
 	}
 	mount, err := probe.MountOf(ctx, e.Cluster, p.Namespace, p.Name, deploy.Container, path)
 	e.NoError(err, "find the mount of %s", path)
-	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, p.Spec.NodeName)
+	nd, err := pmem.AwaitNodeDriver(ctx, e.Cluster, e.Waiter, p.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", p.Spec.NodeName)
 	dev, found, err := placement.Backing(ctx, nd, mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)

@@ -35,7 +35,7 @@ var _ = framework.ItEach(spec.Spec{
 	cache.ExpectKey(ctx, e, "KUS-07", "what was stored in one is a miss in the other", theirs, "mine", cache.Miss)
 
 	c := cache.Inspect(ctx, e, "OPS-08", theirs)
-	nd, err := pmem.FindNodeDriver(ctx, e.Cluster, theirs.Spec.NodeName)
+	nd, err := pmem.AwaitNodeDriver(ctx, e.Cluster, e.Waiter, theirs.Spec.NodeName)
 	e.NoError(err, "find the driver on node %s", theirs.Spec.NodeName)
 	dev, _, err := placement.Backing(ctx, nd, c.Mount)
 	e.NoError(err, "look at the persistent memory of node %s", nd.Node)

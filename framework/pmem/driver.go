@@ -69,6 +69,24 @@ func AwaitNodeDrivers(ctx context.Context, c *cluster.Cluster, w wait.Waiter) er
 	})
 }
 
+// AwaitNodeDriver is FindNodeDriver that waits while the driver's pod is being replaced.
+func AwaitNodeDriver(ctx context.Context, c *cluster.Cluster, w wait.Waiter, node string) (*NodeDriver, error) {
+	var driver *NodeDriver
+	err := w.Until(ctx, wait.DriverReady, "PMEM-CSI to be Ready on node "+node, func(ctx context.Context) (bool, string, error) {
+		pods, err := driverPods(ctx, c, "spec.nodeName="+node)
+		if err != nil {
+			return false, "", err
+		}
+		pod, unready := choose(pods, node)
+		if unready != nil {
+			return false, unready.Error(), nil
+		}
+		driver = newNodeDriver(c, node, pod)
+		return true, "pod " + pod.Name, nil
+	})
+	return driver, err
+}
+
 func newNodeDriver(c *cluster.Cluster, node string, pod *corev1.Pod) *NodeDriver {
 	d := &NodeDriver{
 		Node: node, Namespace: pod.Namespace, Pod: pod.Name, Object: pod, Name: nameOf(pod.Spec),

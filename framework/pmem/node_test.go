@@ -3,13 +3,17 @@ package pmem
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	ktesting "k8s.io/client-go/testing"
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/probe"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 func TestParseLVM(t *testing.T) {
@@ -73,22 +77,41 @@ func TestParseNdctl(t *testing.T) {
 	}
 }
 
-func TestFindNodeDriver(t *testing.T) {
-	pod := func(name, node string, ready corev1.ConditionStatus) *corev1.Pod {
-		return &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "pmem-csi", Name: name, Labels: map[string]string{"app.kubernetes.io/name": "pmem-csi-node"}},
-			Spec:       corev1.PodSpec{NodeName: node},
-			Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
-		}
+func driverPod(name, node string, ready corev1.ConditionStatus) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "pmem-csi", Name: name, Labels: map[string]string{"app.kubernetes.io/name": "pmem-csi-node"}},
+		Spec:       corev1.PodSpec{NodeName: node},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
 	}
+}
+
+// TestAwaitNodeDriver replaces the driver's pod: it is not Ready, then gone, then there again.
+func TestAwaitNodeDriver(t *testing.T) {
+	client := fake.NewClientset()
+	looks := []*corev1.Pod{driverPod("old", "node-1", corev1.ConditionFalse), nil, driverPod("new", "node-1", corev1.ConditionTrue)}
+	client.PrependReactor("list", "pods", func(ktesting.Action) (bool, runtime.Object, error) {
+		list := &corev1.PodList{}
+		if pod := looks[0]; pod != nil {
+			list.Items = []corev1.Pod{*pod}
+		}
+		looks = looks[min(1, len(looks)-1):]
+		return true, list, nil
+	})
+	d, err := AwaitNodeDriver(t.Context(), &cluster.Cluster{Client: client}, wait.Waiter{Interval: time.Millisecond}, "node-1")
+	if err != nil || d.Pod != "new" {
+		t.Errorf("got %+v, %v, want the pod that is Ready", d, err)
+	}
+}
+
+func TestFindNodeDriver(t *testing.T) {
 	// The fake client ignores field selectors, so each case has one node.
 	for _, test := range []struct {
 		name string
 		pod  *corev1.Pod
 		want string
 	}{
-		{"ready", pod("a", "node-1", corev1.ConditionTrue), ""},
-		{"not ready", pod("a", "node-1", corev1.ConditionFalse), "no PMEM-CSI pod on node node-1 is Ready: pmem-csi/a (Running)"},
+		{"ready", driverPod("a", "node-1", corev1.ConditionTrue), ""},
+		{"not ready", driverPod("a", "node-1", corev1.ConditionFalse), "no PMEM-CSI pod on node node-1 is Ready: pmem-csi/a (Running)"},
 		{"none", nil, "no pod labelled app.kubernetes.io/name=pmem-csi-node on node node-1; install PMEM-CSI there"},
 	} {
 		client := fake.NewClientset()

@@ -105,11 +105,8 @@ func Lasting(err error) bool {
 // have another.
 var admission = regexp.MustCompile(`admission webhook .* denied the request|AdmissionPolicy .* denied request`)
 
-// denied reports whether admission has refused a request, such as one to run a command in a container.
-func denied(err error) bool {
-	var status apierrors.APIStatus
-	return errors.As(err, &status) && admission.MatchString(status.Status().Message)
-}
+// denied reports whether admission has refused a request. That a command is refused comes as a text only.
+func denied(err error) bool { return err != nil && admission.MatchString(err.Error()) }
 
 // unknown reports whether the API server answered that it does not know a path, or the namespace in it. That an object
 // is not found is different: it may be made.

@@ -90,6 +90,8 @@ func TestLastingByAdmission(t *testing.T) {
 	}{
 		{"a policy", refusal(422, metav1.StatusReasonInvalid, `pods "p" is forbidden: ValidatingAdmissionPolicy 'no-exec' with binding 'no-exec' denied request: no commands here`), true},
 		{"a webhook", refusal(400, metav1.StatusReasonBadRequest, `admission webhook "validate.kyverno.svc-fail" denied the request: no commands here`), true},
+		{"a policy about commands", errors.New(`unable to upgrade connection: pods "p" is forbidden: ValidatingAdmissionPolicy 'no-exec' with binding 'no-exec' denied request: no commands here`), true},
+		{"no error", nil, false},
 		{"a webhook that is not there", refusal(500, metav1.StatusReasonInternalError, `failed calling webhook "validate.kyverno.svc-fail": connection refused`), false},
 		{"a pod that has no node yet", refusal(400, metav1.StatusReasonBadRequest, "pod p does not have a host assigned"), false},
 	} {

@@ -1,0 +1,314 @@
+package liar
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Fault is the name of what is wrong.
+type Fault string
+
+// Faithful is the control: nothing is wrong.
+const Faithful Fault = "none"
+
+// Faults lists the faults and the control.
+func Faults() []Fault { return slices.Sorted(maps.Keys(faults)) }
+
+// Describe says what is wrong with a memcached that has the fault.
+func (f Fault) Describe() string { return faults[f].what }
+
+// A kind of fault changes requests, or answers to the original command, or ends a connection. What it remembers is that of
+// all connections.
+type kind struct {
+	what   string
+	delay  time.Duration
+	ask    func(*memory, *request)
+	answer func(m *memory, original string, r *request, parts []*part) []*part
+	ends   func(*memory) bool
+}
+
+func (k kind) wait(ctx context.Context) error {
+	if k.delay == 0 {
+		return nil
+	}
+	timer := time.NewTimer(k.delay)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// memory is what the liar has seen.
+type memory struct {
+	mu      sync.Mutex
+	values  map[string][2][]byte // by key: the value before the last one, and the last
+	recent  [2]string            // the keys that were stored last, the last one first
+	counted int
+}
+
+// store remembers a value.
+func (m *memory) store(r *request) {
+	if r.data == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.values == nil {
+		m.values = map[string][2][]byte{}
+	}
+	key := r.key()
+	m.values[key] = [2][]byte{m.values[key][1], bytes.TrimSuffix(r.data, []byte(lineEnd))}
+	if m.recent[0] != key {
+		m.recent = [2]string{key, m.recent[0]}
+	}
+}
+
+// before is the value before the last one.
+func (m *memory) before(key string) ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	value := m.values[key][0]
+	return value, value != nil
+}
+
+// other is the value of another key.
+func (m *memory) other(key string) ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, recent := range m.recent {
+		if recent != "" && recent != key {
+			return m.values[recent][1], true
+		}
+	}
+	return nil, false
+}
+
+// every reports whether this is one time in n.
+func (m *memory) every(n int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counted++
+	return m.counted%n == 0
+}
+
+func remember(m *memory, r *request) { m.store(r) }
+
+// Shares of what is asked that fail.
+const (
+	oneMissIn       = 20
+	oneLostIn       = 20
+	oneCorruptIn    = 20
+	oneConnectionIn = 50
+	slowness        = 20 * time.Millisecond
+)
+
+// each changes every value of an answer, by its key.
+func each(change func(m *memory, key string, p *part)) func(*memory, string, *request, []*part) []*part {
+	return func(m *memory, _ string, r *request, parts []*part) []*part {
+		for _, p := range parts {
+			switch {
+			case p.value == nil:
+			case p.fields[0] == "VALUE":
+				change(m, p.fields[1], p)
+			default:
+				change(m, r.key(), p)
+			}
+		}
+		return parts
+	}
+}
+
+// flag changes the token of a meta answer that begins with letter.
+func flag(p *part, letter string, change func(string) string) {
+	if len(p.fields) == 0 || p.fields[0] != "VA" && p.fields[0] != "HD" {
+		return
+	}
+	for i, field := range p.fields[1:] {
+		if rest, ok := strings.CutPrefix(field, letter); ok {
+			p.fields[i+1] = letter + change(rest)
+		}
+	}
+}
+
+func plus(n int64) func(string) string {
+	return func(text string) string {
+		v, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return text
+		}
+		return strconv.FormatUint(v+uint64(n), 10)
+	}
+}
+
+// becomes replaces a command by others, and their answers by those that the command has.
+func becomes(verb string, ask func(*request), answers map[string]string) (func(*memory, *request), func(*memory, string, *request, []*part) []*part) {
+	return func(_ *memory, r *request) {
+			if r.verb() == verb {
+				ask(r)
+			}
+		}, func(_ *memory, original string, _ *request, parts []*part) []*part {
+			if original != verb {
+				return parts
+			}
+			for i, p := range parts {
+				if answer, ok := answers[strings.Join(p.fields, " ")]; ok {
+					parts[i] = &part{fields: []string{answer}}
+				}
+			}
+			return parts
+		}
+}
+
+// scale changes the time for which items are stored, up to 30 days; longer ones are moments.
+func scale(percent int) func(*memory, *request) {
+	scaled := func(text string) string {
+		seconds, err := strconv.Atoi(text)
+		if err != nil || seconds <= 0 || seconds > 30*24*60*60 {
+			return text
+		}
+		return strconv.Itoa(seconds * percent / 100)
+	}
+	at := map[string]int{"set": 3, "add": 3, "replace": 3, "cas": 3, "touch": 2, "gat": 1, "gats": 1}
+	return func(_ *memory, r *request) {
+		if i, ok := at[r.verb()]; ok && i < len(r.fields) {
+			r.fields[i] = scaled(r.fields[i])
+		}
+		if r.verb() == "ms" || r.verb() == "mg" {
+			for i, field := range r.fields {
+				if rest, ok := strings.CutPrefix(field, "T"); ok && i > 1 {
+					r.fields[i] = "T" + scaled(rest)
+				}
+			}
+		}
+	}
+}
+
+var faults = makeFaults()
+
+func makeFaults() map[Fault]kind {
+	all := map[Fault]kind{
+		Faithful: {what: "nothing is wrong"},
+		"loses-flags": {what: "flags are 0", answer: func(_ *memory, _ string, _ *request, parts []*part) []*part {
+			for _, p := range parts {
+				if p.fields[0] == "VALUE" && len(p.fields) > 2 {
+					p.fields[2] = "0"
+				}
+				flag(p, "f", func(string) string { return "0" })
+			}
+			return parts
+		}},
+		"older-value": {what: "a value that was changed is returned as it was before", ask: remember, answer: each(func(m *memory, key string, p *part) {
+			if value, ok := m.before(key); ok {
+				p.set(value)
+			}
+		})},
+		"other-key": {what: "the value of another key is returned", ask: remember, answer: each(func(m *memory, key string, p *part) {
+			if value, ok := m.other(key); ok {
+				p.set(value)
+			}
+		})},
+		"corrupts": {what: "one value in 20 has a wrong byte", answer: each(func(m *memory, _ string, p *part) {
+			if m.every(oneCorruptIn) && len(p.value) > 0 {
+				p.value[len(p.value)/2] ^= 1
+			}
+		})},
+		"truncates": {what: "a value lacks its last byte", answer: each(func(_ *memory, _ string, p *part) {
+			if len(p.value) > 0 {
+				p.set(p.value[:len(p.value)-1])
+			}
+		})},
+		"misses": {what: "one value in 20 is not found", answer: func(m *memory, _ string, _ *request, parts []*part) []*part {
+			var kept []*part
+			for _, p := range parts {
+				switch {
+				case p.value == nil || !m.every(oneMissIn):
+					kept = append(kept, p)
+				case p.fields[0] == "VA":
+					kept = append(kept, &part{fields: []string{"EN"}})
+				}
+			}
+			return kept
+		}},
+		"loses-stores": {what: "one value in 20 that is said to be stored is not", ask: func(m *memory, r *request) {
+			if r.verb() == "set" && m.every(oneLostIn) {
+				r.fields[3] = "-1" // it has expired at once
+			}
+			if r.verb() == "ms" && m.every(oneLostIn) {
+				r.fields = append(slices.DeleteFunc(r.fields, func(f string) bool { return strings.HasPrefix(f, "T") && f != r.key() }), "T-1")
+			}
+		}},
+		"wrong-cas": {what: "the CAS value that is reported is one too high", answer: func(_ *memory, _ string, _ *request, parts []*part) []*part {
+			for _, p := range parts {
+				if p.fields[0] == "VALUE" && len(p.fields) == 5 {
+					p.fields[4] = plus(1)(p.fields[4])
+				}
+				flag(p, "c", plus(1))
+			}
+			return parts
+		}},
+		"expires-early":    {what: "items expire after 90 % of their time", ask: scale(90)},
+		"expires-late":     {what: "items expire after 110 % of their time", ask: scale(110)},
+		"add-overwrites":   {what: "add stores although there is a value", ask: rename("add", "set")},
+		"append-prepends":  {what: "append adds at the beginning", ask: rename("append", "prepend")},
+		"wrong-counters":   {what: "a number grows by one more than it should", ask: func(_ *memory, r *request) { more(r) }},
+		"drops-connection": {what: "the connection is closed at one request in 50", ends: func(m *memory) bool { return m.every(oneConnectionIn) }},
+		"slow":             {what: "each request takes 20 ms more", delay: slowness},
+		"hides-errors": {what: "malformed requests are not answered", answer: func(_ *memory, _ string, _ *request, parts []*part) []*part {
+			return slices.DeleteFunc(parts, func(p *part) bool { return p.fields[0] == "ERROR" || p.fields[0] == "CLIENT_ERROR" })
+		}},
+	}
+	add := func(name Fault, what, verb string, ask func(*request), answers map[string]string) {
+		k := kind{what: what}
+		k.ask, k.answer = becomes(verb, ask, answers)
+		all[name] = k
+	}
+	add("forgets-delete", "a deleted item remains", "delete", func(r *request) { r.fields = []string{"mg", r.key()} }, map[string]string{"HD": "DELETED", "EN": "NOT_FOUND"})
+	add("forgets-meta-delete", "an item that md has deleted remains", "md", func(r *request) { r.fields = []string{"mg", r.key()} }, map[string]string{"EN": "NF"})
+	add("ignores-touch", "touch does not change the time of an item", "touch", func(r *request) { r.fields = []string{"mg", r.key()} }, map[string]string{"HD": "TOUCHED", "EN": "NOT_FOUND"})
+	add("ignores-flush", "flush_all does nothing", "flush_all", func(r *request) {
+		quiet := slices.Contains(r.fields, "noreply")
+		if r.fields = []string{"verbosity", "0"}; quiet {
+			r.fields = append(r.fields, "noreply")
+		}
+	}, nil)
+	add("ignores-cas", "cas stores although the value was changed", "cas", func(r *request) {
+		if len(r.fields) > 5 {
+			r.fields = slices.Delete(r.fields, 5, 6)
+			r.fields[0] = "replace"
+		}
+	}, map[string]string{"NOT_STORED": "NOT_FOUND"})
+	return all
+}
+
+func rename(from, to string) func(*memory, *request) {
+	return func(_ *memory, r *request) {
+		if r.verb() == from {
+			r.fields[0] = to
+		}
+	}
+}
+
+// more has incr and ma add one more.
+func more(r *request) {
+	switch r.verb() {
+	case "incr":
+		if len(r.fields) > 2 {
+			r.fields[2] = plus(1)(r.fields[2])
+		}
+	case "ma":
+		for i, field := range r.fields {
+			if rest, ok := strings.CutPrefix(field, "D"); ok && i > 1 {
+				r.fields[i] = "D" + plus(1)(rest)
+			}
+		}
+	}
+}

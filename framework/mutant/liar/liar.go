@@ -1,0 +1,162 @@
+// Package liar is a memcached that lies: a proxy in front of a real one that changes what is asked or answered, by one
+// fault, so that a check can be shown to notice it. It understands memcached's text protocol with its meta commands and
+// passes the binary one on as it is.
+package liar
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// dialLimit bounds the connection to the real memcached.
+const dialLimit = 10 * time.Second
+
+// A Liar answers in place of the memcached at Upstream, host:port.
+type Liar struct {
+	Upstream string
+	Fault    Fault
+
+	memory memory
+}
+
+// Serve answers on listener until ctx ends, which closes it. A connection that fails ends alone.
+func (l *Liar) Serve(ctx context.Context, listener net.Listener) error {
+	kind, ok := faults[l.Fault]
+	if !ok {
+		return fmt.Errorf("fault %q: there are %v", l.Fault, Faults())
+	}
+	var conversations sync.WaitGroup
+	defer conversations.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { listener.Close() })()
+	for {
+		client, err := listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return err
+		}
+		conversations.Go(func() {
+			defer client.Close()
+			defer context.AfterFunc(ctx, func() { client.Close() })()
+			l.converse(ctx, client, kind)
+		})
+	}
+}
+
+func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) {
+	d := net.Dialer{Timeout: dialLimit}
+	server, err := d.DialContext(ctx, "tcp", l.Upstream)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	c := conversation{client: client, server: server, asked: bufio.NewReader(client), answered: bufio.NewReader(server)}
+	for {
+		if first, err := c.asked.Peek(1); err != nil || first[0] == binaryMagic {
+			c.passOn()
+			return
+		}
+		r, err := readRequest(c.asked)
+		if err != nil {
+			return
+		}
+		if kind.ends != nil && kind.ends(&l.memory) {
+			return
+		}
+		if err := kind.wait(ctx); err != nil {
+			return
+		}
+		original := r.verb()
+		if kind.ask != nil && r.fields != nil {
+			kind.ask(&l.memory, r)
+		}
+		switch original {
+		case "quit", "watch", "shutdown":
+			if _, err := server.Write(r.bytes()); err == nil {
+				c.passOn()
+			}
+			return
+		}
+		if err := c.exchange(r, func(parts []*part) []*part {
+			if kind.answer == nil {
+				return parts
+			}
+			return kind.answer(&l.memory, original, r, parts)
+		}); err != nil {
+			return
+		}
+	}
+}
+
+// binaryMagic begins a request of the binary protocol.
+const binaryMagic = 0x80
+
+// noOperation is answered by noAnswer, whatever came before it.
+const (
+	noOperation = "mn"
+	noAnswer    = "MN"
+)
+
+type conversation struct {
+	client, server  net.Conn
+	asked, answered *bufio.Reader
+}
+
+// exchange sends a request and returns what is made of the answer. It asks for no operation, too, so that also an answer
+// that may be missing or have several lines has an end.
+func (c *conversation) exchange(r *request, change func([]*part) []*part) error {
+	ask := r.bytes()
+	if r.verb() != noOperation {
+		ask = append(ask, noOperation+lineEnd...)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.server.Write(ask)
+		sent <- err
+	}()
+	var parts []*part
+	for {
+		p, err := readPart(c.answered)
+		if err != nil {
+			return errors.Join(err, c.server.Close(), <-sent)
+		}
+		if p.is(noAnswer) {
+			if r.verb() == noOperation {
+				parts = append(parts, p)
+			}
+			break
+		}
+		parts = append(parts, p)
+	}
+	if err := <-sent; err != nil {
+		return err
+	}
+	var answer []byte
+	for _, p := range change(parts) {
+		answer = append(answer, p.bytes()...)
+	}
+	_, err := c.client.Write(answer)
+	return err
+}
+
+// passOn copies in both directions until one of them ends.
+func (c *conversation) passOn() {
+	var done sync.WaitGroup
+	done.Go(func() {
+		_, _ = io.Copy(c.client, c.answered) // the other end sees that it ended
+		c.client.Close()
+	})
+	_, _ = io.Copy(c.server, c.asked)
+	c.server.Close()
+	done.Wait()
+}

@@ -30,6 +30,10 @@ endif
 
 export $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX
 
+# One set of flags for the suite, its tests and the programs of the lab: what they have in common is compiled once.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
+
 .PHONY: help
 help:
 	@echo 'make e2e          run the suite on the lab, or on the cluster of KUBECONFIG'
@@ -61,13 +65,21 @@ help:
 	@echo 'make clean        remove what make built in this checkout'
 	@echo 'variables: $(VARIABLES)'
 
-.PHONY: test
+# Checks use the processors while tests wait.
+.PHONY: test check unit
 test: test-packages
-	@hack/check.sh
-	go test ./...
+	@$(MAKE) --no-print-directory -j2 check unit
 
-# The packages that do things in parallel.
+check:
+	@hack/check.sh
+
+# The packages that take longest begin first. check.sh vets with all analyzers.
+unit:
+	go test -vet=off ./manifests $(addprefix ./framework/,load bench run) ./...
+
+# The packages that do things in parallel. The race detector needs cgo.
 .PHONY: race
+race: export CGO_ENABLED := 1
 RACE := . bench cluster evidence facts leak ledger live load lockfile memcached preflight redact report run wait
 race: test-packages
 	go test -race $(addprefix ./framework/,$(RACE))
@@ -95,7 +107,7 @@ smoke: e2e-packages program
 load_architectures = $(if $(kubeconfig)$(filter existing,$(PROVIDER)),amd64 arm64,$(shell go env GOHOSTARCH))
 .PHONY: program cli
 program: cli
-	@for arch in $(load_architectures); do CGO_ENABLED=0 GOARCH=$$arch go build -trimpath -ldflags='-s -w' -o .bin/e2e-load-$$arch ./framework/cmd/load || exit; done
+	@for arch in $(load_architectures); do GOARCH=$$arch go build -ldflags='-s -w' -o .bin/e2e-load-$$arch ./framework/cmd/load || exit; done
 
 cli:
 	@go build -buildvcs=auto -o .bin/e2e ./framework/cmd/e2e

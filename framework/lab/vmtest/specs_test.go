@@ -27,7 +27,7 @@ func (s *suite) testSpecs(t *testing.T) {
 	program := filepath.Join(dir, "e2e")
 	for pkg, file := range map[string]string{"./framework/cmd/e2e": "e2e", "./framework/cmd/load": "e2e-load-" + runtime.GOARCH} {
 		build := exec.CommandContext(during(t), "go", "build", "-o", filepath.Join(dir, file), pkg)
-		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath")
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", pkg, err, out)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -41,6 +42,13 @@ func (m *Manifest) changeVolume(ch Changes) error {
 	if ch.VolumeInMemory {
 		if err := intoMemory(workload, v); err != nil {
 			return fmt.Errorf("volume %s: putting memory in its place: %w", v.Name, err)
+		}
+		raised, err := addMemory(workload, v)
+		if err != nil {
+			return fmt.Errorf("volume %s: adding its size to the memory of containers: %w", v.Name, err)
+		}
+		if len(raised) > 0 {
+			m.Adjusted = append(m.Adjusted, fmt.Sprintf("the volume is in memory, so that its %s are added to the memory of %s", v.Size.String(), strings.Join(raised, ", ")))
 		}
 		m.Objects = slices.DeleteFunc(m.Objects, func(o *unstructured.Unstructured) bool {
 			return v.Source == Claim && o.GetKind() == claimKind && o.GetName() == v.Claim

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // volumeOf is the pod's volume of that name, in JSON.
@@ -81,6 +82,57 @@ func TestVolumeInMemory(t *testing.T) {
 	_, err = Load(filepath.Join(claim, "elsewhere"), Changes{VolumeSize: resource.MustParse("1Gi")})
 	if err == nil || !strings.Contains(err.Error(), "has no claim cache-data") {
 		t.Errorf("a claim of somebody else: %v", err)
+	}
+}
+
+// TestMemoryOfAVolumeInMemory has limits of which the volume is more than the whole, and a sidecar without the volume.
+func TestMemoryOfAVolumeInMemory(t *testing.T) {
+	ephemeral, _ := extract(t, "testdata/ephemeral.txtar")
+	dir := filepath.Join(ephemeral, "bare")
+	before, err := Load(dir, Changes{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _ := before.Volume()
+	written := func() *unstructured.Unstructured {
+		w := before.workload().DeepCopy()
+		amounts := func(requests, limits string) map[string]any {
+			return map[string]any{"requests": map[string]any{"memory": requests, "cpu": "1"}, "limits": map[string]any{"memory": limits}}
+		}
+		mount := []any{map[string]any{"name": v.Name, "mountPath": "/data"}}
+		set := func(path []string, containers ...any) {
+			if err := unstructured.SetNestedSlice(w.Object, containers, path...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set(podInitContainers, map[string]any{"name": "init", "volumeMounts": mount, "resources": map[string]any{"limits": map[string]any{"memory": "16Mi"}}})
+		set(podContainers, map[string]any{"name": Container, "volumeMounts": mount, "resources": amounts("64Mi", "128Mi")},
+			map[string]any{"name": "exporter", "resources": amounts("8Mi", "16Mi")}, map[string]any{"name": "free", "volumeMounts": mount, "resources": map[string]any{}})
+		if err := unstructured.SetNestedMap(w.Object, amounts("1Gi", "1Gi"), "spec", "template", "spec", "resources"); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	w := written()
+	raised, err := addMemory(w, v)
+	if got, want := strings.Join(raised, ", "), "the pod, container init, container "+Container; err != nil || got != want {
+		t.Errorf("raised %q, %v, want %q", got, err, want)
+	}
+	text, _ := w.MarshalJSON()
+	for _, want := range []string{
+		`"limits":{"memory":"216Mi"}`, `"limits":{"memory":"328Mi"},"requests":{"cpu":"1","memory":"264Mi"}`,
+		`"limits":{"memory":"16Mi"},"requests":{"cpu":"1","memory":"8Mi"}`, `"limits":{"memory":"1224Mi"}`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
+	}
+	w = written()
+	if err := unstructured.SetNestedField(w.Object, "much", "spec", "template", "spec", "resources", "limits", "memory"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := addMemory(w, v); err == nil || !strings.Contains(err.Error(), "the pod: resources.limits.memory: much") {
+		t.Errorf("an amount that is none: %v", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/bench"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/report"
 )
 
@@ -24,13 +25,21 @@ const (
 )
 
 // Controls deploys the deployment under test and a control: the same with main
-// memory in place of its volume, in another namespace.
+// memory in place of its volume, in another namespace. Volumes that would take much of a node's main memory are smaller for both.
+// A control that does not become ready, such as one for which no node has the memory, says nothing about the deployment.
 func Controls(ctx context.Context, e *framework.Env, ch deploy.Changes) (deployments []*deploy.Deployment, subjects []bench.Subject) {
-	own, control := ch, ch
+	own := ch
 	own.Namespace = e.Namespace
+	own = workload.Bound(e, e.Spec.Profile, own)
+	control := own
 	control.Namespace, control.VolumeInMemory = e.Namespace+"-"+onDRAM, true
 	e.MakeNamespace(ctx, control.Namespace)
-	deployments = e.DeployAll(ctx, "MC-09", e.Variant(e.Spec.Profile, own), e.Variant(e.Spec.Profile, control))
+	e.Step("deploy the control")
+	dram, err := e.Variant(e.Spec.Profile, control).Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
+	e.NoError(fault.OfInfrastructure(err), "apply the control in DRAM")
+	pmem := e.Deploy(ctx, "MC-09", e.Variant(e.Spec.Profile, own))
+	e.NoError(fault.OfInfrastructure(dram.Ready(ctx)), "make the control in DRAM ready")
+	deployments = []*deploy.Deployment{pmem, dram}
 	for i, name := range []string{OnPMEM, onDRAM} {
 		subjects = append(subjects, bench.Subject{Name: name, Addr: Addr(ctx, e, deployments[i])})
 	}

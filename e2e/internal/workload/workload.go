@@ -40,20 +40,36 @@ func RequestedSize(d *deploy.Deployment) int64 {
 	return v.Size.Value()
 }
 
-// Largest is the size of the volume of a cache that a spec fills, or whose memory it limits.
+// Largest is the size of the volume of a cache that a spec fills, or whose memory it limits, or which it compares with one in DRAM.
 const Largest = 2 << 30
 
 // Bounded renders a profile's kustomization with changes for a spec that fills the cache, which would take hours with a volume of a TiB, or
 // limits its memory. What the spec shows is about a cache of that size, which the report notes.
 func Bounded(e *framework.Env, profile spec.Profile, ch deploy.Changes) *deploy.Manifest {
+	return e.Variant(profile, Bound(e, profile, ch))
+}
+
+// Bound are changes with which the volume is not larger than [Largest].
+func Bound(e *framework.Env, profile spec.Profile, ch deploy.Changes) deploy.Changes {
 	v, err := e.Manifest(profile).Volume()
-	if err == nil && ch.VolumeSize.IsZero() && v.Size.Value() > Largest {
+	if err != nil {
+		return ch
+	}
+	ch, remark := bound(v.Size, ch)
+	if remark != "" {
+		e.Note("size", "%s", remark)
+	}
+	return ch
+}
+
+func bound(written resource.Quantity, ch deploy.Changes) (_ deploy.Changes, remark string) {
+	if ch.VolumeSize.IsZero() && written.Value() > Largest {
 		ch.VolumeSize = *resource.NewQuantity(Largest, resource.BinarySI)
 	}
-	if err == nil && !ch.VolumeSize.IsZero() && ch.VolumeSize.Cmp(v.Size) != 0 {
-		e.Note("size", "the volume has %s as written, and is examined with %s", v.Size.String(), ch.VolumeSize.String())
+	if !ch.VolumeSize.IsZero() && ch.VolumeSize.Cmp(written) != 0 {
+		remark = fmt.Sprintf("the volume has %s as written, and is examined with %s", written.String(), ch.VolumeSize.String())
 	}
-	return e.Variant(profile, ch)
+	return ch, remark
 }
 
 // Apply makes the objects of a profile's kustomization and waits for nothing.

@@ -4,7 +4,25 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"pmem-memcached-e2e/framework/deploy"
 )
+
+func TestBound(t *testing.T) {
+	for _, tt := range []struct{ written, changed, want, remark string }{
+		{"200Mi", "0", "0", ""},
+		{"2Gi", "0", "0", ""},
+		{"1Ti", "0", "2Gi", "the volume has 1Ti as written, and is examined with 2Gi"},
+		{"1Ti", "600Mi", "600Mi", "the volume has 1Ti as written, and is examined with 600Mi"},
+		{"600Mi", "600Mi", "600Mi", ""},
+	} {
+		ch, remark := bound(resource.MustParse(tt.written), deploy.Changes{Namespace: "n", VolumeSize: resource.MustParse(tt.changed)})
+		if got := ch.VolumeSize.String(); got != tt.want || remark != tt.remark || ch.Namespace != "n" {
+			t.Errorf("%s, changed to %s: %s, %q, want %s, %q", tt.written, tt.changed, got, remark, tt.want, tt.remark)
+		}
+	}
+}
 
 func TestReadiness(t *testing.T) {
 	for _, tt := range []struct {

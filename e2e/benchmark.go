@@ -44,7 +44,7 @@ func allScenarios(ctx context.Context, e *framework.Env) {
 	limit := min(traffic.CacheSize(ctx, e, deployments[0]), traffic.CacheSize(ctx, e, deployments[1]))
 	clients, end := traffic.Clients(ctx, e, deployments[0], 1)
 	for _, s := range bench.Scenarios(limit, e.Config.Sample()) {
-		traffic.CompareWithControl(ctx, e, clients, s, subjects)
+		traffic.CompareWithControl(ctx, e, clients, s, deployments, subjects)
 	}
 	end()
 }
@@ -57,7 +57,7 @@ var _ = framework.It(spec.Spec{
 	clients, end := traffic.Clients(ctx, e, deployments[0], 1)
 	s := bench.GetHeavy(e.Config.Sample())
 	all, err := clients.Rates(ctx, s, subjects, func(text string) { e.Step("%s", text) })
-	e.NoError(err, "measure")
+	traffic.Loaded(ctx, e, clients, err, "measure", deployments...)
 	end()
 	b := report.Benchmark{
 		Name: "latency by rate", Raw: traffic.KeepJSON(e, "latency-by-rate", all),
@@ -85,7 +85,7 @@ var _ = framework.It(spec.Spec{
 		clients, end := traffic.Clients(ctx, e, d, n)
 		e.Step("load by %d clients", n)
 		p, err := clients.Measure(ctx, s, []bench.Subject{{Name: traffic.OnPMEM, Addr: traffic.Addr(ctx, e, d)}}, bench.Plan{Pairs: e.Config.Sampling.Pairs})
-		e.NoError(err, "measure")
+		traffic.Loaded(ctx, e, clients, err, "measure", d)
 		end()
 		b := p.Benchmark(s)
 		b.Name = fmt.Sprintf("clients %d", n)
@@ -144,7 +144,7 @@ type restart struct {
 func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clients, deployments []*deploy.Deployment, s bench.Scenario, subjects []bench.Subject) []restart {
 	s.Load.Gets, s.Load.Sets = 1, 0
 	p, err := clients.Measure(ctx, s, subjects, bench.Plan{Pairs: 1, Open: true})
-	e.NoError(err, "measure the throughput of the caches")
+	traffic.Loaded(ctx, e, clients, err, "measure the throughput of the caches", deployments...)
 	var restarts []restart
 	for i, d := range deployments {
 		e.Step("restart %s under a load of %.0f requests/s", subjects[i].Name, p.Rate)

@@ -106,6 +106,6 @@ func loadDuring(ctx context.Context, e *framework.Env, d *deploy.Deployment, cli
 	meanwhile()
 	close(stop)
 	l := <-done
-	e.NoError(l.err, "load %s", o.Addr)
+	traffic.Loaded(ctx, e, clients, l.err, "load "+o.Addr, d)
 	return l.results
 }

@@ -29,7 +29,7 @@ var _ = framework.It(spec.Spec{
 	d := e.Deploy(ctx, "RST-45", workload.Bounded(e, spec.Persistent, deploy.Changes{Namespace: e.Namespace}))
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	c := cache.Open(ctx, e, workload.Pod(ctx, e, d))
-	full := fillUp(ctx, e, c, clients, traffic.Addr(ctx, e, d))
+	full := fillUp(ctx, e, c, clients, d)
 	e.NoError(c.Session.DeleteMany(ctx, full.few[:fewGone]), "delete items")
 	before := c.List(ctx, e)
 	requireFull(ctx, e, "RST-45", c)
@@ -86,7 +86,7 @@ const (
 	largeGone  = 2 // of them
 )
 
-func fillUp(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, addr string) filling {
+func fillUp(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, d *deploy.Deployment) filling {
 	e.Step("fill the cache")
 	start := time.Now()
 	// From here on the items of a size stay where they are, else memcached may
@@ -120,9 +120,9 @@ func fillUp(ctx context.Context, e *framework.Env, c *cache.Client, clients *ben
 	e.NoError(c.Session.DeleteMany(ctx, f.large[:largeGone]), "delete large items")
 	f.large = f.large[largeGone:]
 
-	f.bulk = bulk(addr, "bulk-", int64(bulkOver*limit/bulkSize))
+	f.bulk = bulk(traffic.Addr(ctx, e, d), "bulk-", int64(bulkOver*limit/bulkSize))
 	_, err = clients.Load(ctx, f.bulk)
-	e.NoError(err, "store %d items", f.bulk.Keys)
+	traffic.Loaded(ctx, e, clients, err, fmt.Sprintf("store %d items", f.bulk.Keys), d)
 	e.Note("filling", "%d items of %d MiB in %s", c.Count(ctx, e, "curr_items"), c.Count(ctx, e, "bytes")/cache.MiB, time.Since(start).Round(time.Second))
 	return f
 }

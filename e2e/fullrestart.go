@@ -26,7 +26,7 @@ var _ = framework.It(spec.Spec{
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	p := workload.Pod(ctx, e, d)
 	c := cache.Open(ctx, e, p)
-	fillUp(ctx, e, c, clients, traffic.Addr(ctx, e, d))
+	fillUp(ctx, e, c, clients, d)
 	end()
 	requireFull(ctx, e, "RST-52", c)
 	before, counters := c.List(ctx, e), cache.Stats(ctx, e, c.Connection, "")

@@ -83,7 +83,7 @@ func overfill(ctx context.Context, e *framework.Env, d *deploy.Deployment, limit
 	if err != nil && strings.Contains(err.Error(), "SERVER_ERROR") {
 		e.Require("MC-03", "a full cache takes new items", "Service "+o.Addr, err, framework.Succeed)
 	}
-	e.NoError(err, "fill the cache")
+	traffic.Loaded(ctx, e, clients, err, "fill the cache", d)
 	end()
 	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "MC-03", "Service "+o.Addr+" with a full cache", r)

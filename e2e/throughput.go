@@ -32,7 +32,7 @@ var _ = framework.It(spec.Spec{
 }, func(ctx context.Context, e *framework.Env) {
 	deployments, subjects := traffic.Controls(ctx, e, deploy.Changes{})
 	clients, end := traffic.Clients(ctx, e, deployments[0], 1)
-	traffic.CompareWithControl(ctx, e, clients, bench.GetHeavy(e.Config.Sample()), subjects)
+	traffic.CompareWithControl(ctx, e, clients, bench.GetHeavy(e.Config.Sample()), deployments, subjects)
 	end()
 })
 
@@ -51,7 +51,7 @@ func answersRightly(ctx context.Context, e *framework.Env) {
 	o.Addr = traffic.Addr(ctx, e, d)
 	e.Step("load memcached for %s", o.Duration)
 	r, err := clients.Load(ctx, o)
-	e.NoError(err, "load memcached")
+	traffic.Loaded(ctx, e, clients, err, "load memcached", d)
 	end()
 	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "EPH-12", framework.Name("pod", workload.Pod(ctx, e, d)), r)

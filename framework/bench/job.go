@@ -65,6 +65,7 @@ func (j Job) object() *batchv1.Job {
 		},
 		VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: workDir}},
 	})
+	pod.Labels = j.Server.ClientLabels(pod.Labels)
 	pod.Spec.TerminationGracePeriodSeconds = &grace
 	pod.Spec.Volumes = []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	if j.Place != Anywhere {

@@ -77,6 +77,24 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
+// TestLabels has a network policy that lets pods of one role connect to memcached.
+func TestLabels(t *testing.T) {
+	const policy = `---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web-only}
+spec: {podSelector: {matchLabels: {app: cache}}, ingress: [{from: [{podSelector: {matchLabels: {role: web}}}]}]}
+`
+	m, err := deploytest.Load(t, "server", deploytest.Inline+policy).In("n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Job{Server: m, Count: 1, Place: Anywhere}.object().Spec.Template.Labels
+	if got["role"] != "web" || got["app"] == "cache" || !m.Admits(got) {
+		t.Errorf("labels of the clients are %v", got)
+	}
+}
+
 // TestWhereTheDeploymentRuns expects clients on the node of the server only where the deployment may run.
 func TestWhereTheDeploymentRuns(t *testing.T) {
 	required := func(values ...string) *corev1.Affinity {

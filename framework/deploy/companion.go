@@ -156,9 +156,8 @@ func (m *Manifest) resources(stated corev1.ResourceRequirements) corev1.Resource
 	return complete
 }
 
-// foreignLabels are the labels of the deployment's pods, with other values where a selector of the
-// deployment looks, so that policies find the keys that they demand.
-func (m *Manifest) foreignLabels() map[string]string {
+// selectors are those of the deployment by which an object finds its pods.
+func (m *Manifest) selectors() []labels.Selector {
 	selectors := []labels.Selector{m.selector}
 	for _, o := range m.Objects {
 		var selector labels.Selector
@@ -181,6 +180,13 @@ func (m *Manifest) foreignLabels() map[string]string {
 		}
 		selectors = append(selectors, selector)
 	}
+	return selectors
+}
+
+// foreignLabels are the labels of the deployment's pods, with other values where a selector of the
+// deployment looks, so that policies find the keys that they demand.
+func (m *Manifest) foreignLabels() map[string]string {
+	selectors := m.selectors()
 	own := maps.Clone(m.template.Labels)
 	for _, s := range selectors {
 		requirements, _ := s.Requirements()

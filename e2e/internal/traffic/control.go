@@ -35,7 +35,11 @@ func Controls(ctx context.Context, e *framework.Env, ch deploy.Changes) (deploym
 	control.Namespace, control.VolumeInMemory = e.Namespace+"-"+onDRAM, true
 	e.MakeNamespace(ctx, control.Namespace)
 	e.Step("deploy the control")
-	dram, err := e.Variant(e.Spec.Profile, control).Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
+	inDRAM := e.Variant(e.Spec.Profile, control)
+	if left := inDRAM.WithoutPolicies(); len(left) > 0 { // whose clients are in the namespace of the deployment
+		e.Note("control", "without %s, so that the load clients reach it from the other namespace", strings.Join(left, ", "))
+	}
+	dram, err := inDRAM.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
 	e.NoError(fault.OfInfrastructure(err), "apply the control in DRAM")
 	pmem := e.Deploy(ctx, "MC-09", e.Variant(e.Spec.Profile, own))
 	e.NoError(fault.OfInfrastructure(dram.Ready(ctx)), "make the control in DRAM ready")
@@ -60,11 +64,11 @@ const nearDRAM = 0.8
 
 // CompareWithControl measures a scenario in pairs. It fails on wrong answers, and
 // if the interval shows persistent memory to be much slower.
-func CompareWithControl(ctx context.Context, e *framework.Env, clients *bench.Clients, s bench.Scenario, subjects []bench.Subject) {
+func CompareWithControl(ctx context.Context, e *framework.Env, clients *bench.Clients, s bench.Scenario, deployments []*deploy.Deployment, subjects []bench.Subject) {
 	p, err := clients.Measure(ctx, s, subjects, bench.Plan{
 		Pairs: e.Config.Sampling.Pairs, Open: true, Observe: func(text string) { e.Step("%s", text) },
 	})
-	e.NoError(err, "measure")
+	Loaded(ctx, e, clients, err, "measure", deployments...)
 	b := p.Benchmark(s)
 	b.Raw = KeepJSON(e, s.Name, p)
 	e.Measured(b)

@@ -28,7 +28,7 @@ func TestIsolating(t *testing.T) {
 		"egress of the cache alone":       {policy("cache-egress", server, 0, networkingv1.PolicyTypeEgress), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			closed, other := isolating([]networkingv1.NetworkPolicy{tt.policy}, func(name string) bool { return name == "own" }, server, client)
+			closed, other := isolating([]networkingv1.NetworkPolicy{tt.policy}, func(name string) bool { return name == "own" }, false, server, client)
 			for _, part := range []struct {
 				got  []string
 				want string
@@ -39,5 +39,16 @@ func TestIsolating(t *testing.T) {
 				}
 			}
 		})
+	}
+	all := []networkingv1.NetworkPolicy{policy("own", server, 1), policy("own", nil, 0, networkingv1.PolicyTypeEgress), policy("default-deny", nil, 0)}
+	own := func(name string) bool { return name == "own" }
+	if closed, other := isolating(all, own, true, server, client); len(closed) > 0 || len(other) != 1 || !strings.HasPrefix(other[0], "NetworkPolicy default-deny, ") {
+		t.Errorf("its own admit the client: %q, %q, want that of others only", closed, other)
+	}
+	if closed, other := isolating(all, own, false, nil, client); len(closed) > 0 || strings.Join(other, "") != "NetworkPolicy own selects the client's pod for egress" {
+		t.Errorf("where only the client is: %q, %q", closed, other)
+	}
+	if _, other := isolating(all[1:2], own, false, server, nil); len(other) > 0 {
+		t.Errorf("where only the server is: %q", other)
 	}
 }

@@ -116,6 +116,7 @@ func TestFillMemoryFile(t *testing.T) {
 
 // TestFill fills a server to its limit, which evicts nothing, and beyond.
 func TestFill(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	for name, values := range map[string]Sizes{
 		"fixed": Fixed(1000), "spread": Between(16, 8000), "published": Etc(4000), "chunked": Between(1<<10, 700<<10),
@@ -142,6 +143,7 @@ func TestFill(t *testing.T) {
 // TestBeyondTheCache asks for more than there is room for: so many keys that
 // nobody can tell before, and so many that are refused.
 func TestBeyondTheCache(t *testing.T) {
+	notShort(t)
 	o := short(realServer(t, "-m", "64"))
 	o.Values, o.Keys = Fixed(1000), 64*885+100 // of these chunks a page has 885
 	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "items were evicted while 56740 keys were stored, and the cache seems to hold about 566") {

@@ -31,7 +31,9 @@ type loop struct {
 	wire    *wire
 	chooser *chooser
 	rng     *rand.PCG
-	base    time.Time
+	base    time.Time // when now was 0
+	now     clock
+	wait    func(limit int64) (int, error) // for events, at most limit nanoseconds
 	conns   []*conn
 	epoll   int
 	events  [eventsAt]unix.EpollEvent
@@ -65,8 +67,6 @@ const (
 	running               // warm-up and what is measured
 	draining              // answers of what was asked
 )
-
-func (l *loop) now() int64 { return int64(time.Since(l.base)) }
 
 // storeKeys stores the keys from next to end.
 func (l *loop) storeKeys(stop <-chan struct{}) error {

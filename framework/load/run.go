@@ -176,9 +176,10 @@ func newLoops(o Options, begin *beginning) ([]*loop, error) {
 		l := &loop{
 			options: o, addr: netip.AddrPortFrom(to.AddrPort().Addr().Unmap(), to.AddrPort().Port()), wire: newWire(o, contents),
 			chooser: newChooser(o.Popular, keys, keys/threads*n), rng: rand.NewPCG(o.Seed, n), base: base, epoll: -1,
-			beginning: begin,
-			in:        make([]byte, readSize), stamp: mix(o.Seed^n) &^ 0xffffffffff, latest: latest, stats: newStats(o),
+			now: func() int64 { return int64(time.Since(base)) }, beginning: begin,
+			in: make([]byte, readSize), stamp: mix(o.Seed^n) &^ 0xffffffffff, latest: latest, stats: newStats(o),
 		}
+		l.wait = l.poll
 		l.preload.next, l.preload.end = keys*n/threads, keys*(n+1)/threads
 		for j := i; j < o.Connections; j += o.Threads {
 			l.conns = append(l.conns, &conn{index: int32(len(l.conns)), owner: uint64(j), fd: -1})

@@ -66,6 +66,14 @@ func awaitListener(t testing.TB, addr string) {
 	}
 }
 
+// notShort is for tests that take a second and more.
+func notShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes a second and more: run it without -short")
+	}
+}
+
 func short(addr string) Options {
 	o := Default(addr)
 	o.Connections, o.Keys, o.WarmUp, o.Duration = 8, 1000, 50*time.Millisecond, 300*time.Millisecond
@@ -73,6 +81,7 @@ func short(addr string) Options {
 }
 
 func TestRun(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	addr := realServer(t)
 	tests := map[string]func(*Options){
@@ -157,6 +166,7 @@ func TestWrongAnswers(t *testing.T) {
 }
 
 func TestServerRestarts(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	addr, command := free(t)
 	first := start(t, addr, command...)

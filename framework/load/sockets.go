@@ -25,7 +25,7 @@ func (l *loop) open() error {
 			return fmt.Errorf("connect to %s: %d of %d connections after %s; raise the connection limit of the server or ask for fewer",
 				l.addr, len(l.conns)-missing, len(l.conns), l.options.Timeout)
 		}
-		n, err := l.poll(patrolEvery)
+		n, err := l.wait(patrolEvery)
 		if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func read(fd int, b []byte) (int, unix.Errno) {
 
 // step waits for events, at most limit nanoseconds, and handles them.
 func (l *loop) step(limit int64) error {
-	n, err := l.poll(limit)
+	n, err := l.wait(limit)
 	if err != nil {
 		return err
 	}

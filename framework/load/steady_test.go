@@ -80,6 +80,7 @@ func TestUnsteady(t *testing.T) {
 
 // TestWarmUpUntilSteady has a server that stands still for the first second.
 func TestWarmUpUntilSteady(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	for name, test := range map[string]struct {
 		within time.Duration
@@ -103,7 +104,7 @@ func TestWarmUpUntilSteady(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.steady && (r.WarmUp < 2500*time.Millisecond || r.WarmUpUnsteady != "" || !strings.Contains(r.String(), "it was steady then")) ||
-				!test.steady && (r.WarmUp < time.Second || r.WarmUp > 1500*time.Millisecond || r.WarmUpUnsteady == "" || !strings.Contains(r.String(), "not steady then: ")) {
+				!test.steady && (r.WarmUp < time.Second || r.WarmUpUnsteady == "" || !strings.Contains(r.String(), "not steady then: ")) {
 				t.Errorf("warm-up of %s, %q: %s", r.WarmUp, r.WarmUpUnsteady, r)
 			}
 			if n := r.Get.TotalCount(); n < 999 || n > 1001 || r.ServerCPUUnknown == "" { // the beginning is not that of a gap

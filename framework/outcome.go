@@ -84,7 +84,7 @@ func (e *Env) result(sr ginkgo.SpecReport) report.SpecResult {
 func (e *Env) again() string {
 	c := e.Config
 	c.Bench = e.Spec.Measures()
-	return c.Command(e.Spec.ID)
+	return c.Command(focusOf(e.Spec.ID, Specs()))
 }
 
 func rest(text string) string {

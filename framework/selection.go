@@ -47,13 +47,27 @@ func selected(c config.Config, specs []spec.Spec) ([]string, error) {
 	if err := errors.Join(labelErr, focusErr); err != nil {
 		return nil, err
 	}
+	return focused(focus, slices.DeleteFunc(slices.Clone(specs), func(s spec.Spec) bool {
+		return !c.Admits(s.Measures()) || !labels(s.Labels())
+	})), nil
+}
+
+func focused(focus *regexp.Regexp, specs []spec.Spec) []string {
 	var ids []string
 	for _, s := range specs {
-		if c.Admits(s.Measures()) && labels(s.Labels()) && (focus.MatchString(s.ID+" "+s.Title) || focus.MatchString(s.ID)) {
+		if focus.MatchString(s.ID+" "+s.Title) || focus.MatchString(s.ID) {
 			ids = append(ids, s.ID)
 		}
 	}
-	return ids, nil
+	return ids
+}
+
+// focusOf is a FOCUS that selects one spec only: its id, unless others have that in their id or title.
+func focusOf(id string, specs []spec.Spec) string {
+	if len(focused(regexp.MustCompile("(?i)"+regexp.QuoteMeta(id)), specs)) <= 1 {
+		return id
+	}
+	return "^" + id + "$"
 }
 
 // plainLabel is a part of a label filter that stands for a label, or a regular

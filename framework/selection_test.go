@@ -83,3 +83,22 @@ func TestFocusOn(t *testing.T) {
 		t.Error("an id in a title is found")
 	}
 }
+func TestAgain(t *testing.T) {
+	specs := []spec.Spec{
+		{ID: "PRO-01", Title: "it answers"}, {ID: "PRO-01P", Title: "it answers"}, {ID: "RST-01", Title: "it restarts"},
+		{ID: "RST-02", Title: "it restarts"}, {ID: "RST-03", Title: "as rst-02 does"},
+	}
+	for id, want := range map[string]string{"PRO-01": "^PRO-01$", "PRO-01P": "PRO-01P", "RST-01": "RST-01", "RST-02": "^RST-02$"} {
+		focus := focusOf(id, specs)
+		if focus != want {
+			t.Errorf("%s is selected by %s, want %s", id, focus, want)
+		}
+		parsed, err := parseFocus(focus, specs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids := focused(parsed, specs); len(ids) != 1 || ids[0] != id {
+			t.Errorf("FOCUS=%s selects %q, want %s only", focus, ids, id)
+		}
+	}
+}

@@ -56,7 +56,7 @@ func (l *Lab) checkCache() error {
 
 // hostError says of an error that this host is the reason for it, if it is.
 func hostError(err error) error {
-	if errors.Is(err, artifact.ErrCache) {
+	if errors.Is(err, artifact.ErrCache) || errors.Is(err, artifact.ErrTool) {
 		return fmt.Errorf("%w: %w", ErrHost, err)
 	}
 	return err

@@ -2,9 +2,11 @@ package artifact
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 
@@ -87,6 +89,9 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 		return nil, err
 	}
 	missing := b.missing(of.all())
+	if err := tools(missing); err != nil {
+		return nil, err
+	}
 	b.store.work.expect(len(missing))
 	b.store.progress.Doing(b.store.work.String)
 	defer b.store.progress.Doing(nil)
@@ -108,6 +113,23 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 	p.Kernel, p.InitRD, p.Disk = file(of.disk, kernelFile), file(of.disk, initrdFile), file(of.disk, diskFile)
 	p.QEMU = QEMU(file(of.qemu, qemuDir))
 	return &p, nil
+}
+
+// ErrTool is wrapped by errors that say that a program is missing with which parts are made.
+var ErrTool = errors.New("a part of the lab cannot be made")
+
+// tools finds out whether the programs are there with which the missing parts are made.
+func tools(missing []*part) error {
+	for kind, tool := range map[kind]string{programKind: "go", rootKind: "mmdebstrap"} {
+		i := slices.IndexFunc(missing, func(p *part) bool { return p.kind == kind })
+		if i < 0 {
+			continue
+		}
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("%w: %s: %w; install %s, or name with CACHE_DIR a cache that has all parts", ErrTool, missing[i].Name, err, tool)
+		}
+	}
+	return nil
 }
 
 // Paths returns where all artifacts are, or will be, that a lab is made from.

@@ -1,7 +1,9 @@
 package artifact
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +42,26 @@ func TestMissingParts(t *testing.T) {
 				t.Errorf("missing %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// Only what is missing needs the program that makes it.
+func TestTools(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	program := &part{kind: programKind, Artifact: Artifact{Name: "etcd"}}
+	root := &part{kind: rootKind, Artifact: Artifact{Name: "root-memcached"}}
+	for _, tt := range []struct {
+		missing []*part
+		want    string // part of the error; empty: none
+	}{
+		{nil, ""}, {[]*part{{kind: imageKind}, {kind: diskKind}}, ""},
+		{[]*part{{kind: imageKind}, program}, `etcd: exec: "go": executable file not found in $PATH; install go`},
+		{[]*part{root}, `root-memcached: exec: "mmdebstrap": executable file not found`},
+	} {
+		err := tools(tt.missing)
+		if (err == nil) != (tt.want == "") || err != nil && (!errors.Is(err, ErrTool) || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%q are missing: %v, want %q", namesOf(tt.missing), err, tt.want)
+		}
 	}
 }
 

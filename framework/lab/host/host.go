@@ -17,10 +17,10 @@ import (
 // ErrUnfit is wrapped by errors that say that this host cannot run a lab.
 var ErrUnfit = errors.New("this host cannot run a lab")
 
-// tools are the programs of this host that a lab calls.
-var tools = []string{"qemu-img", "ip", "mke2fs", "tar", "mmdebstrap", "go"}
+// tools are the programs of this host that a lab calls, those that only make its parts aside.
+var tools = []string{"qemu-img", "ip", "mke2fs", "tar"}
 
-// CheckTools finds out whether the programs that a lab calls are there.
+// CheckTools finds out whether the programs that every lab calls are there.
 func CheckTools() error {
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -129,7 +129,7 @@ func probe(ctx context.Context, s Subject, l *ledger.Ledger, m *deploy.Manifest)
 		}
 	}
 	log, err := s.Cluster.Logs(ctx, namespace, ended.Name, deploy.Container, false)
-	if err != nil {
+	if err != nil && !neverStarted(ended) { // which may leave no log
 		return unknown(allowPods, "%v", err)
 	}
 	f := memcachedOutput(ended, log)
@@ -207,7 +207,7 @@ func memcachedOutput(pod *corev1.Pod, log string) finding {
 	first, help, _ := strings.Cut(strings.TrimSpace(log), "\n")
 	version, ok := strings.CutPrefix(first, "memcached ")
 	if !ok {
-		return failed(otherMemcached, "%s: memcached --version ended the container with %s and printed %q", image, ending(pod), cut(log))
+		return failed(otherMemcached, "%s: memcached -h ended the container with %s and printed %q", image, ending(pod), cut(log))
 	}
 	var has []string
 	for _, o := range options {
@@ -219,7 +219,7 @@ func memcachedOutput(pod *corev1.Pod, log string) finding {
 		return failed(otherMemcached, "%s: memcached %s has no option --memory-file", image, version)
 	}
 	f := passed("%s: memcached %s on node %s", image, version, pod.Spec.NodeName)
-	from := fmt.Sprintf("memcached --version and -h in a pod of %s on node %s", image, pod.Spec.NodeName)
+	from := fmt.Sprintf("memcached -h in a pod of %s on node %s", image, pod.Spec.NodeName)
 	f.facts = []report.Fact{
 		{Group: "memcached", Name: "version", Value: version, Evidence: from},
 		{Group: "memcached", Name: "options", Value: orNone(has), Evidence: from},
@@ -231,6 +231,13 @@ func memcachedOutput(pod *corev1.Pod, log string) finding {
 		}
 	}
 	return f
+}
+
+// neverStarted reports whether the runtime could not start memcached's container, as when its image has no such program.
+func neverStarted(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+		return s.Name == deploy.Container && s.State.Terminated != nil && slices.Contains([]string{"StartError", "ContainerCannotRun"}, s.State.Terminated.Reason)
+	})
 }
 
 func ending(pod *corev1.Pod) string {

@@ -9,8 +9,8 @@ import (
 	"pmem-memcached-e2e/framework/deploy"
 )
 
-// probeCommand needs no volume and listens nowhere.
-const probeCommand = "memcached --version && memcached -h"
+// probeCommand prints the version and the options. It needs no shell and no volume, and listens nowhere.
+var probeCommand = []string{"memcached", "-h"}
 
 // probePod has a container for each image of the manifest's pods, and goes where they go. The first one is
 // memcached's, the others run a command that their image may lack: what counts is that the image was there
@@ -26,7 +26,7 @@ func probePod(m *deploy.Manifest, nodes []string) *corev1.Pod {
 		containers = append(containers, corev1.Container{Name: name, Image: c.Image, ImagePullPolicy: c.ImagePullPolicy, Command: command})
 	}
 	from := m.Template().Spec
-	add(deploy.MemcachedContainer(from), deploy.Container, "sh", "-c", probeCommand)
+	add(deploy.MemcachedContainer(from), deploy.Container, probeCommand...)
 	for _, list := range [][]corev1.Container{from.InitContainers, from.Containers} {
 		for _, c := range list {
 			add(c, fmt.Sprintf("image-%d", len(containers)), "true")

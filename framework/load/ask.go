@@ -160,7 +160,7 @@ func consult(ctx context.Context, o Options) (Server, []string, error) {
 		s, err := Ask(asked, o.Addr)
 		cancel()
 		switch {
-		case ctx.Err() != nil:
+		case ended(ctx):
 			return s, nil, fmt.Errorf("load %s: %w", o.Addr, context.Cause(ctx))
 		case err != nil:
 			return Server{}, []string{fmt.Sprintf("the options were not checked against the server: %v", err)}, nil
@@ -185,6 +185,14 @@ func refused(err error, field string) bool {
 	return errors.As(err, &about) && about.Field == field
 }
 
+// ended reports whether ctx has ended, or does so now: a connection with its deadline may notice that first.
+func ended(ctx context.Context) bool {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
+}
+
 // kept is an error when the server has evicted items while the keys were
 // stored, unless they may be missed.
 func kept(ctx context.Context, o Options, before Server) error {
@@ -194,6 +202,9 @@ func kept(ctx context.Context, o Options, before Server) error {
 	asked, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	after, err := Ask(asked, o.Addr)
+	if err != nil && ended(ctx) {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("load %s: after the keys were stored: %w", o.Addr, err)
 	}

@@ -192,6 +192,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 		ginkgo.Fail(fmt.Sprintf("connect to the cluster: %v", err))
 	}
 	c.Power = s.power
+	c.KeepSessions()
 	s.secrets.Learn(c.Credentials()...)
 	s.cluster = c
 	if err := s.lane.Begin(ctx); err != nil {
@@ -206,6 +207,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	ginkgo.DeferCleanup(func(ctx ginkgo.SpecContext) error {
 		removals := s.awaitRemovals(ctx)
 		s.leaks.finish(ctx)
+		c.EndSessions(ctx)
 		return removals
 	}, ginkgo.NodeTimeout(s.scaled(removalLimit+leaksLimit)))
 	ginkgo.DeferCleanup(s.awaitOthers) // before the comparison

@@ -42,6 +42,8 @@ type Cluster struct {
 	// PMEM-CSI on the cluster.
 	Drivers []string
 	Tally   *tally.Tally // of what is asked of it
+
+	sessions *sessions // nil: every command gets a process of its own
 }
 
 // Connect reads kubeconfig, which may be several files as in $KUBECONFIG, and

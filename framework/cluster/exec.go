@@ -28,8 +28,12 @@ type ExecResult struct {
 }
 
 // Exec runs command in a container, without a shell. A command that runs and ends with a non-zero
-// exit code is not an error; the exit code is in the result.
+// exit code is not an error; the exit code is in the result. Between KeepSessions and EndSessions a shell that is there
+// already starts the command if there is one.
 func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, command ...string) (ExecResult, error) {
+	if r, ok, err := c.sessions.ask(ctx, c, place{namespace, pod, container}, command); ok {
+		return r, err
+	}
 	var stdout, stderr bytes.Buffer
 	code, err := c.ExecTo(ctx, &stdout, &stderr, namespace, pod, container, command...)
 	return ExecResult{Stdout: stdout.String(), Stderr: stderr.String(), ExitCode: code}, err
@@ -37,25 +41,34 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 
 // ExecTo is Exec with output that is there while the command runs.
 func (c *Cluster) ExecTo(ctx context.Context, stdout, stderr io.Writer, namespace, pod, container string, command ...string) (exitCode int, err error) {
-	fail := func(err error) error {
-		return fault.OfInfrastructure(fmt.Errorf("running %q in container %s of pod %s/%s: %w", brief(command), container, namespace, pod, err))
+	if exitCode, err = c.exec(ctx, nil, stdout, stderr, place{namespace, pod, container}, command); err != nil {
+		return 0, lost(place{namespace, pod, container}, command, err)
 	}
+	return exitCode, nil
+}
+
+// A place is where commands run.
+type place struct{ namespace, pod, container string }
+
+// lost is the error of a command that did not run to its end, or of which that is not known.
+func lost(at place, command []string, err error) error {
+	return fault.OfInfrastructure(fmt.Errorf("running %q in container %s of pod %s/%s: %w", brief(command), at.container, at.namespace, at.pod, err))
+}
+
+func (c *Cluster) exec(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, at place, command []string) (exitCode int, err error) {
 	executor, err := c.executor(c.Client.CoreV1().RESTClient().Post().
-		Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec))
+		Resource("pods").Namespace(at.namespace).Name(at.pod).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: at.container, Command: command, Stdin: stdin != nil, Stdout: true, Stderr: true}, scheme.ParameterCodec))
 	if err != nil {
-		return 0, fail(err)
+		return 0, err
 	}
 	c.Tally.Exec(ctx)
-	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 	var exit exec.CodeExitError
-	switch {
-	case errors.As(err, &exit):
+	if errors.As(err, &exit) {
 		return exit.Code, nil
-	case err != nil:
-		return 0, fail(err)
 	}
-	return 0, nil
+	return 0, err
 }
 
 // brief is the beginning of a command, such as that of a script.

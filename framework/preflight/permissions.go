@@ -71,7 +71,7 @@ var useful = []rule{
 	{"", "namespaces", "list"},
 	{"", "nodes", "get list"},
 	{"", "pods/proxy", "get"}, // the driver's metrics
-	{"", "pods", "watch"}, // they are counted
+	{"", "pods", "watch"},     // which commands in them and their number are about
 	{"", "services", "list"},
 	{"", "configmaps", "list"},
 	{"", "secrets", "list"},

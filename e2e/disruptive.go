@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/onsi/gomega"
@@ -58,9 +59,13 @@ var _ = framework.It(spec.Spec{
 	node := &support.Node{Name: p.Spec.NodeName}
 	before, crashed := stock.Of("before"), stock.Of("crashed")
 	stock.StoreIn(ctx, e, p, before)
-	// What a kubelet does with pods that run when their node shuts down is a setting of the node, see README.md.
-	e.Note("reboot", "the pod was stopped before the node, as kubectl drain does")
-	workload.ScaleDown(ctx, e, d)
+	grace := disrupt.ShutdownGrace(ctx, e, p)
+	if grace > 0 {
+		e.Note("reboot", "the pod ran when its node was shut down; the kubelet gives pods of its priority %s to end", grace)
+	} else {
+		e.Note("reboot", "the pod was stopped before the node, as kubectl drain does: the kubelet has no shutdownGracePeriod for pods of its priority")
+		workload.ScaleDown(ctx, e, d)
+	}
 
 	e.Step("reboot node %s", node.Name)
 	if e.Cluster.Power == nil {
@@ -70,8 +75,16 @@ var _ = framework.It(spec.Spec{
 	e.Ledger.Add("power of node "+node.Name, on)
 	e.NoError(e.Cluster.Power.StopNode(ctx, node), "shut node %s down", node.Name)
 	e.NoError(on(ctx), "start node %s", node.Name)
-	workload.ScaleUp(ctx, e, "RST-64", d)
-	p = workload.Pod(ctx, e, d)
+	if grace == 0 {
+		e.Step("scale to 1")
+		e.NoError(d.SetReplicas(ctx, 1), "scale %s to 1", workload.Name(d))
+	}
+	e.Require("RST-64", "after a reboot of its node the deployment is ready", workload.Name(d), awaitServesAgain(ctx, e, d, p), framework.Succeed)
+	q := workload.Pod(ctx, e, d)
+	if q.UID == p.UID {
+		e.Note("reboot", "the kubelet did not end the pod before its node shut down, although it is configured to: after the reboot it is the same pod, which %s", cache.LastEnd(q))
+	}
+	p = q
 	name := framework.Name("pod", p)
 	e.Expect("RST-64", "after a reboot of the node, every item is served", name, stock.ServedBy(ctx, e, p, before), stock.All())
 	stock.StoreIn(ctx, e, p, crashed)
@@ -79,7 +92,7 @@ var _ = framework.It(spec.Spec{
 	e.Step("cut the power of node %s", node.Name)
 	e.NoError(e.Cluster.Power.StopNode(ctx, node, "cut"), "cut the power of node %s", node.Name)
 	e.NoError(on(ctx), "start node %s", node.Name)
-	expectServesAgain(ctx, e, d, p)
+	e.Require("RST-15", "after a power cut of the node the deployment is ready", workload.Name(d), awaitServesAgain(ctx, e, d, p), framework.Succeed)
 	p = workload.Pod(ctx, e, d)
 	name = framework.Name("pod", p)
 	e.Expect("RST-15", "after a power cut, no item stored before it is served", name, stock.ServedBy(ctx, e, p, append(before, crashed...)), stock.None())
@@ -87,16 +100,20 @@ var _ = framework.It(spec.Spec{
 	e.Expect("RST-15", "after a power cut, items stored since are served", name, stock.ServedBy(ctx, e, p, before), stock.All())
 })
 
-// expectServesAgain waits for another container in place of that of p, which the
-// power cut has ended. Until the driver is Ready again mounts fail and are retried,
-// which does not end the wait.
-func expectServesAgain(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) {
+// awaitServesAgain waits for another container in place of that of p, which has ended with its node. Until the driver is
+// Ready again mounts fail and are retried, which does not end the wait. A pod that the kubelet ended before the node shut
+// down is Failed, and one of a ReplicaSet stays.
+func awaitServesAgain(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) error {
 	ended := cache.Status(p).ContainerID
-	pods, err := workload.AwaitPods(ctx, e, d, wait.DeploymentReady, "a Ready pod of "+workload.Name(d)+" in another container", func(pods []corev1.Pod) bool {
-		return len(pods) == 1 && podutils.IsPodReady(&pods[0]) && cache.Status(&pods[0]).ContainerID != ended
+	var running []corev1.Pod
+	_, err := workload.AwaitPods(ctx, e, d, wait.DeploymentReady, "a Ready pod of "+workload.Name(d)+" in another container", func(pods []corev1.Pod) bool {
+		running = slices.DeleteFunc(pods, func(p corev1.Pod) bool {
+			return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+		})
+		return len(running) == 1 && podutils.IsPodReady(&running[0]) && cache.Status(&running[0]).ContainerID != ended
 	})
-	if err == nil {
-		err = deploy.AwaitAnswer(ctx, e.Cluster, e.Waiter, &pods[0])
+	if err != nil {
+		return err
 	}
-	e.Require("RST-15", "after a power cut of the node the deployment is ready", workload.Name(d), err, framework.Succeed)
+	return deploy.AwaitAnswer(ctx, e.Cluster, e.Waiter, &running[0])
 }

@@ -106,7 +106,7 @@ var limits = map[Name]limit{
 	LabBuilder: {30 * time.Second, "containerd to answer while images are imported"},
 
 	LabStart:    {5 * time.Second, "a program of the lab that was just started to be there"},
-	LabShutdown: {time.Minute, "a node of the lab to shut down"},
+	LabShutdown: {2 * time.Minute, "a node of the lab to shut down"},
 	LabLock:     {10 * time.Second, "another command to finish with the lab"},
 	LabShell:    {15 * time.Second, "a node of the lab to answer on its port for shells"},
 

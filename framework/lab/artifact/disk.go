@@ -124,7 +124,6 @@ func (b *Builder) installFiles(root string) error {
 	}{
 		{"lab-node.sh", "usr/local/lib/lab/lab-node.sh", 0o755},
 		{"lab-clock.sh", "usr/local/lib/lab/lab-clock.sh", 0o755},
-		{"power-button.sh", "usr/local/lib/lab/power-button.sh", 0o755},
 		{"shutdown.conf", "etc/systemd/system.conf.d/lab.conf", 0o644},
 		{"containerd.toml", "etc/containerd/config.toml", 0o644},
 		{"lab.target", units + "/lab.target", 0o644},
@@ -134,7 +133,9 @@ func (b *Builder) installFiles(root string) error {
 		{"kubelet.service", units + "/kubelet.service", 0o644},
 		{"kube-proxy.service", units + "/kube-proxy.service", 0o644},
 		{"node-shell.service", units + "/node-shell.service", 0o644},
-		{"power-button.service", units + "/power-button.service", 0o644},
+		{"early.conf", units + "/dbus.socket.d/lab.conf", 0o644},
+		{"early.conf", units + "/dbus.service.d/lab.conf", 0o644},
+		{"early.conf", units + "/systemd-logind.service.d/lab.conf", 0o644},
 	} {
 		content, err := nodeFiles.ReadFile("node/" + f.name)
 		if err != nil {

@@ -41,7 +41,7 @@ func (r kernelRelease) root() RootFS {
 		Name:  "root-node",
 		Suite: r.Suite,
 		Packages: []string{
-			"systemd", "systemd-sysv", "udev", "kmod", "iproute2", "nftables", "conntrack", "ethtool",
+			"systemd", "systemd-sysv", "dbus", "udev", "kmod", "iproute2", "nftables", "conntrack", "ethtool",
 			"e2fsprogs", "xfsprogs", "lvm2", "ndctl", "containernetworking-plugins", "ca-certificates",
 			kernelPackage, "initramfs-tools", "zstd", r.Runtime,
 		},

@@ -13,6 +13,9 @@ const (
 	Namespace = "pmem-csi"
 	// NodeLabel has the name of the node on all that the driver offers of it.
 	NodeLabel = Name + "/node"
+	// PodLabel is NodePod of the driver's pod on a node.
+	PodLabel = "app.kubernetes.io/name"
+	NodePod  = "pmem-csi-node"
 	// convertLabel asks the driver to turn the node's raw persistent memory
 	// into a volume group (PMEM-CSI's installation guide).
 	convertLabel = Name + "/convert-raw-namespaces"

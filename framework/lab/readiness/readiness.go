@@ -123,22 +123,28 @@ func (c Checker) Seen(ctx context.Context, n topology.Node) (state.Node, error) 
 	return r, err
 }
 
-// systemPods returns the cluster's own pods that are on a node to stay.
+// systemPods returns the cluster's own pods that are on a node to stay, and those
+// that wait for a node. Pods that the kubelet ended before the node shut down are
+// not started again, others are made in their place.
 func systemPods(ctx context.Context, client kubernetes.Interface, n topology.Node) ([]corev1.Pod, error) {
 	var found []corev1.Pod
 	for _, namespace := range []string{metav1.NamespaceSystem, pmemcsi.Namespace} {
-		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + n.Name()})
+		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range pods.Items {
-			if p.DeletionTimestamp == nil {
+			here := p.Spec.NodeName == n.Name() || p.Spec.NodeName == ""
+			finished := p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+			if here && !finished && p.DeletionTimestamp == nil {
 				found = append(found, p)
 			}
 		}
 	}
 	return found, nil
 }
+
+func isDriver(p corev1.Pod) bool { return p.Labels[pmemcsi.PodLabel] == pmemcsi.NodePod }
 
 // old reports whether the pod has a container of before the node started.
 func old(p corev1.Pod, before state.Node) bool {
@@ -171,6 +177,8 @@ func driverState(ctx context.Context, client kubernetes.Interface, n topology.No
 		return false, "driver not registered; " + strings.Join(unready, ", "), nil
 	case len(unready) > 0:
 		return false, "driver registered; not Ready: " + strings.Join(unready, ", "), nil
+	case !slices.ContainsFunc(pods, isDriver):
+		return false, "driver registered, and no pod of it", nil
 	}
 	capacities, err := client.StorageV1().CSIStorageCapacities(pmemcsi.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {

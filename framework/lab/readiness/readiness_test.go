@@ -93,7 +93,7 @@ func TestLostTimer(t *testing.T) {
 }
 
 // What the API server still has of a node from before its latest start is not
-// taken for the node's.
+// taken for the node's, and pods that ended with it are not waited for.
 func TestOldStateIsNoNews(t *testing.T) {
 	c, m, _ := running(t)
 	const n = topology.Node(1)
@@ -102,7 +102,7 @@ func TestOldStateIsNoNews(t *testing.T) {
 		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
 	}}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "driver", Namespace: pmemcsi.Namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: "driver", Namespace: pmemcsi.Namespace, Labels: map[string]string{pmemcsi.PodLabel: pmemcsi.NodePod}},
 		Spec:       corev1.PodSpec{NodeName: n.Name()},
 		Status: corev1.PodStatus{
 			Conditions:        []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
@@ -141,6 +141,30 @@ func TestOldStateIsNoNews(t *testing.T) {
 	}
 	if ok, seen, err := driverState(t.Context(), client, 2, state.Node{}); ok {
 		t.Errorf("another node: %v %s %v", ok, seen, err)
+	}
+	finished := pod.DeepCopy()
+	finished.Name, finished.Status.Phase = "before-shutdown", corev1.PodFailed
+	if err := client.Tracker().Add(finished); err != nil {
+		t.Fatal(err)
+	}
+	if ok, seen, err := driverState(t.Context(), client, n, before); !ok || err != nil {
+		t.Errorf("a pod that ended with the shutdown: %v %s %v", ok, seen, err)
+	}
+	waiting := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "dns", Namespace: metav1.NamespaceSystem}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+	if err := client.Tracker().Add(waiting); err != nil {
+		t.Fatal(err)
+	}
+	if ok, seen, err := driverState(t.Context(), client, n, before); ok || err != nil || !strings.Contains(seen, "dns Pending") {
+		t.Errorf("a pod that has no node yet: %v %s %v", ok, seen, err)
+	}
+	if err := client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), waiting.Namespace, waiting.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), pod.Namespace, pod.Name); err != nil {
+		t.Fatal(err)
+	}
+	if ok, seen, err := driverState(t.Context(), client, n, before); ok || err != nil || !strings.Contains(seen, "no pod of it") {
+		t.Errorf("only a pod that ended with the shutdown: %v %s %v", ok, seen, err)
 	}
 }
 

@@ -64,6 +64,7 @@ type suite struct {
 	requirements map[spec.ReqID]spec.Requirement
 
 	manifests sync.Map // by directory
+	helpers   sync.Map // images of the suite's own pods, by what there is to choose from
 
 	// Kubernetes takes some seconds to remove an empty namespace. They are
 	// removed during the next specs and awaited at the end.

@@ -31,9 +31,9 @@ const (
 
 // Job describes the clients to be made.
 type Job struct {
-	// Server is the deployment whose image, with a shell, head and chmod, the clients use, and in whose
-	// namespace and on whose nodes they run.
+	// Server is the deployment in whose namespace and on whose nodes the clients run.
 	Server  *deploy.Manifest
+	Image   string // of the clients, with a shell, head and chmod
 	Name    string
 	Program string // path of the clients' static program, up to a hyphen and the architecture of the node
 	Count   int
@@ -56,7 +56,7 @@ func (j Job) object() *batchv1.Job {
 	none, grace := int32(0), int64(5)
 	count, deadline, indexed := int32(j.Count), int64(longest.Seconds()), batchv1.IndexedCompletion
 	pod := j.Server.Companion("", corev1.Container{
-		Name: container, Image: j.Server.Image(), ImagePullPolicy: corev1.PullIfNotPresent,
+		Name: container, Image: j.Image, ImagePullPolicy: corev1.PullIfNotPresent,
 		Command: []string{"sh", "-c", `read -r size && head -c "$size" >"$1" && chmod 0700 "$1" && exec "$1"`, "sh", clientPath},
 		Stdin:   true, StdinOnce: true,
 		Resources: corev1.ResourceRequirements{

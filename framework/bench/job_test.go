@@ -128,7 +128,7 @@ func jobObject(j Job, change func(*batchv1.JobStatus)) *batchv1.Job {
 }
 
 func TestEnd(t *testing.T) {
-	j := Job{Server: deployed(t), Name: "load", Count: 3, Place: Anywhere}
+	j := Job{Server: deployed(t), Image: "memcached:1", Name: "load", Count: 3, Place: Anywhere}
 	failed := "1"
 	for name, test := range map[string]struct {
 		status func(*batchv1.JobStatus)
@@ -157,7 +157,7 @@ func TestEnd(t *testing.T) {
 
 func TestStartThatCannotBegin(t *testing.T) {
 	w := wait.Waiter{Interval: time.Millisecond, Limits: map[wait.Name]time.Duration{wait.PodRuns: 20 * time.Millisecond, wait.LoadGone: time.Second}}
-	j := Job{Server: deployed(t), Name: "load", Count: 2, Place: Anywhere}
+	j := Job{Server: deployed(t), Image: "memcached:1", Name: "load", Count: 2, Place: Anywhere}
 	var l ledger.Ledger
 	c := clusterOf()
 	if _, err := Start(t.Context(), c, w, &l, j); err == nil || !strings.Contains(err.Error(), "last seen 0 of 2 pods were made") {

@@ -108,6 +108,15 @@ func newNodeDriver(c *cluster.Cluster, node string, pod *corev1.Pod) *NodeDriver
 	return d
 }
 
+// Image is that of the container with the driver's program.
+func (d *NodeDriver) Image() string {
+	i := slices.IndexFunc(d.Object.Spec.Containers, func(c corev1.Container) bool { return c.Name == d.Container })
+	if i < 0 {
+		return ""
+	}
+	return d.Object.Spec.Containers[i].Image
+}
+
 // flagValue returns what the container's program gets as -name=value, with the references to the
 // container's variables replaced as Kubernetes does.
 func flagValue(container corev1.Container, name string) string {

@@ -28,7 +28,7 @@ func Run(ctx context.Context, e *framework.Env, p *corev1.Pod, container, attemp
 // in a namespace without the deployment, too.
 func Pod(ctx context.Context, e *framework.Env, m *deploy.Manifest, prefix string, volumes ...corev1.Volume) *corev1.Pod {
 	e.NoError(m.Prepare(ctx, e.Cluster, e.Ledger), "prepare namespace %s for a pod", m.Namespace)
-	container := corev1.Container{Name: deploy.Container, Image: m.Image(), Command: []string{"sleep", "3600"}}
+	container := corev1.Container{Name: deploy.Container, Image: e.HelperImage(ctx, m), Command: []string{"sleep", "3600"}}
 	for _, v := range volumes {
 		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: v.Name, MountPath: "/" + v.Name})
 	}

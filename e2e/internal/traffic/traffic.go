@@ -24,12 +24,12 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// Clients starts pods of the memcached image that put servers under load. The
+// Clients starts pods that put servers under load. The
 // function that it returns ends them.
 func Clients(ctx context.Context, e *framework.Env, d *deploy.Deployment, count int) (clients *bench.Clients, end func()) {
 	e.Step("start %d load clients", count)
 	j := bench.Job{
-		Server: d.Manifest, Name: "load-" + rand.String(5), Program: e.Config.LoadClient, Count: count,
+		Server: d.Manifest, Image: e.HelperImage(ctx, d.Manifest), Name: "load-" + rand.String(5), Program: e.Config.LoadClient, Count: count,
 		Place: bench.Placement(e.Config.Sampling.Place), Node: workload.Pod(ctx, e, d).Spec.NodeName,
 	}
 	clients, err := bench.Start(ctx, e.Cluster, e.Waiter, e.Ledger, j)

@@ -13,6 +13,7 @@ import (
 
 // TestBenchmarkRun runs the only benchmark of the suite, AAA-16.
 func TestBenchmarkRun(t *testing.T) {
+	notShort(t)
 	baseline := func(value string) func(*config.Config) {
 		return func(c *config.Config) {
 			c.Baseline = filepath.Join(t.TempDir(), "baseline.yaml")

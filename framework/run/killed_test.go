@@ -52,6 +52,8 @@ func gone(pid int) bool {
 
 // TestKilled kills a run during a spec: the process with the specs ends, too.
 func TestKilled(t *testing.T) {
+	notShort(t)
+	t.Parallel()
 	c := config.Default(t.TempDir())
 	c.Cluster.Provider, c.Cluster.Kubeconfig = config.Lab, apiServer(t)
 	c.Deploy.Ephemeral, c.Deploy.Persistent = deploytest.Dir(t, deploytest.Inline), deploytest.Dir(t, deploytest.Claim)

@@ -15,6 +15,8 @@ import (
 
 // TestParallel runs a real suite in several processes.
 func TestParallel(t *testing.T) {
+	notShort(t)
+	t.Parallel()
 	tests := []struct {
 		name   string
 		focus  string
@@ -48,6 +50,7 @@ func TestParallel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			o := execute(t, func(c *config.Config, _ *recorder) { c.Select.Focus, c.Parallel, c.Verbose = tt.focus, 2, true }, tt.onLine)
 			doc := o.document(t)
 			got := outcomesOf(doc)

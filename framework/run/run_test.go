@@ -41,6 +41,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// notShort is for tests that run the suite many times.
+func notShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs the suite many times: run it without -short")
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -166,6 +174,8 @@ func execute(t *testing.T, change func(*config.Config, *recorder), onLine func(s
 
 // TestOutcomes runs a real suite that ends in every way.
 func TestOutcomes(t *testing.T) {
+	notShort(t)
+	t.Parallel()
 	tests := []struct {
 		name   string
 		change func(*config.Config, *recorder)
@@ -266,6 +276,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			o := execute(t, tt.change, tt.onLine)
 			doc := o.document(t)
 			if o.code != tt.code && tt.code >= 0 {

@@ -3,6 +3,7 @@ package run
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -28,6 +29,12 @@ type server struct {
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if tools, ok := s.fixed[driverPod+"/exec"]; ok && r.URL.Path == driverPod+"/exec" {
+		if err := runIn(tools.(string), w, r); err != nil && r.Context().Err() == nil {
+			panic(err)
+		}
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	const namespaces = "/api/v1/namespaces"
@@ -59,6 +66,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, all)
 	case strings.HasSuffix(name, "/serviceaccounts/default"):
 		reply(w, http.StatusOK, corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
+	case fixed && strings.HasSuffix(r.URL.Path, "/metrics"):
+		_, _ = io.WriteString(w, answer.(string))
 	case strings.HasPrefix(r.URL.Path, namespaces) && s.namespaces[name] != nil:
 		if r.Method == http.MethodDelete {
 			if strings.HasPrefix(name, "stays-") {
@@ -103,10 +112,10 @@ func list(apiVersion, kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: apiVersion, Kind: kind + "List"}
 }
 
-// apiServer starts a server and returns a kubeconfig for it.
-func apiServer(t *testing.T) (kubeconfig string) {
+// apiServer starts a server, with more answers to GET by path, and returns a kubeconfig for it.
+func apiServer(t *testing.T, more ...map[string]any) (kubeconfig string) {
 	t.Helper()
-	s := httptest.NewServer(&server{namespaces: map[string]*corev1.Namespace{}, fixed: map[string]any{
+	fixed := map[string]any{
 		"/version": map[string]string{"gitVersion": "v1.37.2", "major": "1", "minor": "37"},
 		"/apis/storage.k8s.io/v1/csidrivers/driver.example": &storagev1.CSIDriver{
 			ObjectMeta: metav1.ObjectMeta{Name: "driver.example"},
@@ -122,7 +131,11 @@ func apiServer(t *testing.T) (kubeconfig string) {
 		}}},
 		"/api/v1/nodes": corev1.NodeList{TypeMeta: list("v1", "Node"), Items: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "worker"}}}},
 		"/api/v1/pods":  corev1.PodList{TypeMeta: list("v1", "Pod")},
-	}})
+	}
+	for _, answers := range more {
+		maps.Copy(fixed, answers)
+	}
+	s := httptest.NewServer(&server{namespaces: map[string]*corev1.Namespace{}, fixed: fixed})
 	t.Cleanup(s.Close)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	write(t, path, `apiVersion: v1

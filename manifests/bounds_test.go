@@ -19,6 +19,7 @@ var allBounds = flag.Bool("bounds.all", false, "run TestBounds with all sizes, a
 // TestBounds runs both scripts and memcached on volumes from the smallest to
 // larger ones, through a graceful stop and a warm start.
 func TestBounds(t *testing.T) {
+	notShort(t)
 	needRoot(t)
 	t.Parallel()
 	for _, test := range []struct {
@@ -79,6 +80,7 @@ func TestBounds(t *testing.T) {
 
 // TestTooSmall follows the remedy of the message and needs it to be right.
 func TestTooSmall(t *testing.T) {
+	notShort(t)
 	needRoot(t)
 	t.Parallel()
 	for _, size := range []int64{16, 32, 40, 48, 50} {
@@ -111,6 +113,7 @@ func TestTooSmall(t *testing.T) {
 
 // TestFull fills the cache until memcached evicts, with values of all sizes.
 func TestFull(t *testing.T) {
+	notShort(t)
 	needRoot(t)
 	t.Parallel()
 	type filesystem struct {

@@ -118,6 +118,7 @@ func (v volume) write(t *testing.T, path string, data []byte) {
 // TestExistingFile gives data-volume-init.sh what an earlier run, a crash or a
 // user can leave behind.
 func TestExistingFile(t *testing.T) {
+	notShort(t)
 	needRoot(t)
 	t.Parallel()
 	const size = 64 * mib
@@ -226,6 +227,7 @@ func writeAt(t *testing.T, path string, data []byte) {
 // TestInterruptedInit stops data-volume-init.sh between the allocation and the
 // rename, which a late sync makes long enough.
 func TestInterruptedInit(t *testing.T) {
+	notShort(t)
 	needRoot(t)
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {

@@ -21,3 +21,11 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// notShort is for tests that wait for memcached or a filesystem many times.
+func notShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
+}

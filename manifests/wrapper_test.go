@@ -33,6 +33,7 @@ func saved(t *testing.T) volume {
 }
 
 func TestWarmRestart(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	v := saved(t)
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1} {
@@ -54,6 +55,7 @@ func TestWarmRestart(t *testing.T) {
 // TestSameSecond starts memcached in the second that the state file names as
 // that of the stop, which memcached by itself takes for a clock that went back.
 func TestSameSecond(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	v := saved(t)
 	state, err := os.ReadFile(v.stateFile())
@@ -147,6 +149,7 @@ func TestArguments(t *testing.T) {
 }
 
 func TestStateFile(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
@@ -228,6 +231,7 @@ func TestFailedStart(t *testing.T) {
 // TestEarlyStop sends SIGTERM at different moments of the start: none may lose
 // the cache.
 func TestEarlyStop(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	v := saved(t)
 	stop := func(s *server) {
@@ -260,6 +264,7 @@ func TestEarlyStop(t *testing.T) {
 // TestSlowStart sends signals while memcached has no handler yet, by starting
 // it late.
 func TestSlowStart(t *testing.T) {
+	notShort(t)
 	t.Parallel()
 	v := saved(t)
 	late := filepath.Join(v.scripts, "late")

@@ -97,6 +97,9 @@ func TestLoadIsSharedOut(t *testing.T) {
 
 // TestLostClients loses some of the clients, in every phase of a load.
 func TestLostClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	addr := server(t)
 	dead := func(context.Context, io.Reader, io.Writer, io.Writer) error { return errors.New("pod not found") }
 	broken := func(_ context.Context, stdin io.Reader, stdout, stderr io.Writer) error {

@@ -64,6 +64,9 @@ func quick() Scenario {
 // TestSlowerSubjectIsFound compares a server with itself behind a proxy that
 // makes it slower by far more than machines vary.
 func TestSlowerSubjectIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	c, err := together(t, here)
 	if err != nil {
 		t.Fatal(err)
@@ -144,6 +147,9 @@ func TestCompare(t *testing.T) {
 // TestScenariosFit stores the keys of all scenarios but the last next to each
 // other in the smallest cache of the lab.
 func TestScenariosFit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	c, err := together(t, here)
 	if err != nil {
 		t.Fatal(err)

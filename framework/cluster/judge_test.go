@@ -12,6 +12,9 @@ import (
 )
 
 func TestJudge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	reach := func(url string) *Cluster {
 		c, err := Connect(t.Context(), kubeconfig(t, url), "lab")
 		if err != nil {

@@ -170,6 +170,9 @@ func TestMeasuredAgain(t *testing.T) {
 
 // TestTampering changes every line of a report, and its evidence in every way.
 func TestTampering(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	path := stored(t, eventfulDocument())
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -26,6 +26,9 @@ func port(t *testing.T) (host net.Conn, served <-chan error) {
 }
 
 func TestCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	long := strings.Repeat("0123456789abcdef", 1<<16) + "\n"
 	for name, c := range map[string]struct {
 		args             []string
@@ -92,6 +95,9 @@ func TestTerminal(t *testing.T) {
 
 // A command does not outlive its session.
 func TestInterrupted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	for name, terminal := range map[string]*Terminal{"plain": nil, "terminal": {Type: "xterm"}} {
 		t.Run(name, func(t *testing.T) {
 			conn, served := port(t)

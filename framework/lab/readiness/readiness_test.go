@@ -69,6 +69,9 @@ func TestPanicsInARow(t *testing.T) {
 // A node whose processor has lost its timer is reset, once for each time that its
 // kernel says so.
 func TestLostTimer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: run it without -short")
+	}
 	c, m, machine := running(t)
 	c.Waiter.Limits[wait.LabNode] = time.Second // a probe may be slow
 	hung := []byte("[   22.5] rcu: rcu_preempt kthread timer wakeup didn't happen for 15753 jiffies!\n")

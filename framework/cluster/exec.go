@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 
 	"pmem-memcached-e2e/framework/fault"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // logBytes bounds what Logs returns, in bytes.
@@ -36,6 +38,9 @@ func (c *Cluster) Exec(ctx context.Context, namespace, pod, container string, co
 	}
 	var stdout, stderr bytes.Buffer
 	code, err := c.ExecTo(ctx, &stdout, &stderr, namespace, pod, container, command...)
+	if said := stdout.String() + stderr.String(); err == nil && code != 0 && noProgram.MatchString(said) {
+		err = lost(place{namespace, pod, container}, command, errors.New(strings.TrimSpace(said)))
+	}
 	return ExecResult{Stdout: stdout.String(), Stderr: stderr.String(), ExitCode: code}, err
 }
 
@@ -50,9 +55,22 @@ func (c *Cluster) ExecTo(ctx context.Context, stdout, stderr io.Writer, namespac
 // A place is where commands run.
 type place struct{ namespace, pod, container string }
 
-// lost is the error of a command that did not run to its end, or of which that is not known.
+// noProgram is how container runtimes report that a container has no such program. Some of them end the command with an exit
+// code then. A shell that lacks a program says it in other words.
+var noProgram = regexp.MustCompile(`exec: "[^"]*": (executable file not found|stat [^:]*: no such file|no such file)|executable file [^ ]+ not found in \$PATH`)
+
+// lost is the error of a command that did not run to its end, or of which that is not known. It ends a wait at once when the container has no
+// such program: it will not have it later.
 func lost(at place, command []string, err error) error {
-	return fault.OfInfrastructure(fmt.Errorf("running %q in container %s of pod %s/%s: %w", brief(command), at.container, at.namespace, at.pod, err))
+	missing := noProgram.MatchString(err.Error())
+	if missing {
+		err = fmt.Errorf("its image has no program %s, by which the suite looks into it: %w", command[0], err)
+	}
+	err = fault.OfInfrastructure(fmt.Errorf("running %q in container %s of pod %s/%s: %w", brief(command), at.container, at.namespace, at.pod, err))
+	if missing {
+		return wait.Stop(err)
+	}
+	return err
 }
 
 func (c *Cluster) exec(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, at place, command []string) (exitCode int, err error) {

@@ -82,7 +82,7 @@ var _ = framework.It(spec.Spec{
 	e.Require("RST-64", "after a reboot of its node the deployment is ready", workload.Name(d), awaitServesAgain(ctx, e, d, p), framework.Succeed)
 	q := workload.Pod(ctx, e, d)
 	if q.UID == p.UID {
-		e.Note("reboot", "the kubelet did not end the pod before its node shut down, although it is configured to: after the reboot it is the same pod, which %s", cache.LastEnd(q))
+		e.Note("reboot", "the pod had not ended when its node shut down, although the kubelet is configured to wait %s: after the reboot it is the same pod, whose container %s", grace, cache.LastEnd(q))
 	}
 	p = q
 	name := framework.Name("pod", p)

@@ -94,6 +94,13 @@ func (e *Env) MakeNamespace(ctx context.Context, name string) {
 	e.suite.leaks.made(name)
 }
 
+// Watching is the Waiter for what is about objects of some kinds in a namespace, such as cluster.Pods.
+func (e *Env) Watching(namespace string, kinds ...string) wait.Waiter {
+	w := e.Waiter
+	w.Changes = e.Cluster.Changes(namespace, kinds...)
+	return w
+}
+
 // background is for waits that may continue after the spec.
 func (e *Env) background() wait.Waiter {
 	return wait.Waiter{Scale: e.Config.WaitScale, Final: fault.Lasting}

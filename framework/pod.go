@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -52,7 +53,7 @@ func (e *Env) removePod(ctx context.Context, pod *corev1.Pod) error {
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return err
 	}
-	return e.Waiter.Until(ctx, wait.PodGone, "the removal of "+Name("pod", pod), func(ctx context.Context) (bool, string, error) {
+	return e.Watching(pod.Namespace, cluster.Pods).Until(ctx, wait.PodGone, "the removal of "+Name("pod", pod), func(ctx context.Context) (bool, string, error) {
 		p, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):

@@ -143,13 +143,20 @@ func finalizers(names []string) string {
 
 func (d *Deployment) podsGone(ctx context.Context, name wait.Name) error {
 	what := fmt.Sprintf("the pods of %s %s/%s to be gone", d.Kind, d.Namespace, d.Name)
-	return d.waiter.Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {
+	return d.watching(cluster.Pods).Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {
 		pods, err := d.Pods(ctx)
 		if err != nil {
 			return false, "", err
 		}
 		return len(pods) == 0, summarise(pods), nil
 	})
+}
+
+// watching is the waiter for what is about objects of these kinds.
+func (d *Deployment) watching(kinds ...string) wait.Waiter {
+	w := d.waiter
+	w.Changes = d.cluster.Changes(d.Namespace, kinds...)
+	return w
 }
 
 // Pods returns all pods of the workload, those being deleted included.

@@ -51,6 +51,7 @@ func deleteNamespace(ctx context.Context, c *cluster.Cluster, w wait.Waiter, ns 
 	if err != nil {
 		return err
 	}
+	w.Changes = c.NamespaceChanges(ns.Name)
 	return w.Until(ctx, wait.NamespaceGone, "the removal of namespace "+ns.Name, func(ctx context.Context) (bool, string, error) {
 		current, err := api.Get(ctx, ns.Name, metav1.GetOptions{})
 		switch {

@@ -18,6 +18,7 @@ import (
 // ends early in the states that end [Deployment.Ready], and when the pod is
 // removed.
 func AwaitPod(ctx context.Context, c *cluster.Cluster, w wait.Waiter, name wait.Name, what string, pod *corev1.Pod, reached func(*corev1.Pod) bool) (*corev1.Pod, error) {
+	w.Changes = c.Changes(pod.Namespace, cluster.Pods)
 	var seen persisting
 	current := pod
 	err := w.Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {

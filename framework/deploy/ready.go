@@ -37,7 +37,7 @@ func (d *Deployment) Ready(ctx context.Context) error {
 	var seen persisting
 	var driver error // why the driver could not make a volume
 	what := fmt.Sprintf("%s %s/%s to be ready", d.Kind, d.Namespace, d.Name)
-	err := d.waiter.Until(ctx, wait.DeploymentReady, what, func(ctx context.Context) (bool, string, error) {
+	err := d.watching(cluster.Pods, strings.ToLower(d.Kind)+"s").Until(ctx, wait.DeploymentReady, what, func(ctx context.Context) (bool, string, error) {
 		s, err := d.snapshot(ctx)
 		if err != nil {
 			return false, "", err

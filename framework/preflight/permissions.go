@@ -80,6 +80,10 @@ var useful = []rule{
 	{"", "limitranges", "list"},
 	{"", "replicationcontrollers", "list"},
 	{"", "persistentvolumes", "list"},
+	{"", "namespaces", "watch"}, // waits look less often at what is watched
+	{"", "events", "watch"},
+	{"apps", "deployments", "watch"},
+	{"apps", "statefulsets", "watch"},
 	{"apps", "controllerrevisions", "list"},
 	{"apps", "daemonsets", "list"},
 	{"apps", "deployments", "list"},

@@ -41,7 +41,7 @@ func TestPermissions(t *testing.T) {
 		state       report.CheckState
 		saw, remedy string
 	}{
-		{"all", without(), report.CheckPassed, "all 79 permissions that specs, leak detection and evidence need", ""},
+		{"all", without(), report.CheckPassed, "all 83 permissions that specs, leak detection and evidence need", ""},
 		{"exec and scale are missing", without("create /pods/exec", "patch apps/statefulsets/scale", "delete /pods/", "create /pods/"), report.CheckFailed,
 			"missing in all namespaces: create/delete pods, create pods/exec, patch statefulsets.apps/scale",
 			remedy + `[{apiGroups: [""], resources: [pods], verbs: [create, delete]}, {apiGroups: [""], resources: [pods/exec], verbs: [create]}, {apiGroups: ["apps"], resources: [statefulsets/scale], verbs: [patch]}]`},
@@ -57,7 +57,7 @@ func TestPermissions(t *testing.T) {
 		})
 	}
 	s := subject(t, allowing(without("patch /nodes/")), deploytest.Inline, ownClass)
-	compare(t, checkPermissions(t.Context(), s), report.CheckPassed, "all 79 permissions that specs, leak detection and evidence need", "")
+	compare(t, checkPermissions(t.Context(), s), report.CheckPassed, "all 83 permissions that specs, leak detection and evidence need", "")
 	s.Disruptive = true
 	compare(t, checkPermissions(t.Context(), s), report.CheckFailed, "missing in all namespaces: patch nodes",
 		remedy+`[{apiGroups: [""], resources: [nodes], verbs: [patch]}]`)

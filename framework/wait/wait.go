@@ -8,7 +8,14 @@ import (
 	"time"
 )
 
-const defaultInterval = 250 * time.Millisecond
+const (
+	defaultInterval = 250 * time.Millisecond
+
+	// rarer is how much longer the interval is while changes are reported, for what they are not about.
+	rarer = 8
+	// burst is how long to wait after a change for those that come with it.
+	burst = 50 * time.Millisecond
+)
 
 // hung is how long a probe that the limit has cut short must have run to count
 // as one without an answer.
@@ -27,11 +34,14 @@ type Record struct {
 // A Waiter holds what all waits of a run have in common. The zero value is ready for use.
 type Waiter struct {
 	Scale    Scale
-	Interval time.Duration          // between the end of one probe and the start of the next; 0 means 250 ms
-	Limits   map[Name]time.Duration // in place of the default ones
-	Final    func(error) bool       // whether an error of a probe ends a wait as one by Stop does; nil: none
-	Begin    func(Record)           // called at the start of every wait, if set
-	Observe  func(Record)           // called at the end of every wait, if set
+	Interval time.Duration // between the end of one probe and the start of the next; 0 means 250 ms
+	// Changes starts to report changes of what is looked at, until its context ends; then a probe follows each change,
+	// and more rarely others do. A channel that is closed reports no more, and Interval holds.
+	Changes func(context.Context) <-chan struct{}
+	Limits  map[Name]time.Duration // in place of the default ones
+	Final   func(error) bool       // whether an error of a probe ends a wait as one by Stop does; nil: none
+	Begin   func(Record)           // called at the start of every wait, if set
+	Observe func(Record)           // called at the end of every wait, if set
 }
 
 // A TimeoutError reports that the awaited state was not reached within the limit.
@@ -121,6 +131,10 @@ func (w Waiter) Until(ctx context.Context, name Name, what string, probe func(co
 		}
 		return err
 	}
+	var changes <-chan struct{}
+	if w.Changes != nil {
+		changes = w.Changes(limited)
+	}
 	pause := time.NewTimer(interval)
 	defer pause.Stop()
 	for {
@@ -144,16 +158,37 @@ func (w Waiter) Until(ctx context.Context, name Name, what string, probe func(co
 			lastErr = err
 		}
 
-		pause.Reset(interval)
-		select {
-		case <-limited.Done():
+		changes = await(limited, pause, interval, changes)
+		if limited.Err() != nil {
 			if ctx.Err() != nil {
 				return finish(false, &InterruptedError{What: what, After: time.Since(start), Last: last, Err: context.Cause(ctx)})
 			}
 			return finish(false, &TimeoutError{What: what, Limit: limit, Last: last, Err: lastErr})
+		}
+	}
+}
+
+// await waits for the time of the next probe, or the end of ctx. It returns changes, or nil when they have ended.
+func await(ctx context.Context, pause *time.Timer, interval time.Duration, changes <-chan struct{}) <-chan struct{} {
+	if changes == nil {
+		pause.Reset(interval)
+	} else {
+		pause.Reset(rarer * interval)
+	}
+	select {
+	case <-ctx.Done():
+	case <-pause.C:
+	case _, more := <-changes:
+		if !more {
+			changes = nil
+		}
+		pause.Reset(min(burst, interval))
+		select {
+		case <-ctx.Done():
 		case <-pause.C:
 		}
 	}
+	return changes
 }
 
 // Limit is the longest time that a wait of that name may take.

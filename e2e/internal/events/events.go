@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -43,7 +44,7 @@ func Await(ctx context.Context, e *framework.Env, kind string, o metav1.Object, 
 func await(ctx context.Context, e *framework.Env, kind string, o metav1.Object, eventType string, words []string) (string, error) {
 	var found string
 	what := fmt.Sprintf("an event of %s with %q", framework.Name(kind, o), words)
-	err := e.Waiter.Until(ctx, wait.EventSeen, what, func(ctx context.Context) (bool, string, error) {
+	err := e.Watching(o.GetNamespace(), cluster.Events).Until(ctx, wait.EventSeen, what, func(ctx context.Context) (bool, string, error) {
 		lines, err := Of(ctx, e, o.GetNamespace(), o.GetUID())
 		if err != nil {
 			return false, "", err

@@ -80,7 +80,7 @@ func TimeStop(ctx context.Context, e *framework.Env, p *corev1.Pod, limit time.D
 	if err := pods.Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}}); err != nil {
 		return 0, err
 	}
-	waiter := e.Waiter
+	waiter := e.Watching(p.Namespace, cluster.Pods)
 	waiter.Limits = map[wait.Name]time.Duration{wait.PodGone: limit + time.Second}
 	waiter.Interval = 100 * time.Millisecond
 	var ended *corev1.ContainerStateTerminated
@@ -146,7 +146,7 @@ func RunOutOfMemory(ctx context.Context, e *framework.Env, p *corev1.Pod) (*core
 // Ready again. It returns the pod as it is then.
 func AwaitRestart(ctx context.Context, e *framework.Env, p *corev1.Pod) (*corev1.Pod, error) {
 	before, current := cache.Status(p).RestartCount, p
-	err := e.Waiter.Until(ctx, wait.RestartedInPod, "memcached to be Ready again in "+framework.Name("pod", p), func(ctx context.Context) (bool, string, error) {
+	err := e.Watching(p.Namespace, cluster.Pods).Until(ctx, wait.RestartedInPod, "memcached to be Ready again in "+framework.Name("pod", p), func(ctx context.Context) (bool, string, error) {
 		got, err := e.Cluster.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return false, "", wait.Stop(errors.New("the pod is gone"))

@@ -14,6 +14,7 @@ import (
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
@@ -97,7 +98,7 @@ func Patch(ctx context.Context, e *framework.Env, d *deploy.Deployment, patch st
 // AwaitPods waits until the pods of a deployment are as wanted.
 func AwaitPods(ctx context.Context, e *framework.Env, d *deploy.Deployment, name wait.Name, what string, reached func([]corev1.Pod) bool) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
-	err := e.Waiter.Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {
+	err := e.Watching(d.Namespace, cluster.Pods).Until(ctx, name, what, func(ctx context.Context) (bool, string, error) {
 		var err error
 		if pods, err = d.Pods(ctx); err != nil {
 			return false, "", err

@@ -99,9 +99,7 @@ func (e *Env) cleanUp(ctx ginkgo.SpecContext) {
 		limited, cancel = context.WithTimeout(ctx, e.suite.scaled(lostLimit))
 		defer cancel()
 	}
-	if len(e.used) > 0 {
-		e.Cluster.EndSessions(limited, e.used...)
-	}
+	e.Cluster.CloseSessions(e.used...)
 	if err := e.Ledger.Close(limited); err != nil {
 		e.leftover(err)
 	}

@@ -35,9 +35,15 @@ func (c *Cluster) KeepSessions() {
 	})
 }
 
-// EndSessions ends the shells in pods of these namespaces, or with none in all pods, and waits until they have ended.
-func (c *Cluster) EndSessions(ctx context.Context, namespaces ...string) {
-	c.sessions.end(ctx, func(at place) bool { return len(namespaces) == 0 || slices.Contains(namespaces, at.namespace) })
+// CloseSessions has the shells in pods of these namespaces end, and does not wait for that.
+func (c *Cluster) CloseSessions(namespaces ...string) {
+	ended := c.sessions.close(func(at place) bool { return slices.Contains(namespaces, at.namespace) })
+	go ended(context.Background())
+}
+
+// EndSessions ends all shells and waits until they have ended.
+func (c *Cluster) EndSessions(ctx context.Context) {
+	c.sessions.close(func(place) bool { return true })(ctx)
 }
 
 // sessions are the shells that are kept.
@@ -169,8 +175,9 @@ func noShell(err error) bool {
 	if errors.As(err, &ended) {
 		return ended.ExitCode == 126 || ended.ExitCode == 127
 	}
-	// Container runtimes report it as text only.
-	return strings.Contains(err.Error(), "executable file not found") || strings.Contains(err.Error(), "no such file or directory")
+	// Container runtimes report it as text only, each with words of its own.
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "not found in $path") || strings.Contains(text, "no such file or directory")
 }
 
 // first is the container that the first event of a watch shows.
@@ -200,14 +207,14 @@ func instanceOf(event watch.Event, container string) (instance, bool) {
 	return instance{}, false
 }
 
-func (s *sessions) end(ctx context.Context, which func(place) bool) {
+// close closes sessions and returns a function that waits until they have ended.
+func (s *sessions) close(which func(place) bool) (wait func(context.Context)) {
+	var ending []*kept
 	if s == nil {
-		return
+		return func(context.Context) {}
 	}
-	limited, cancel := context.WithTimeout(ctx, endingLimit)
-	defer cancel()
-	var ending sync.WaitGroup
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for at, k := range s.open {
 		if !which(at) {
 			continue
@@ -217,11 +224,14 @@ func (s *sessions) end(ctx context.Context, which func(place) bool) {
 			continue // who opens it sees that it is not wanted
 		}
 		k.session.Close()
-		ending.Go(func() {
+		ending = append(ending, k)
+	}
+	return func(ctx context.Context) {
+		limited, cancel := context.WithTimeout(ctx, endingLimit)
+		defer cancel()
+		for _, k := range ending {
 			k.session.Wait(limited)
 			k.unwatch()
-		})
+		}
 	}
-	s.mu.Unlock()
-	ending.Wait()
 }

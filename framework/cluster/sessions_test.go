@@ -107,15 +107,22 @@ func TestSessionIsKept(t *testing.T) {
 	if n, counted := m.started(), c.Tally.Now().Questions; n != 1 || counted != 3 {
 		t.Errorf("%d shells were started for %d questions, want 1 for 3", n, counted)
 	}
-	c.EndSessions(t.Context(), "another")
+	c.CloseSessions("another")
 	mustAsk(t, c, "d")
-	c.EndSessions(t.Context(), here.namespace)
-	if m.shells[0].ProcessState == nil {
-		t.Error("the shell has not ended")
+	closed := c.sessions.open[here].session
+	c.CloseSessions(here.namespace)
+	limited, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if closed.Wait(limited); limited.Err() != nil {
+		t.Error("the closed shell does not end")
 	}
 	mustAsk(t, c, "e")
 	if n := m.started(); n != 2 {
 		t.Errorf("%d shells were started, want 2", n)
+	}
+	c.EndSessions(t.Context())
+	if m.shells[1].ProcessState == nil {
+		t.Error("the shell has not ended")
 	}
 }
 
@@ -174,7 +181,8 @@ func TestNoSession(t *testing.T) {
 	}{
 		{"the pod is being deleted", deleted, nil, "true", 0},
 		{"the container does not run", &corev1.Pod{}, nil, "true", 0},
-		{"there is no shell", running("u1", "c1"), errors.New(`exec: "sh": executable file not found in $PATH`), "true", 1},
+		{"there is no shell", running("u1", "c1"), errors.New(`exec: "sh": executable file not found in $PATH`), "true", 1}, // runc
+		{"there is no shell, says crun", running("u1", "c1"), errors.New("executable file `sh` not found in $PATH: No such file or directory"), "true", 1},
 		{"exec is refused", running("u1", "c1"), errors.New("forbidden"), "true", 2},
 		{"there is no such command", running("u1", "c1"), nil, "no-such-program-anywhere", 1},
 	} {

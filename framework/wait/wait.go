@@ -1,4 +1,4 @@
-// Package wait polls for a state with a limit, and reports what was awaited and what was last seen.
+// Package wait looks for a state until a limit, by polling or after changes, and reports what was awaited and what was last seen.
 package wait
 
 import (

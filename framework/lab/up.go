@@ -149,8 +149,12 @@ func (m *making) startNodes(ctx context.Context, main vm.MainMemory) error {
 	if err := errors.Join(m.settle(), vm.MakeMemory(m.plan, main)); err != nil {
 		return err
 	}
+	made, err := m.lab.versions()
+	if err != nil {
+		return err
+	}
 	return vm.Each(ctx, m.lab.machines(m.plan, main), func(ctx context.Context, machine vm.Machine) error {
-		config := nodeconfig.Node{Node: machine.Node, All: m.plan.All(), Driver: m.plan.Driver, Dir: m.lab.dir}
+		config := nodeconfig.Node{Node: machine.Node, All: m.plan.All(), Driver: m.plan.Driver, Kubernetes: made.Kubernetes, Dir: m.lab.dir}
 		if err := config.MakeDisk(ctx, machine.ConfigFile()); err != nil {
 			return err
 		}

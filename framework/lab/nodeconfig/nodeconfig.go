@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"text/template"
 
+	"golang.org/x/mod/semver"
+
 	"pmem-memcached-e2e/framework/lab/pmemcsi"
 	"pmem-memcached-e2e/framework/lab/private"
 	"pmem-memcached-e2e/framework/lab/process"
@@ -37,6 +39,10 @@ DRIVER={{.Driver}}
 PEERS="{{range .Peers}}{{.}} {{end}}"
 `
 
+// eventedPLEG is the first release whose kubelet takes an event about a container
+// for nothing but a reason to look at its pod at once.
+const eventedPLEG = "v1.37.0"
+
 // Texts are what the files on the disk are made of.
 func Texts() []string { return []string{nodeEnvironment, kubeletConfig, proxyConfig, cniConfig} }
 
@@ -47,6 +53,8 @@ type Node struct {
 	All []topology.Node
 	// Driver is the mode of PMEM-CSI.
 	Driver pmemcsi.Mode
+	// Kubernetes is the release that the node runs.
+	Kubernetes string
 	// Dir is the lab's, with the keys of the node.
 	Dir state.Dir
 }
@@ -83,7 +91,8 @@ func (n Node) files() (map[string][]byte, error) {
 		"NodeName": n.Name(), "NodeIP": n.Address(), "Prefix": topology.NetworkPrefix, "Gateway": topology.HostAddress,
 		// The node joins with the label that makes it one of the driver's.
 		"Labels": n.Driver.Label(), "Driver": string(n.Driver),
-		"DNS": topology.DNSService, "PodRange": topology.PodRange, "NodePodRange": n.PodRange(), "Peers": peers,
+		"EventedPLEG": semver.Compare(n.Kubernetes, eventedPLEG) >= 0,
+		"DNS":         topology.DNSService, "PodRange": topology.PodRange, "NodePodRange": n.PodRange(), "Peers": peers,
 	}
 	files := map[string][]byte{}
 	for path, text := range map[string]string{

@@ -29,6 +29,16 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s has not %q:\n%s", path, want, files[path])
 		}
 	}
+	for kubernetes, want := range map[string]bool{"v1.36.3": false, "v1.37.2": true} {
+		n.Kubernetes = kubernetes
+		files, err := n.files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(files["root/etc/kubernetes/kubelet.yaml"]), "EventedPLEG: true"); got != want {
+			t.Errorf("%s: evented PLEG %t, want %t", kubernetes, got, want)
+		}
+	}
 	n.Node, n.All = 1, topology.Nodes(1)
 	if files, err = n.files(); err != nil || !strings.HasSuffix(string(files["node.env"]), "PEERS=\"\"\n") {
 		t.Errorf("a single node has peers: %s, %v", files["node.env"], err)

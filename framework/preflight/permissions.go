@@ -61,6 +61,7 @@ var needed = []rule{
 // out of use.
 var disruptive = []rule{
 	{"", "nodes", "get patch"},
+	{"", "nodes/proxy", "get"}, // how a kubelet is configured for the shutdown of its node
 	{"", "pods/eviction", "create"},
 	{"apps", "daemonsets", "get"}, // a drain passes over the pods of those that exist
 }

@@ -98,7 +98,11 @@ func used(text string) []string {
 			found = append(found, "get pods/log")
 		}
 		if m := subresource.FindStringSubmatch(line); m != nil {
-			found = append(found, "create "+m[1]+"/"+m[2])
+			verb := "create"
+			if strings.Contains(line, ".Get().") {
+				verb = "get"
+			}
+			found = append(found, verb+" "+m[1]+"/"+m[2])
 		}
 		if proxy.MatchString(line) {
 			found = append(found, "get pods/proxy")

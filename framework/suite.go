@@ -238,7 +238,7 @@ func (s *suite) suiteEnded(r ginkgo.Report) {
 // removeLater closes l while the run continues; awaitRemovals has its error.
 func (s *suite) removeLater(l *ledger.Ledger) {
 	s.removals.Go(func() {
-		ctx, cancel := context.WithTimeout(tally.Apart(context.Background()), s.scaled(removalLimit))
+		ctx, cancel := context.WithTimeout(tally.Uncounted(context.Background()), s.scaled(removalLimit))
 		defer cancel()
 		if err := l.Close(ctx); err != nil {
 			s.mu.Lock()

@@ -19,10 +19,10 @@ type Tally struct {
 	pods      map[types.UID]bool
 }
 
-type apart struct{}
+type uncounted struct{}
 
-// Apart returns a context whose requests count for no spec, such as those of what continues after a spec.
-func Apart(ctx context.Context) context.Context { return context.WithValue(ctx, apart{}, true) }
+// Uncounted returns a context whose requests count for no spec, such as those of what continues after a spec.
+func Uncounted(ctx context.Context) context.Context { return context.WithValue(ctx, uncounted{}, true) }
 
 // Exec counts a command for which a process is started.
 func (t *Tally) Exec(ctx context.Context) { t.add(ctx, func(w *report.Work) { w.Execs++ }) }
@@ -49,14 +49,14 @@ func (t *Tally) add(ctx context.Context, change func(*report.Work)) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if ctx.Value(apart{}) != nil {
+	if ctx.Value(uncounted{}) != nil {
 		change(&t.rest)
 	} else {
 		change(&t.now)
 	}
 }
 
-// Now is what was counted, without what was Apart.
+// Now is what was counted, without what is Uncounted.
 func (t *Tally) Now() report.Work {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -50,7 +50,7 @@ func TestTally(t *testing.T) {
 	ask := func(apart bool, url string) {
 		ctx := t.Context()
 		if apart {
-			ctx = Apart(ctx)
+			ctx = Uncounted(ctx)
 		}
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -70,7 +70,7 @@ func TestTally(t *testing.T) {
 	all.Pod(t.Context(), "b")
 	all.Exec(t.Context())
 	all.Question(t.Context())
-	all.Question(Apart(t.Context()))
+	all.Question(Uncounted(t.Context()))
 	want := report.Work{Execs: 1, Questions: 1, Pods: 1, Requests: map[string]int{"get": 1, "list": 1}}
 	if diff := cmp.Diff(want, all.Now().Since(began)); diff != "" {
 		t.Errorf("of the spec (-want +got):\n%s", diff)

@@ -71,7 +71,11 @@ func TestBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, expected := range []bool{false, true} {
-		if table := broken.Markdown(deployments, expected); !strings.Contains(string(readme), "\n"+table+"\n") {
+		table := broken.Markdown(deployments, expected)
+		if strings.HasSuffix(strings.TrimSpace(table), "|---|") {
+			continue // all have run
+		}
+		if !strings.Contains(string(readme), "\n"+table+"\n") {
 			t.Errorf("e2e/README.md lacks this table; put it in place of the one that is there:\n%s", table)
 		}
 	}

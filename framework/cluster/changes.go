@@ -63,7 +63,12 @@ func changes(options metav1.ListOptions, watches ...startWatch) func(context.Con
 			all.Go(func() {
 				defer cancel()
 				if w, err := start(ctx, options); err == nil {
-					report(ctx, w, changed)
+					follow(ctx, w, func(watch.Event) {
+						select {
+						case changed <- struct{}{}:
+						default: // the one that is there is not taken yet
+						}
+					})
 				}
 			})
 		}
@@ -76,7 +81,8 @@ func changes(options metav1.ListOptions, watches ...startWatch) func(context.Con
 	}
 }
 
-func report(ctx context.Context, w watch.Interface, changed chan<- struct{}) {
+// follow calls each for what a watch reports, until that or ctx ends.
+func follow(ctx context.Context, w watch.Interface, each func(watch.Event)) {
 	defer w.Stop()
 	for {
 		select {
@@ -86,10 +92,7 @@ func report(ctx context.Context, w watch.Interface, changed chan<- struct{}) {
 			if !open || event.Type == watch.Error {
 				return
 			}
-			select {
-			case changed <- struct{}{}:
-			default: // the one that is there is not taken yet
-			}
+			each(event)
 		}
 	}
 }

@@ -30,3 +30,16 @@ func Pages[List interface{ GetContinue() string }](ctx context.Context, options 
 		}
 	}
 }
+
+// Items lists objects as Pages does, and returns those of all pages.
+func Items[List interface{ GetContinue() string }, Item any](ctx context.Context, options metav1.ListOptions, list func(context.Context, metav1.ListOptions) (List, error), items func(List) []Item) ([]Item, error) {
+	pages, err := Pages(ctx, options, list)
+	if err != nil {
+		return nil, err
+	}
+	var all []Item
+	for _, page := range pages {
+		all = append(all, items(page)...)
+	}
+	return all, nil
+}

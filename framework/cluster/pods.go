@@ -21,7 +21,11 @@ func (c *Cluster) WatchPods(ctx context.Context, namespace string, changed func(
 		// Without a version all pods that are there come first.
 		w, err := c.Client.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{})
 		if err == nil {
-			follow(ctx, w, changed)
+			follow(ctx, w, func(event watch.Event) {
+				if pod, ok := event.Object.(*corev1.Pod); ok {
+					changed(pod)
+				}
+			})
 		} else if fault.Lasting(err) {
 			return
 		}
@@ -31,23 +35,6 @@ func (c *Cluster) WatchPods(ctx context.Context, namespace string, changed func(
 			pause.Stop()
 			return
 		case <-pause.C:
-		}
-	}
-}
-
-func follow(ctx context.Context, w watch.Interface, changed func(*corev1.Pod)) {
-	defer w.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case event, open := <-w.ResultChan():
-			if !open || event.Type == watch.Error {
-				return
-			}
-			if pod, ok := event.Object.(*corev1.Pod); ok {
-				changed(pod)
-			}
 		}
 	}
 }

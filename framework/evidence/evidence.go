@@ -202,14 +202,11 @@ func (c *collector) logs(ctx context.Context, ns, selector string) {
 func (c *collector) driver(ctx context.Context, done []string) {
 	limited, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	pages, err := cluster.Pages(limited, metav1.ListOptions{LabelSelector: driverSelector}, c.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List)
+	pods, err := cluster.Items(limited, metav1.ListOptions{LabelSelector: driverSelector}, c.cluster.Client.CoreV1().Pods(metav1.NamespaceAll).List,
+		func(l *corev1.PodList) []corev1.Pod { return l.Items })
 	if err != nil {
 		c.miss("logs of PMEM-CSI", err)
 		return
-	}
-	var pods []corev1.Pod
-	for _, page := range pages {
-		pods = append(pods, page.Items...)
 	}
 	if len(pods) == 0 {
 		c.miss("logs of PMEM-CSI", fmt.Errorf("no pod is labelled %s", driverSelector))

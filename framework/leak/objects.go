@@ -109,18 +109,18 @@ func (t *taker) metadataOf(ctx context.Context, k kind) ([]object, error) {
 	}
 	var objects []object
 	for _, ns := range namespaces {
-		pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.metadata.Resource(k.resource).Namespace(ns).List)
+		all, err := cluster.Items(ctx, metav1.ListOptions{}, t.metadata.Resource(k.resource).Namespace(ns).List, itemsOf)
 		if err != nil {
 			return nil, err
 		}
-		for _, page := range pages {
-			for _, m := range page.Items {
-				objects = append(objects, object{ObjectMeta: m.ObjectMeta, kind: k.name})
-			}
+		for _, m := range all {
+			objects = append(objects, object{ObjectMeta: m.ObjectMeta, kind: k.name})
 		}
 	}
 	return objects, nil
 }
+
+func itemsOf(l *metav1.PartialObjectMetadataList) []metav1.PartialObjectMetadata { return l.Items }
 
 // within are the namespaces in which objects of a kind are listed. Where others use the cluster, too, what is in their namespaces
 // does not count, except that volumes on the nodes belong to pods and claims.
@@ -137,29 +137,23 @@ var clusterScoped = sets.New("Namespace", "Node", "ClusterRole", "StorageClass",
 
 // present are the namespaces of the run that are still there, or all of them if that cannot be seen.
 func (t *taker) present(ctx context.Context) []string {
-	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.metadata.Resource(kinds[0].resource).List)
+	all, err := cluster.Items(ctx, metav1.ListOptions{}, t.metadata.Resource(kinds[0].resource).List, itemsOf)
 	if err != nil {
 		return t.scope.Namespaces
 	}
 	var there []string
-	for _, page := range pages {
-		for _, m := range page.Items {
-			if slices.Contains(t.scope.Namespaces, m.Name) {
-				there = append(there, m.Name)
-			}
+	for _, m := range all {
+		if slices.Contains(t.scope.Namespaces, m.Name) {
+			there = append(there, m.Name)
 		}
 	}
 	return there
 }
 
 func (t *taker) volumes(ctx context.Context) ([]object, error) {
-	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.cluster.Client.CoreV1().PersistentVolumes().List)
+	all, err := cluster.Items(ctx, metav1.ListOptions{}, t.cluster.Client.CoreV1().PersistentVolumes().List, func(l *corev1.PersistentVolumeList) []corev1.PersistentVolume { return l.Items })
 	if err != nil {
 		return nil, err
-	}
-	var all []corev1.PersistentVolume
-	for _, page := range pages {
-		all = append(all, page.Items...)
 	}
 	var objects []object
 	for _, pv := range all {
@@ -179,13 +173,9 @@ func (t *taker) volumes(ctx context.Context) ([]object, error) {
 }
 
 func (t *taker) attachments(ctx context.Context) ([]object, error) {
-	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.cluster.Client.StorageV1().VolumeAttachments().List)
+	all, err := cluster.Items(ctx, metav1.ListOptions{}, t.cluster.Client.StorageV1().VolumeAttachments().List, func(l *storagev1.VolumeAttachmentList) []storagev1.VolumeAttachment { return l.Items })
 	if err != nil {
 		return nil, err
-	}
-	var all []storagev1.VolumeAttachment
-	for _, page := range pages {
-		all = append(all, page.Items...)
 	}
 	var objects []object
 	for _, a := range all {
@@ -200,13 +190,9 @@ func (t *taker) attachments(ctx context.Context) ([]object, error) {
 }
 
 func (t *taker) bindings(ctx context.Context) ([]object, error) {
-	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, t.cluster.Client.RbacV1().ClusterRoleBindings().List)
+	all, err := cluster.Items(ctx, metav1.ListOptions{}, t.cluster.Client.RbacV1().ClusterRoleBindings().List, func(l *rbacv1.ClusterRoleBindingList) []rbacv1.ClusterRoleBinding { return l.Items })
 	if err != nil {
 		return nil, err
-	}
-	var all []rbacv1.ClusterRoleBinding
-	for _, page := range pages {
-		all = append(all, page.Items...)
 	}
 	var objects []object
 	for _, b := range all {

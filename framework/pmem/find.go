@@ -61,13 +61,10 @@ func FindNodeDrivers(ctx context.Context, c *cluster.Cluster) (drivers []*NodeDr
 // FindDriverSets returns the DaemonSets that run a driver on nodes, by their labels or by the name that they give to the
 // driver.
 func FindDriverSets(ctx context.Context, c *cluster.Cluster, driver string) ([]appsv1.DaemonSet, error) {
-	pages, err := cluster.Pages(ctx, metav1.ListOptions{}, c.Client.AppsV1().DaemonSets(metav1.NamespaceAll).List)
+	all, err := cluster.Items(ctx, metav1.ListOptions{}, c.Client.AppsV1().DaemonSets(metav1.NamespaceAll).List,
+		func(l *appsv1.DaemonSetList) []appsv1.DaemonSet { return l.Items })
 	if err != nil {
 		return nil, err
-	}
-	var all []appsv1.DaemonSet
-	for _, page := range pages {
-		all = append(all, page.Items...)
 	}
 	return slices.DeleteFunc(all, func(s appsv1.DaemonSet) bool {
 		labelled := s.Labels[nameLabel] == nodeDriver || s.Spec.Template.Labels[nameLabel] == nodeDriver
@@ -94,11 +91,8 @@ func none(c *cluster.Cluster) string {
 // driverPods lists the pods of the drivers that are examined: those with the labels of PMEM-CSI's own deployment, and for a
 // driver that has none such, those of a DaemonSet that gives a driver its name.
 func driverPods(ctx context.Context, c *cluster.Cluster, fields string) ([]corev1.Pod, error) {
-	pages, err := cluster.Pages(ctx, metav1.ListOptions{LabelSelector: NodeDriverSelector, FieldSelector: fields}, c.Client.CoreV1().Pods(metav1.NamespaceAll).List)
-	var labelled []corev1.Pod
-	for _, page := range pages {
-		labelled = append(labelled, page.Items...)
-	}
+	labelled, err := cluster.Items(ctx, metav1.ListOptions{LabelSelector: NodeDriverSelector, FieldSelector: fields}, c.Client.CoreV1().Pods(metav1.NamespaceAll).List,
+		func(l *corev1.PodList) []corev1.Pod { return l.Items })
 	if err != nil || len(c.Drivers) == 0 {
 		return labelled, err
 	}

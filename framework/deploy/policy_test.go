@@ -37,7 +37,7 @@ func TestClientLabels(t *testing.T) {
 		"everybody":                   {[]string{`{podSelector: {}, ingress: [{}]}`}, "", true},
 		"every pod of the namespace":  {[]string{`{podSelector: {}, ingress: [{from: [{podSelector: {}}]}]}`}, "", true},
 		"a role":                      {[]string{ofRole}, "role=web", true},
-		"a role besides default deny": {[]string{denied, ofRole}, "", false},
+		"a role in addition to default deny": {[]string{denied, ofRole}, "", false},
 		"a role, and one to go out":   {[]string{denied, ofRole, outgoing}, "role=web cache-client=true", true},
 		"a role of several":           {[]string{`{podSelector: {}, ingress: [{from: [{podSelector: {matchExpressions: [{key: role, operator: In, values: [api, web]}]}}]}]}`}, "role=api", true},
 		"a key that exists":           {[]string{`{podSelector: {}, ingress: [{from: [{podSelector: {matchExpressions: [{key: client, operator: Exists}]}}]}]}`}, "client=pmem-memcached-e2e", true},

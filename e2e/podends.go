@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/stock"
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -70,14 +72,31 @@ func expectRemovals(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 	e.Expect("RST-53", "after a stop that took longer than its grace period, items stored since are served", name, stock.ServedBy(ctx, e, q, first), stock.All())
 
 	e.Step("remove the pod without a grace period")
-	workload.ReplacePod(ctx, e, d, q, "RST-15", 0)
-	q = workload.Pod(ctx, e, d)
+	workload.RemovePod(ctx, e, d, q, "RST-15")
+	q = afterOverlap(ctx, e, workload.Pod(ctx, e, d))
 	name = framework.Name("pod", q)
 	// The API forgets the pod at once; whether memcached is still given the time to save is the kubelet's decision.
 	e.Expect("RST-15", "after a removal without a grace period, all items from before are served or none", name, stock.ServedBy(ctx, e, q, first), stock.AllOrNone())
 	stock.StoreIn(ctx, e, q, second)
 	e.Expect("RST-15", "after a removal without a grace period, items stored since are served", name, stock.ServedBy(ctx, e, q, second), stock.All())
 	e.Note("removal without a grace period", "served from before: %s", stock.ServedBy(ctx, e, q, first))
+}
+
+// afterOverlap returns p, or what has become of it after memcached has ended once.
+// Kubernetes does not wait for the processes of a pod that is removed without a
+// grace period, so that for a moment two memcached can use one memory file, if
+// nothing in the deployment prevents that. Measured with memcached 1.6.38: in one
+// of eight such removals the second one ended with SIGSEGV at the first items.
+func afterOverlap(ctx context.Context, e *framework.Env, p *corev1.Pod) *corev1.Pod {
+	err := stock.TryStoreIn(ctx, e, p, stock.Of("probe"))
+	if fault.Of(err) != fault.Deployment {
+		e.NoError(err, "store items after a removal without a grace period")
+		return p
+	}
+	e.Note("two memcached on one file", "memcached of the next pod ended once, after both had used the memory file: a lock of that file makes the next one wait (%v)", err)
+	p, err = workload.AwaitRestart(ctx, e, p)
+	e.Require("RST-15", "memcached that ended after a removal without a grace period serves again", framework.Name("pod", p), err, framework.Succeed)
+	return p
 }
 
 // shortGrace is enough for a memcached that works, on any machine.

@@ -228,6 +228,51 @@ func TestFailedStart(t *testing.T) {
 	}
 }
 
+// TestFileInUse starts wrapper and init script while another memcached uses the
+// memory file, as after the removal of a pod without a grace period.
+func TestFileInUse(t *testing.T) {
+	notShort(t)
+	t.Parallel()
+	v := saved(t)
+	first := v.start(t, "persistent", "")
+	first.ready(t)
+	first.expectWarm(t, "demo_key", "I am PMEM.")
+
+	const waits = "waiting until another memcached has stopped using"
+	waiting := func(log fmt.Stringer) {
+		t.Helper()
+		await(t, "the message that the file is in use", func() (bool, string) {
+			return strings.Contains(log.String(), waits), log.String()
+		})
+	}
+	stopped := v.start(t, "persistent", "")
+	waiting(stopped.log)
+	stopped.signal(t, syscall.SIGTERM)
+	equal(t, "status of a wrapper that was stopped while it waited", stopped.wait(t), 0)
+
+	second := v.start(t, "persistent", "")
+	waiting(second.log)
+	initLog := &logBuffer{}
+	prepare := v.command(initScript, nil)
+	prepare.Stderr = initLog
+	if err := prepare.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(-prepare.Process.Pid, syscall.SIGKILL) })
+	waiting(initLog)
+	if strings.Contains(second.log.String(), "starting memcached") {
+		t.Errorf("memcached was started on a file in use:\n%s", second.log)
+	}
+
+	first.stop(t)
+	second.ready(t)
+	second.expectWarm(t, "demo_key", "I am PMEM.")
+	second.stop(t)
+	if err := prepare.Wait(); err != nil {
+		t.Errorf("the init script ended with %v:\n%s", err, initLog)
+	}
+}
+
 // TestEarlyStop sends SIGTERM at different moments of the start: none may lose
 // the cache.
 func TestEarlyStop(t *testing.T) {

@@ -55,6 +55,14 @@ func StoreIn(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memca
 	c.Store(ctx, e, items...)
 }
 
+// TryStoreIn is StoreIn for a memcached that may end meanwhile. The error knows
+// whose fault it is.
+func TryStoreIn(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) error {
+	c := cache.Open(ctx, e, p)
+	defer c.Close()
+	return c.Session.StoreMany(ctx, items)
+}
+
 // ServedBy is [Served] by memcached in a pod.
 func ServedBy(ctx context.Context, e *framework.Env, p *corev1.Pod, items []memcached.Item) Tally {
 	c := cache.Open(ctx, e, p)

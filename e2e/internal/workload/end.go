@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +71,39 @@ func ReplacePod(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *
 	e.NoError(err, "delete %s", framework.Name("pod", p))
 	AwaitReplaced(ctx, e, d, p)
 	e.Require(req, fmt.Sprintf("after removal with a grace period of %d s the next pod serves", grace), Name(d), d.Ready(ctx), framework.Succeed)
+}
+
+// RemovePod deletes a pod without a grace period and waits until another one is
+// Ready and memcached of the first, which the API forgets at once, has ended.
+// The spec ends with req not met when no other pod is Ready.
+func RemovePod(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod, req spec.ReqID) {
+	ended := follow(ctx, e, p)
+	ReplacePod(ctx, e, d, p, req, 0)
+	err := e.Waiter.Until(ctx, wait.PodGone, "memcached's container of the removed "+framework.Name("pod", p)+" to end", func(context.Context) (bool, string, error) {
+		select {
+		case <-ended:
+			return true, "its log has ended", nil
+		default:
+			return false, "its log continues", nil
+		}
+	})
+	e.NoError(err, "see the end of memcached in the removed %s", framework.Name("pod", p))
+	e.Require(req, "when memcached of the removed pod has ended, the next pod serves", Name(d), d.Ready(ctx), framework.Succeed)
+}
+
+// follow returns a channel that is closed at the end of the log of memcached's
+// container, which the kubelet sends until the container has ended, also for a
+// pod that the API no longer has.
+func follow(ctx context.Context, e *framework.Env, p *corev1.Pod) <-chan struct{} {
+	log, err := e.Cluster.Client.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{Container: deploy.Container, Follow: true}).Stream(ctx)
+	e.NoError(err, "follow the log of memcached in %s", framework.Name("pod", p))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer log.Close()
+		_, _ = io.Copy(io.Discard, log)
+	}()
+	return ended
 }
 
 // TimeStop deletes a pod with its own grace period and returns how long memcached's container took to end, its hooks

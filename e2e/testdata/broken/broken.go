@@ -5,26 +5,29 @@ package broken
 import (
 	_ "embed"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 
+	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/spec"
 )
 
 // Deployment is one of them.
 type Deployment struct {
-	Directory  string      `yaml:"directory"`
-	Variable   string      `yaml:"variable"` // by which a run gets it: EPHEMERAL or PERSISTENT
-	Rejections []Rejection `yaml:"rejections"`
+	Directory  string             `yaml:"directory"`
+	Variable   string             `yaml:"variable"` // by which a run gets it: EPHEMERAL or PERSISTENT
+	Rejections []mutant.Rejection `yaml:"rejections"`
 }
 
-// Rejection is how specs fail on a deployment.
-type Rejection struct {
-	By       []string     `yaml:"by"`                 // ids of the specs
-	Violates []spec.ReqID `yaml:"violates"`           // requirements that the failures name
-	With     string       `yaml:"with"`               // words of the failures
-	Expected bool         `yaml:"expected,omitempty"` // by its author; it has not been seen yet
+// Mutant is the deployment as one of the mutants.
+func (d Deployment) Mutant() mutant.Mutant {
+	mode := spec.Persistent
+	if d.Variable == "EPHEMERAL" {
+		mode = spec.Ephemeral
+	}
+	return mutant.Mutant{Name: d.Directory, Mode: mode, Overlay: path.Join("e2e/testdata/broken", d.Directory), Rejections: d.Rejections}
 }
 
 //go:embed broken.yaml

@@ -10,6 +10,7 @@ import (
 
 	"pmem-memcached-e2e/e2e/testdata/broken"
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/nearest"
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -93,7 +94,7 @@ func explainRequirement(b *strings.Builder, c spec.Catalogue, deployments []brok
 		}
 	}
 	field(b, "specs", specs...)
-	field(b, "violated by", violations(deployments, func(x broken.Rejection) bool { return slices.Contains(x.Violates, r.ID) })...)
+	field(b, "violated by", violations(deployments, func(x mutant.Rejection) bool { return slices.Contains(x.Violates, r.ID) })...)
 }
 
 func explainSpec(b *strings.Builder, c spec.Catalogue, deployments []broken.Deployment, s spec.Spec) {
@@ -114,7 +115,7 @@ func explainSpec(b *strings.Builder, c spec.Catalogue, deployments []broken.Depl
 		field(b, "alone", "no other spec runs in the meantime")
 	}
 	field(b, "run", "e2e run --focus "+s.ID)
-	field(b, "must fail on", violations(deployments, func(x broken.Rejection) bool { return slices.Contains(x.By, s.ID) })...)
+	field(b, "must fail on", violations(deployments, func(x mutant.Rejection) bool { return slices.Contains(x.By, s.ID) })...)
 }
 
 func joined[T ~string](list []T) string {
@@ -127,7 +128,7 @@ func joined[T ~string](list []T) string {
 
 // violations are the deployments with a rejection that concerns, and how those
 // fail.
-func violations(deployments []broken.Deployment, concerns func(broken.Rejection) bool) []string {
+func violations(deployments []broken.Deployment, concerns func(mutant.Rejection) bool) []string {
 	var lines []string
 	for _, d := range deployments {
 		for _, r := range d.Rejections {

@@ -1,0 +1,40 @@
+// Package mutants lists all deployments with one fault, and those with a change that nobody can observe.
+package mutants
+
+import (
+	_ "embed"
+	"fmt"
+
+	"pmem-memcached-e2e/e2e/testdata/broken"
+	"pmem-memcached-e2e/framework/mutant"
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/manifests"
+)
+
+//go:embed mutants.yaml
+var file []byte
+
+// All returns the overlays that are broken on purpose and the edits of the manifests, each with a name of its own.
+func All(c spec.Catalogue) ([]mutant.Mutant, error) {
+	deployments, err := broken.Deployments()
+	if err != nil {
+		return nil, err
+	}
+	var all []mutant.Mutant
+	for _, d := range deployments {
+		all = append(all, d.Mutant())
+	}
+	declared, err := mutant.Declared("mutants.yaml", file, manifests.FS, c)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, declared...)
+	seen := map[string]bool{}
+	for _, m := range all {
+		if seen[m.Name] {
+			return nil, fmt.Errorf("there are two mutants with the name %q", m.Name)
+		}
+		seen[m.Name] = true
+	}
+	return all, nil
+}

@@ -1,0 +1,122 @@
+package mutant
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/strictyaml"
+)
+
+// declaration is what the file of declarations says about some edits.
+type declaration struct {
+	Violates   []spec.ReqID `yaml:"violates,omitempty"`
+	Equivalent string       `yaml:"equivalent,omitempty"`
+	Refused    string       `yaml:"refused,omitempty"`
+	By         []string     `yaml:"by,omitempty"`
+	With       string       `yaml:"with,omitempty"`
+	Expected   bool         `yaml:"expected,omitempty"`
+	Edits      []string     `yaml:"edits"`
+}
+
+// Declared makes mutants of the edits of the manifests that a file declares. Every edit has to be declared:
+// those of a manifest in its mode, those of the scripts in one mode or more, which is that of the specs. An
+// edit that is said to be refused is no mutant.
+func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mutant, error) {
+	edits := map[spec.Profile]map[string]Edit{}
+	missing := map[string]bool{} // of both modes
+	for _, mode := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
+		all, err := Edits(manifests, mode)
+		if err != nil {
+			return nil, err
+		}
+		edits[mode] = map[string]Edit{}
+		for _, e := range all {
+			edits[mode][e.Name] = e
+			missing[e.key(mode)] = true
+		}
+	}
+	var mutants []Mutant
+	err := strictyaml.ReadList(name, file, func(d declaration, at map[string]int, line int) []error {
+		var errs []error
+		bad := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("%s:%d: %s", name, line, fmt.Sprintf(format, args...)))
+		}
+		modes := d.modes(c)
+		if d.Refused != "" {
+			modes = []spec.Profile{spec.Ephemeral, spec.Persistent}
+		}
+		for _, edit := range d.Edits {
+			found := false
+			for _, mode := range modes {
+				e, ok := edits[mode][edit]
+				if !ok {
+					continue
+				}
+				found = true
+				if !missing[e.key(mode)] && e.inManifest() {
+					bad("edits has %q, which is declared already for mode %s; keep one", edit, mode)
+				}
+				delete(missing, e.key(mode))
+				if d.Refused == "" {
+					mutants = append(mutants, d.mutant(e, mode, c))
+				}
+			}
+			if !found {
+				bad("edits has %q, which no rule makes for the modes of by, %v", edit, modes)
+			}
+		}
+		return errs
+	})
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(missing)) {
+		errs = append(errs, fmt.Errorf("%s: the edit %s is not declared; add it to one that violates a requirement, or that is equivalent or refused", name, key))
+	}
+	for _, m := range mutants {
+		errs = append(errs, m.Validate(c))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return mutants, nil
+}
+
+func (e Edit) inManifest() bool { return e.File != initScript && e.File != wrapperScript }
+
+// key tells edits of the manifests of both modes apart, and not those of the scripts, which are the same.
+func (e Edit) key(mode spec.Profile) string {
+	if e.inManifest() {
+		return fmt.Sprintf("%s of mode %s", e.Name, mode)
+	}
+	return e.Name
+}
+
+// modes are those of the specs.
+func (d declaration) modes(c spec.Catalogue) []spec.Profile {
+	var modes []spec.Profile
+	for _, s := range c.Specs {
+		if slices.Contains(d.By, s.ID) && !slices.Contains(modes, s.Profile) {
+			modes = append(modes, s.Profile)
+		}
+	}
+	return modes
+}
+
+func (d declaration) mutant(e Edit, mode spec.Profile, c spec.Catalogue) Mutant {
+	m := Mutant{Name: fmt.Sprintf("%s-%s", mode, e.Name), Mode: mode, Edit: e, Equivalent: d.Equivalent}
+	by := slices.DeleteFunc(slices.Clone(d.By), func(id string) bool {
+		return slices.ContainsFunc(c.Specs, func(s spec.Spec) bool { return s.ID == id && s.Profile != mode })
+	})
+	if len(d.Violates) == 0 {
+		m.By = by
+	} else {
+		m.Rejections = []Rejection{{By: by, Violates: d.Violates, With: d.With, Expected: d.Expected}}
+	}
+	return m
+}

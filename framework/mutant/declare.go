@@ -40,8 +40,8 @@ func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mu
 		}
 	}
 	var mutants []Mutant
+	var errs []error
 	err := strictyaml.ReadList(name, file, func(d declaration, at map[string]int, line int) []error {
-		var errs []error
 		bad := func(format string, args ...any) {
 			errs = append(errs, fmt.Errorf("%s:%d: %s", name, line, fmt.Sprintf(format, args...)))
 		}
@@ -69,12 +69,11 @@ func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mu
 				bad("edits has %q, which no rule makes for the modes of by, %v", edit, modes)
 			}
 		}
-		return errs
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(missing)) {
 		errs = append(errs, fmt.Errorf("%s: the edit %s is not declared; add it to one that violates a requirement, or that is equivalent or refused", name, key))
 	}

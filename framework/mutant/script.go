@@ -7,7 +7,7 @@ import (
 
 // structure matches lines of a script that hold its blocks together, begin or end functions, or are the
 // patterns of a case.
-var structure = regexp.MustCompile(`^(#.*|if .*|elif .*|else|fi|case .*|esac|while .*|done.*|do|[a-z_]+\(\) .*|\}|.*;;|)$`)
+var structure = regexp.MustCompile(`^(#.*|if .*|elif .*|else|fi|case .*|esac|while .*|until .*|done.*|do|[a-z_]+\(\) .*|\}|.*;;|)$`)
 
 // swaps are exchanged where they are found in a line of a script, each by itself.
 var swaps = []struct{ was, is string }{

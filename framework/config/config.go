@@ -118,6 +118,7 @@ type LabSettings struct {
 	Driver     string
 	Snapshot   bool
 	CacheDir   string // absolute
+	Images     string // absolute paths of archives, with colons between them
 }
 
 // Providers of a cluster.

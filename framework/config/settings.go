@@ -42,6 +42,7 @@ func always(Config) bool       { return true }
 func never(Config) bool        { return false }
 func onLab(c Config) bool      { return c.Cluster.Provider != Existing }
 func onExisting(c Config) bool { return c.Cluster.Provider == Existing }
+func withImages(c Config) bool { return onExisting(c) || c.Lab.Images != "" }
 
 // MaxParallel bounds PARALLEL.
 const MaxParallel = 8
@@ -97,6 +98,8 @@ var settings = []Setting{
 		text(func(c *Config) *string { return &c.Lab.Driver }), onLab, true},
 	{"LAB_SNAPSHOT", "lab-snapshot", LabGroup, "1: start from a snapshot, which is taken first if there is none",
 		yesOrNo(func(c *Config) *bool { return &c.Lab.Snapshot }), onLab, false},
+	{"LAB_IMAGES", "lab-images", LabGroup, "archives of images for the nodes (docker save), separated by colons",
+		paths(func(c *Config) *string { return &c.Lab.Images }), onLab, true},
 	{"KEEP_LAB", "keep-lab", Connection, "1: leave the lab up at the end of the run",
 		yesOrNo(func(c *Config) *bool { return &c.Cluster.KeepLab }), never, false},
 	{"CACHE_DIR", "cache-dir", LabGroup, "directory for what labs are built from (default: below the user's cache)",
@@ -109,9 +112,9 @@ var settings = []Setting{
 	{"LOAD_RESTRICTOR", "load-restrictor", Deployments, "kustomize: LoadRestrictionsRootOnly (default) or LoadRestrictionsNone",
 		oneOf(func(c *Config) *string { return &c.Deploy.LoadRestrictor }, LoadRootOnly, LoadNone), always, false},
 	{"MEMCACHED_IMAGE", "memcached-image", Deployments, "image that replaces every image named memcached",
-		text(func(c *Config) *string { return &c.Deploy.MemcachedImage }), onExisting, false},
+		text(func(c *Config) *string { return &c.Deploy.MemcachedImage }), withImages, false},
 	{"OTHER_MEMCACHED_IMAGE", "other-memcached-image", Deployments, "another release, for updates (on the lab: LAB_MEMCACHED)",
-		text(func(c *Config) *string { return &c.Deploy.OtherImage }), onExisting, false},
+		text(func(c *Config) *string { return &c.Deploy.OtherImage }), withImages, false},
 
 	{"KNOWN_FAILURES", "known-failures", Strictness, "YAML file with failures that are accepted until a date",
 		path(func(c *Config) *string { return &c.KnownFailures }), always, false},

@@ -36,11 +36,11 @@ func (c Config) Validate() error {
 		if c.Cluster.Context != "" {
 			refuse("KUBE_CONTEXT", c.Cluster.Context, "the lab has one context only; leave KUBE_CONTEXT unset or give PROVIDER=existing")
 		}
-		if c.Deploy.MemcachedImage != "" {
-			refuse("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "the lab brings its own image and pulls none; leave MEMCACHED_IMAGE unset")
+		if c.Deploy.MemcachedImage != "" && c.Lab.Images == "" {
+			refuse("MEMCACHED_IMAGE", c.Deploy.MemcachedImage, "the lab brings its own image and pulls none; leave MEMCACHED_IMAGE unset, or give an archive with the image in LAB_IMAGES")
 		}
-		if c.Deploy.OtherImage != "" {
-			refuse("OTHER_MEMCACHED_IMAGE", c.Deploy.OtherImage, "the lab brings its own images and pulls none; give a second version in LAB_MEMCACHED")
+		if c.Deploy.OtherImage != "" && c.Lab.Images == "" {
+			refuse("OTHER_MEMCACHED_IMAGE", c.Deploy.OtherImage, "the lab brings its own images and pulls none; give a second version in LAB_MEMCACHED, or an archive with the image in LAB_IMAGES")
 		}
 	default:
 		refuse("PROVIDER", c.Cluster.Provider, "unknown provider; give lab or existing")

@@ -72,7 +72,13 @@ func (l *Lab) up(ctx context.Context, guarded bool) (err error) {
 		}
 	}
 	m := &making{lab: l, plan: plan}
-	return l.bringUp(ctx, m.phases())
+	if err := l.bringUp(ctx, m.phases()); err != nil {
+		return err
+	}
+	if err := l.load(ctx, m.plan); err != nil {
+		return errors.Join(err, l.remove())
+	}
+	return nil
 }
 
 // removeUnfinished removes what an Up that was killed left.
@@ -115,6 +121,9 @@ func (l *Lab) complete(ctx context.Context, s Status) (err error) {
 	if err := vm.Each(ctx, l.machines(s.known.Plan, vm.MainMemory{}), func(ctx context.Context, m vm.Machine) error {
 		return l.power().Complete(ctx, m, check, l.progress)
 	}); err != nil {
+		return err
+	}
+	if err := l.load(ctx, s.known.Plan); err != nil {
 		return err
 	}
 	fmt.Fprintf(l.progress, "lab %s is up\n", l.opts.Name)

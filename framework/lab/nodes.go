@@ -66,6 +66,11 @@ func (l *Lab) planned(name string) (vm.Machine, error) {
 // the help of Kubernetes or the network, and returns its exit code. The lab
 // need not be up to its end.
 func (l *Lab) Shell(ctx context.Context, name string, s nodeshell.Session) (code int, err error) {
+	return l.shell(ctx, l.wait, name, s)
+}
+
+// shell is Shell, in which w waits until the node answers, and until the command has ended.
+func (l *Lab) shell(ctx context.Context, w wait.Waiter, name string, s nodeshell.Session) (code int, err error) {
 	m, err := l.planned(name)
 	if err != nil {
 		return 0, err
@@ -79,7 +84,7 @@ func (l *Lab) Shell(ctx context.Context, name string, s nodeshell.Session) (code
 	}
 	defer unlock()
 	var ended error
-	err = l.wait.Until(ctx, wait.LabShell, name+" to answer on its port for shells", func(probe context.Context) (bool, string, error) {
+	err = w.Until(ctx, wait.LabShell, name+" to answer on its port for shells", func(probe context.Context) (bool, string, error) {
 		conn, err := (&net.Dialer{}).DialContext(probe, "unix", port)
 		if err != nil {
 			return false, "", err

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/lab/archive"
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/host"
 	"pmem-memcached-e2e/framework/lab/plane"
@@ -46,6 +47,8 @@ type Options struct {
 	// Driver is the mode of PMEM-CSI; empty means that which the lab has if
 	// it is up, and otherwise LVM.
 	Driver pmemcsi.Mode
+	// Images are paths of archives of container images, which every node gets.
+	Images []string
 	// Progress gets a line for each phase; nil means that nothing does.
 	Progress progress.Writer
 	// Waiter scales the limits of all waits.
@@ -81,7 +84,7 @@ const (
 
 // Configured returns the options that a user's settings give.
 func Configured(c config.LabSettings) (Options, error) {
-	opts := Options{Name: c.Name, Machines: Machines{Nodes: c.Nodes, PMEM: c.PMEM, Accel: c.Accel}, Port: c.Port, Snapshot: c.Snapshot, CacheDir: c.CacheDir}
+	opts := Options{Name: c.Name, Machines: Machines{Nodes: c.Nodes, PMEM: c.PMEM, Accel: c.Accel}, Port: c.Port, Snapshot: c.Snapshot, CacheDir: c.CacheDir, Images: filepath.SplitList(c.Images)}
 	var unknown, noDriver error
 	opts.Versions, unknown = artifact.ParseVersions(c.Kubernetes, c.Memcached, c.Kernel)
 	opts.Driver, noDriver = pmemcsi.ParseMode(c.Driver)
@@ -116,6 +119,7 @@ type Lab struct {
 	waits    *wait.Open
 	programs *process.Group
 	state    *state.File
+	archives []archive.Archive
 	guard    *os.File // this process's end of the pipe to the guard; nil: there is none
 }
 
@@ -128,6 +132,10 @@ func New(opts Options) (*Lab, error) {
 		opts.Name = "default"
 	}
 	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	archives, err := opts.readArchives()
+	if err != nil {
 		return nil, err
 	}
 	if opts.CacheDir == "" {
@@ -153,6 +161,7 @@ func New(opts Options) (*Lab, error) {
 		dir:      state.Dir(filepath.Join(host.StateDir(), opts.Name)),
 		progress: opts.Progress,
 		waits:    &wait.Open{},
+		archives: archives,
 	}
 	l.wait = l.waits.Watch(opts.Waiter)
 	l.memory = filepath.Join(sharedMemory, host.OwnName(opts.Name))

@@ -7,10 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/archive"
 	"pmem-memcached-e2e/framework/lab/lifecycle"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/redact"
@@ -22,6 +26,7 @@ import (
 // labProvider gives the runner a lab.
 type labProvider struct {
 	lab     *lab.Lab
+	images  config.Deploy // those that are asked for
 	keep    bool
 	logs    string // directory for the lab's own logs
 	secrets *redact.Redactor
@@ -36,10 +41,13 @@ func newLab(c config.Config, checkout string, secrets *redact.Redactor) (*labPro
 	if err != nil {
 		return nil, err
 	}
-	p := &labProvider{keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), secrets: secrets, out: progress.Lines(io.Discard), observe: func(wait.Record) {}}
+	p := &labProvider{images: c.Deploy, keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), secrets: secrets, out: progress.Lines(io.Discard), observe: func(wait.Record) {}}
 	opts.SourceDir, opts.Progress = checkout, p
 	opts.Waiter = wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observe(r) }}
 	if p.lab, err = lab.New(opts); err != nil {
+		return nil, err
+	}
+	if _, err := p.offered(); err != nil {
 		return nil, err
 	}
 	if err := p.lab.BecomeRoot(); err != nil {
@@ -90,7 +98,7 @@ func (p *labProvider) Up(ctx context.Context, w progress.Writer, observe func(wa
 
 // target is the lab, which is up.
 func (p *labProvider) target(ctx context.Context) (run.Target, error) {
-	images, err := p.lab.MemcachedImages()
+	images, err := p.offered()
 	if err != nil {
 		return run.Target{}, err
 	}
@@ -99,6 +107,41 @@ func (p *labProvider) target(ctx context.Context) (run.Target, error) {
 		target.OtherImage = images[1]
 	}
 	return target, nil
+}
+
+// offered are the images of memcached on the nodes, the one to examine first and another release after it: those that
+// are asked for, those of archives, and those that the lab is made with.
+func (p *labProvider) offered() ([]string, error) {
+	built, err := p.lab.MemcachedImages()
+	if err != nil {
+		return nil, err
+	}
+	loaded := p.lab.Loaded()
+	var errs []error
+	find := func(variable, name string) string {
+		if name == "" {
+			return ""
+		}
+		full, err := archive.FullName(name)
+		if err == nil && !slices.Contains(slices.Concat(loaded, built), full) {
+			err = fmt.Errorf("the nodes of the lab do not have it: give its archive in LAB_IMAGES, or one of %s", strings.Join(slices.Concat(loaded, built), ", "))
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s=%q: %w", variable, name, err))
+		}
+		return full
+	}
+	chosen := find("MEMCACHED_IMAGE", p.images.MemcachedImage)
+	other := find("OTHER_MEMCACHED_IMAGE", p.images.OtherImage)
+	images := slices.Concat(slices.DeleteFunc(slices.Clone(loaded), func(name string) bool { return !deploy.IsMemcached(name) }), built)
+	if chosen == "" {
+		chosen = images[0]
+	}
+	images = slices.DeleteFunc(images, func(name string) bool { return name == chosen || name == other })
+	if other != "" {
+		images = slices.Insert(images, 0, other)
+	}
+	return slices.Insert(images, 0, chosen), errors.Join(errs...)
 }
 
 // start is what the lab started from.
@@ -138,7 +181,7 @@ func nodePower(c config.Config) (cluster.NodePower, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the lab: %w", err)
 	}
-	opts.SourceDir = c.Dir
+	opts.SourceDir, opts.Images = c.Dir, nil // which are on the nodes already
 	opts.Waiter = wait.Waiter{Scale: c.WaitScale}
 	return lifecycle.New(opts), nil
 }

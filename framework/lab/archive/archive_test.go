@@ -1,0 +1,124 @@
+package archive
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// written returns the path of a file with that content.
+func written(t *testing.T, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "own.tar")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// archived returns an archive with files, each a name and its content.
+func archived(t *testing.T, files ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(files); i += 2 {
+		if err := w.WriteHeader(&tar.Header{Name: files[i], Size: int64(len(files[i+1])), Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, files[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func compressed(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestRead(t *testing.T) {
+	var docker bytes.Buffer
+	if err := tarball.Write(name.MustParseReference("example.com/own/memcached:2"), empty.Image, &docker); err != nil {
+		t.Fatal(err)
+	}
+	const layout = `{"manifests":[
+		{"annotations":{"io.containerd.image.name":"docker.io/library/memcached:1.6","org.opencontainers.image.ref.name":"1.6"}},
+		{"annotations":{"org.opencontainers.image.ref.name":"example.com/cache:3"}},
+		{"annotations":{"org.opencontainers.image.ref.name":"latest"}}]}`
+	for _, tt := range []struct {
+		name    string
+		content []byte
+		want    []string
+		wrong   string
+	}{
+		{name: "of Docker", content: docker.Bytes(), want: []string{"example.com/own/memcached:2"}},
+		{name: "compressed", content: compressed(t, docker.Bytes()), want: []string{"example.com/own/memcached:2"}},
+		{name: "short names", content: archived(t, "manifest.json", `[{"RepoTags":["memcached","me/memcached:1","memcached:latest"]}]`),
+			want: []string{"docker.io/library/memcached:latest", "docker.io/me/memcached:1"}},
+		{name: "a layout", content: archived(t, "./index.json", layout), want: []string{"docker.io/library/memcached:1.6", "example.com/cache:3"}},
+		{name: "both", content: archived(t, "index.json", layout, "manifest.json", `[{"RepoTags":["example.com/a:1"]}]`), want: []string{"example.com/a:1"}},
+		{name: "no name", content: archived(t, "manifest.json", `[{"RepoTags":null}]`), wrong: "has no image with a name: write one with docker save"},
+		{name: "a bad name", content: archived(t, "manifest.json", `[{"RepoTags":["A b"]}]`), wrong: `has an image with the name "A b"`},
+		{name: "another archive", content: archived(t, "README", "text"), wrong: "no archive of container images (it has neither manifest.json nor index.json): write one"},
+		{name: "no archive", content: []byte(strings.Repeat("text", 300)), wrong: "no archive of container images"},
+		{name: "a bad manifest", content: archived(t, "manifest.json", `{`), wrong: "manifest.json: unexpected EOF"},
+		{name: "cut short", content: compressed(t, docker.Bytes())[:40], wrong: "unexpected EOF"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := written(t, tt.content)
+			got, err := Read(path)
+			if tt.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.wrong) || !strings.Contains(err.Error(), path) {
+					t.Errorf("error %v, want one with %q and the path", err, tt.wrong)
+				}
+				return
+			}
+			if err != nil || !slices.Equal(got.Images, tt.want) {
+				t.Errorf("images %q, %v, want %q", got.Images, err, tt.want)
+			}
+		})
+	}
+	if _, err := Read(filepath.Join(t.TempDir(), "none")); !os.IsNotExist(err) {
+		t.Errorf("of a file that is not there: %v", err)
+	}
+}
+
+// What a node gets has no compression.
+func TestOpen(t *testing.T) {
+	plain := archived(t, "manifest.json", `[{"RepoTags":["example.com/a:1"]}]`)
+	for _, content := range [][]byte{plain, compressed(t, plain)} {
+		r, err := Archive{Path: written(t, content)}.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("%d bytes, %v, want %d", len(got), err, len(plain))
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

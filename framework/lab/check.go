@@ -65,6 +65,17 @@ func hostError(err error) error {
 // withParts makes what is missing and calls use, before whose end nobody
 // removes the parts from the cache.
 func (l *Lab) withParts(ctx context.Context, use func(*artifact.Parts, artifact.Versions) error) (err error) {
+	return l.withBuilder(func(builder *artifact.Builder, versions artifact.Versions) error {
+		parts, err := builder.Parts(ctx)
+		if err != nil {
+			return err
+		}
+		return use(parts, versions)
+	})
+}
+
+// withBuilder calls use with what makes the lab's parts.
+func (l *Lab) withBuilder(use func(*artifact.Builder, artifact.Versions) error) (err error) {
 	store, err := artifact.Open(l.opts.CacheDir, l.progress)
 	if err != nil {
 		return err
@@ -79,9 +90,5 @@ func (l *Lab) withParts(ctx context.Context, use func(*artifact.Parts, artifact.
 	if err != nil {
 		return err
 	}
-	parts, err := builder.Parts(ctx)
-	if err != nil {
-		return err
-	}
-	return use(parts, versions)
+	return use(builder, versions)
 }

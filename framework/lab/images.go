@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pmem-memcached-e2e/framework/lab/archive"
+	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/nodeshell"
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/vm"
@@ -26,6 +27,16 @@ func (o Options) readArchives() ([]archive.Archive, error) {
 		archives = append(archives, a)
 	}
 	return archives, errors.Join(errs...)
+}
+
+// LyingImage returns the path of an archive with the image lying-memcached, which is a memcached that lies, for
+// LAB_IMAGES.
+func (l *Lab) LyingImage(ctx context.Context) (path string, err error) {
+	err = l.withBuilder(func(b *artifact.Builder, _ artifact.Versions) error {
+		path, err = b.LyingImage(ctx)
+		return err
+	})
+	return path, hostError(err)
 }
 
 // Loaded returns the names of the images that the nodes get from archives, in the order of these.

@@ -172,6 +172,15 @@ func (b *Builder) prepare(ctx context.Context, missing []*part) error {
 	return g.Wait()
 }
 
+// LyingMemcached is the name of the image of a memcached that lies. No node has it by itself.
+const LyingMemcached = "lying-memcached"
+
+// LyingImage returns the archive with the image of a memcached that lies, in front of the first of the releases, which
+// is made when it is missing.
+func (b *Builder) LyingImage(ctx context.Context) (string, error) {
+	return b.image(ctx, b.memcached[0].lyingImage())
+}
+
 func (b *Builder) program(ctx context.Context, p Program) (string, error) {
 	a, err := p.artifact(b.root)
 	if err != nil {

@@ -74,6 +74,11 @@ var (
 		Sources:  []string{"framework/lab/nodeshell"},
 		Packages: map[string]string{"node-shell": "."},
 	}
+	lyingMemcached = Program{
+		Module:   "lying-memcached",
+		Sources:  []string{"framework/mutant/liar"},
+		Packages: map[string]string{"lying-memcached": "."},
+	}
 	pause = Program{
 		Module:   "pause",
 		Packages: map[string]string{"pause": "."},
@@ -115,6 +120,13 @@ func (r memcachedRelease) image() Image {
 	root := r.root()
 	return Image{Name: memcachedName, Tag: r.MemcachedVersion, Base: &root,
 		Config: v1.Config{Cmd: []string{"memcached"}, User: "memcache", Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}}
+}
+
+// lyingImage is Debian's memcached behind one that lies.
+func (r memcachedRelease) lyingImage() Image {
+	i := r.image()
+	i.Name, i.Program, i.Executable, i.Path = LyingMemcached, &lyingMemcached, "lying-memcached", "/usr/local/bin/memcached"
+	return i
 }
 
 var (

@@ -18,6 +18,7 @@ import (
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
+	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/live"
 )
@@ -28,6 +29,10 @@ const help = `Bring the embedded lab up and down and look into it.
 const powerHelp = `Switch a node: off shuts it down, cut takes its power away at once, on starts it
 and waits until its persistent memory can be used again, reboot is off and on,
 pause stops its processors and resume continues them.`
+
+const imageHelp = `Make an image that the nodes of a lab do not have by themselves, and print the
+path of its archive. lying-memcached answers in place of a memcached behind it,
+with the fault that the variable FAULT of its container names.`
 
 // Exit codes, the same as those of the suite.
 const (
@@ -53,6 +58,7 @@ func New() *cobra.Command {
 		passing(onLab("kubectl [ARGUMENT]...", "Run kubectl against the lab", cobra.ArbitraryArgs, kubectl)),
 		onLab("logs [NAME]", "List the logs of the lab, or print one of them", cobra.MaximumNArgs(1), func(_ context.Context, l *lab.Lab, args []string) error { return logs(l, args) }),
 		onLab("qemu NODE", "Print the command line of a node's virtual machine", cobra.ExactArgs(1), func(_ context.Context, l *lab.Lab, args []string) error { return qemu(l, args) }),
+		described(onLab("image lying-memcached", "Print the path of an archive for LAB_IMAGES", cobra.ExactArgs(1), image), imageHelp),
 		newCache(),
 		newVersions(),
 	)
@@ -154,6 +160,17 @@ func logs(l *lab.Lab, args []string) error {
 	names, err := l.Logs()
 	for _, name := range names {
 		fmt.Println(name)
+	}
+	return err
+}
+
+func image(ctx context.Context, l *lab.Lab, args []string) error {
+	if args[0] != artifact.LyingMemcached {
+		return fmt.Errorf("%w: there is no image %q to make, but %s", lab.ErrUnknown, args[0], artifact.LyingMemcached)
+	}
+	path, err := l.LyingImage(ctx)
+	if err == nil {
+		fmt.Println(path)
 	}
 	return err
 }

@@ -88,6 +88,10 @@ func TestANodeThatDoesNotShutDown(t *testing.T) {
 		}
 	}
 	l.expectPower(t, vm.Running)
+	// It has not yet ended, and is not on because of that.
+	if err := l.Power(t.Context(), "node1", power.On); err == nil || !strings.Contains(err.Error(), "waited 100ms for node1 to shut down") {
+		t.Errorf("on, while it shuts down: %v", err)
+	}
 	m.Process.Kill()
 	<-m.Ended
 	l.expectPower(t, vm.Off)

@@ -115,6 +115,11 @@ func (s Switch) off(ctx context.Context, m vm.Machine) error {
 	}); err != nil {
 		return err
 	}
+	return awaitEnd(ctx, m)
+}
+
+// awaitEnd waits until a node that shuts down has ended.
+func awaitEnd(ctx context.Context, m vm.Machine) error {
 	if err := m.Waiter.Until(ctx, wait.LabShutdown, m.Name()+" to shut down", func(context.Context) (bool, string, error) {
 		p, runs := m.Programs.Find(m.Name())
 		return !runs, fmt.Sprintf("QEMU, process %d, still runs", p.PID), nil
@@ -139,16 +144,25 @@ func (s Switch) cut(ctx context.Context, m vm.Machine) error {
 }
 
 func (s Switch) on(ctx context.Context, m vm.Machine) error {
-	check, err := s.Checker()
+	known, err := s.State.Read()
 	if err != nil {
 		return err
 	}
 	switch state := s.Of(ctx, m); state {
 	case vm.Running:
-		return nil
+		if !known.Nodes[m.Name()].Off {
+			return nil
+		}
+		if err := awaitEnd(ctx, m); err != nil {
+			return err
+		}
 	case vm.Off, vm.Lost:
 	default:
 		return fmt.Errorf("%w: it is %s; the action resume continues it", ErrState, state)
+	}
+	check, err := s.Checker()
+	if err != nil {
+		return err
 	}
 	if err := m.Dir.Locked(ctx, m.Waiter, func() error { return s.start(ctx, check, m) }); err != nil {
 		return err

@@ -54,7 +54,7 @@ func Edits(manifests fs.FS, mode spec.Profile) ([]Edit, error) {
 		var edits []Edit
 		if strings.HasSuffix(f.path, ".sh") {
 			edits = scriptEdits(string(text))
-		} else if edits, err = objectEdits(text); err != nil {
+		} else if edits, err = manifestEdits(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.path, err)
 		}
 		seen := map[string]int{}
@@ -68,6 +68,15 @@ func Edits(manifests fs.FS, mode spec.Profile) ([]Edit, error) {
 		}
 	}
 	return all, nil
+}
+
+func manifestEdits(text []byte) ([]Edit, error) {
+	edits, err := objectEdits(text)
+	if err != nil {
+		return nil, err
+	}
+	more, err := lies(text)
+	return append(edits, more...), err
 }
 
 const nameLength = 56

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Writes an archive for each architecture into a directory, and the digests of
-# all: the program, the load clients for pods, the manifests, completion.
+# all: the program, the load clients for pods, the manifests, PMEM-CSI's YAML for
+# kind clusters, completion.
 #   release.sh DIRECTORY
 # The same revision and version of Go give the same bytes.
 set -eu
@@ -32,6 +33,9 @@ for arch in amd64 arm64; do
 	echo "release    e2e-load-$arch"
 	build "$arch" ./framework/cmd/load "$temp/e2e-load-$arch"
 done
+(cd hack/pmem-csi && go mod download github.com/intel/pmem-csi)
+release=$(cd hack/pmem-csi && go list -m -f '{{.Dir}}' github.com/intel/pmem-csi)
+pmemcsi="$release/deploy/kubernetes-1.25/pmem-csi-lvm.yaml $(echo "$release"/deploy/common/pmem-storageclass-*.yaml)"
 native=$(go env GOHOSTARCH)
 mkdir "$temp/completion"
 for arch in "$native" $(printf 'amd64\narm64\n' | grep -vx "$native"); do
@@ -47,6 +51,10 @@ for arch in "$native" $(printf 'amd64\narm64\n' | grep -vx "$native"); do
 	cp -R "$temp/e2e-load-amd64" "$temp/e2e-load-arm64" "$temp/completion" README.md CHANGELOG.md "$temp/$name/"
 	git archive HEAD manifests | tar -x -C "$temp/$name"
 	find "$temp/$name/manifests" -name '*.go' -delete
+	mkdir "$temp/$name/pmem-csi"
+	for file in $pmemcsi; do
+		cp "$file" "$temp/$name/pmem-csi/"
+	done
 	chmod -R u=rwX,go=rX "$temp/$name"
 	tar -C "$temp" --sort=name --mtime="@$time" --owner=0 --group=0 --numeric-owner --format=gnu -cf - "$name" |
 		gzip -n -9 >"$out/$name.tar.gz"

@@ -6,6 +6,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type Config struct {
 	Program   string // absolute path of the program, which has manifests/ next to it; empty: make runs it in a checkout
 	Cluster   Cluster
 	Lab       LabSettings
+	Kind      KindSettings
 	Select    Select
 	Deploy    Deploy
 	ReportDir string     // absolute; all reports and evidence/ go here
@@ -42,8 +44,8 @@ type Rules struct {
 	Retries       int      // further attempts for a failing spec
 	KnownFailures string   // absolute path of the file with accepted failures; empty: none
 	SkipPreflight []string // names of checks that are left out
-	Exclusive     *bool    // nothing else uses the cluster; nil: true on the lab
-	Disruptive    *bool    // nodes and the driver may be disrupted for a while; nil: true on the lab
+	Exclusive     *bool    // nothing else uses the cluster; nil: true unless it is an existing one
+	Disruptive    *bool    // nodes and the driver may be disrupted for a while; nil: true unless they are of an existing cluster
 }
 
 // Task is what the runner passes to the suite's process; users do not set it.
@@ -85,7 +87,7 @@ func (c Config) OwnsCluster() bool {
 	if c.Exclusive != nil {
 		return *c.Exclusive
 	}
-	return c.Cluster.Provider == Lab
+	return c.Cluster.Provider != Existing
 }
 
 // MayDisrupt reports whether specs may disrupt nodes and the driver.
@@ -93,14 +95,14 @@ func (c Config) MayDisrupt() bool {
 	if c.Disruptive != nil {
 		return *c.Disruptive
 	}
-	return c.Cluster.Provider == Lab
+	return c.Cluster.Provider != Existing
 }
 
 // Cluster says where the specs run.
 type Cluster struct {
-	Provider   string // Lab or Existing
+	Provider   string // Lab, Kind or Existing
 	Why        string // this provider, and which kubeconfig is not used
-	Kubeconfig string // absolute paths, separated by colons; that of Lab is filled in once it is up
+	Kubeconfig string // absolute paths, separated by colons; those of Lab and Kind are filled in once they are up
 	Context    string // empty: the kubeconfig's current one
 	KeepLab    bool   // leave the lab up at the end
 }
@@ -121,9 +123,26 @@ type LabSettings struct {
 	Images     string // absolute paths of archives, with colons between them
 }
 
+// KindSettings are those of a kind cluster. A zero value stands for the default.
+type KindSettings struct {
+	Name      string
+	PMEM      string // region whose namespace may be converted
+	Engine    string
+	NodeImage string
+	Images    string // absolute paths, separated by colons
+	Keep      bool   // leave the cluster up at the end
+}
+
+// ClusterName is the name of the cluster.
+func (k KindSettings) ClusterName() string { return cmp.Or(k.Name, KindName) }
+
+// KindName is the name of the kind cluster if none is given.
+const KindName = "pmem-memcached-e2e"
+
 // Providers of a cluster.
 const (
 	Lab      = "lab"      // built on this machine for the run
+	Kind     = "kind"     // made for the run of containers, with the persistent memory of this machine
 	Existing = "existing" // reached by a kubeconfig
 )
 

@@ -108,8 +108,8 @@ func TestLoadRefuses(t *testing.T) {
 		env  map[string]string
 		want []string
 	}{
-		{"unknown provider", nil, map[string]string{"PROVIDER": "kind"}, []string{"PROVIDER", `"kind"`, "lab or existing"}},
-		{"flag of an unknown provider", []string{"--provider=kind"}, nil, []string{"--provider", `"kind"`}},
+		{"unknown provider", nil, map[string]string{"PROVIDER": "minikube"}, []string{"PROVIDER", `"minikube"`, "lab, kind or existing"}},
+		{"flag of an unknown provider", []string{"--provider=minikube"}, nil, []string{"--provider", `"minikube"`}},
 		{"foreign home", nil, map[string]string{"REPORT_DIR": "~bob/report"}, []string{"REPORT_DIR", `"~bob/report"`, "./~bob/report"}},
 		{"home that is not known", nil, map[string]string{"EPHEMERAL": "~/mine", "HOME": ""}, []string{"EPHEMERAL", "HOME is not set"}},
 		{"nodes", nil, map[string]string{"LAB_NODES": "5"}, []string{`LAB_NODES="5"`, "1 to 4"}},
@@ -128,7 +128,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"negative seed", []string{"--seed=-1"}, nil, []string{"--seed", "positive"}},
 		{"keep-lab", nil, map[string]string{"KEEP_LAB": "maybe"}, []string{"KEEP_LAB", `"maybe"`}},
 		{"bench", nil, map[string]string{"BENCH": "often"}, []string{"BENCH", `"often"`, "1 or 0"}},
-		{"two at once", []string{"--seed=x"}, map[string]string{"PROVIDER": "kind"}, []string{"PROVIDER", "--seed"}},
+		{"two at once", []string{"--seed=x"}, map[string]string{"PROVIDER": "minikube"}, []string{"PROVIDER", "--seed"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,7 +185,21 @@ func TestValidate(t *testing.T) {
 		{"context of the lab", func(c *Config) { c.Cluster.Context = "other" }, []string{"KUBE_CONTEXT", "other"}},
 		{"other image on the lab", func(c *Config) { c.Deploy.OtherImage = "memcached:1" }, []string{"OTHER_MEMCACHED_IMAGE", "memcached:1", "LAB_MEMCACHED"}},
 		{"image on the lab", func(c *Config) { c.Deploy.MemcachedImage = "memcached:1" }, []string{"MEMCACHED_IMAGE", "memcached:1"}},
-		{"provider", func(c *Config) { c.Cluster.Provider = "kind" }, []string{"PROVIDER", "kind"}},
+		{"kind", func(c *Config) {
+			c.Cluster.Provider = Kind
+			c.Kind = KindSettings{PMEM: "region0", Images: base + ":" + file, Keep: true}
+			c.Deploy.MemcachedImage, c.Deploy.OtherImage = "memcached:1", "memcached:2"
+		}, nil},
+		{"kind with what is the lab's", func(c *Config) {
+			c.Cluster = Cluster{Provider: Kind, KeepLab: true, Context: "other"}
+			c.Lab = LabSettings{Kubernetes: "1.36", Memcached: "sid", Kernel: "6.1", Driver: "direct"}
+		}, []string{"KEEP_CLUSTER=1", "KUBE_CONTEXT", `LAB_KUBERNETES="1.36"`, "KIND_NODE_IMAGE", `LAB_MEMCACHED="sid"`, `LAB_KERNEL="6.1"`, `LAB_DRIVER="direct"`}},
+		{"name of a kind cluster", func(c *Config) { c.Cluster.Provider, c.Kind.Name = Kind, "Mine" }, []string{`KIND_NAME="Mine"`, "lower case"}},
+		{"no such archive", func(c *Config) { c.Cluster.Provider, c.Kind.Images = Kind, base+"/none.tar" }, []string{"KIND_IMAGES", "/none.tar", "docker save"}},
+		{"what is kind's on the lab", func(c *Config) {
+			c.Kind = KindSettings{Name: "a", PMEM: "region0", Engine: "docker", NodeImage: "node:1", Images: file, Keep: true}
+		}, []string{`KIND_NAME="a"`, `KIND_PMEM="region0"`, `KIND_ENGINE="docker"`, `KIND_NODE_IMAGE="node:1"`, "KIND_IMAGES", `KEEP_CLUSTER="1"`, "PROVIDER=kind"}},
+		{"provider", func(c *Config) { c.Cluster.Provider = "minikube" }, []string{"PROVIDER", "minikube"}},
 		{"ephemeral missing", func(c *Config) { c.Deploy.Ephemeral = base + "/none" }, []string{"EPHEMERAL", "/none"}},
 		{"persistent is a file", func(c *Config) { c.Deploy.Persistent = file }, []string{"PERSISTENT", "not a directory"}},
 		{"known failures missing", func(c *Config) { c.KnownFailures = base + "/none.yaml" }, []string{"KNOWN_FAILURES", "/none.yaml", "no such file"}},

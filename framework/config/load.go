@@ -123,11 +123,11 @@ func (l *loader) chooseCluster(exported string) error {
 	}
 	const instead = "; give it on the command line, or PROVIDER=existing, to use it"
 	switch {
-	case c.Provider == Lab:
+	case c.Provider != Existing:
 		if given {
 			c.Why += "; KUBECONFIG=" + c.Kubeconfig + " is not used"
 		}
-		c.Kubeconfig = "" // the lab makes its own
+		c.Kubeconfig = "" // the provider makes its own
 		if exported != "" && !given {
 			c.Why += "; the exported KUBECONFIG=" + oneline.Of(exported) + " is not used" + instead
 		}
@@ -149,6 +149,9 @@ func (c Config) Where() string {
 			name = "default"
 		}
 		return fmt.Sprintf("lab %q on this machine: %s", name, c.Cluster.Why)
+	}
+	if c.Cluster.Provider == Kind {
+		return fmt.Sprintf("kind cluster %q on this machine: %s", c.Kind.ClusterName(), c.Cluster.Why)
 	}
 	where := "kubeconfig " + c.Cluster.Kubeconfig
 	if c.Cluster.Context != "" {

@@ -19,9 +19,10 @@ const (
 	Measurement Group = "Benchmarks"
 	Output      Group = "Output"
 	LabGroup    Group = "The lab"
+	KindGroup   Group = "The kind cluster"
 )
 
-var groups = []Group{Selection, Connection, Deployments, Strictness, Measurement, Output, LabGroup}
+var groups = []Group{Selection, Connection, Deployments, Strictness, Measurement, Output, LabGroup, KindGroup}
 
 // Setting is one value that a user can give: as a variable, as a flag, and in
 // a CONFIG file as a key with the name of the flag.
@@ -40,9 +41,10 @@ type Setting struct {
 
 func always(Config) bool       { return true }
 func never(Config) bool        { return false }
-func onLab(c Config) bool      { return c.Cluster.Provider != Existing }
+func onLab(c Config) bool      { return c.Cluster.Provider == Lab || c.Cluster.Provider == "" }
 func onExisting(c Config) bool { return c.Cluster.Provider == Existing }
-func withImages(c Config) bool { return onExisting(c) || c.Lab.Images != "" }
+func onKind(c Config) bool     { return c.Cluster.Provider == Kind }
+func withImages(c Config) bool { return !onLab(c) || c.Lab.Images != "" }
 
 // MaxParallel bounds PARALLEL.
 const MaxParallel = 8
@@ -71,8 +73,8 @@ var settings = []Setting{
 	{"QUALIFICATION", "qualification", Strictness, "1: a report to be signed; nothing may be left out or retried",
 		yesOrNo(func(c *Config) *bool { return &c.Qualification }), always, false},
 
-	{"PROVIDER", "provider", Connection, "lab, or existing (default: existing if --kubeconfig is given)",
-		oneOf(func(c *Config) *string { return &c.Cluster.Provider }, Lab, Existing), never, false},
+	{"PROVIDER", "provider", Connection, "lab, kind or existing (default: existing if --kubeconfig is given)",
+		oneOf(func(c *Config) *string { return &c.Cluster.Provider }, Lab, Kind, Existing), onKind, false},
 	{kubeconfigVariable, "kubeconfig", Connection, "kubeconfig files of an existing cluster, separated by colons",
 		paths(func(c *Config) *string { return &c.Cluster.Kubeconfig }), onExisting, false},
 	{"KUBE_CONTEXT", "context", Connection, "context (default: the current one)",
@@ -105,6 +107,19 @@ var settings = []Setting{
 	{"CACHE_DIR", "cache-dir", LabGroup, "directory for what labs are built from (default: below the user's cache)",
 		path(func(c *Config) *string { return &c.Lab.CacheDir }), never, false},
 
+	{"KIND_NAME", "kind-name", KindGroup, "name of the cluster (default: " + KindName + ")",
+		text(func(c *Config) *string { return &c.Kind.Name }), onKind, false},
+	{"KIND_PMEM", "kind-pmem", KindGroup, "region of the host's persistent memory that may be used, such as region0",
+		text(func(c *Config) *string { return &c.Kind.PMEM }), onKind, false},
+	{"KIND_ENGINE", "kind-engine", KindGroup, "docker, nerdctl or podman (default: the first that answers)",
+		oneOf(func(c *Config) *string { return &c.Kind.Engine }, "docker", "nerdctl", "podman"), onKind, false},
+	{"KIND_NODE_IMAGE", "kind-node-image", KindGroup, "image of the nodes (default: kind's)",
+		text(func(c *Config) *string { return &c.Kind.NodeImage }), onKind, false},
+	{"KIND_IMAGES", "kind-images", KindGroup, "archives of images or directories of them, with colons between them",
+		paths(func(c *Config) *string { return &c.Kind.Images }), onKind, false},
+	{"KEEP_CLUSTER", "keep-cluster", KindGroup, "1: leave the kind cluster at the end of the run",
+		yesOrNo(func(c *Config) *bool { return &c.Kind.Keep }), never, false},
+
 	{"EPHEMERAL", "ephemeral", Deployments, "kustomization of the ephemeral mode (default: manifests/ephemeral)",
 		directory(func(c *Config) *string { return &c.Deploy.Ephemeral }), always, false},
 	{"PERSISTENT", "persistent", Deployments, "kustomization of the persistent mode (default: manifests/persistent)",
@@ -122,9 +137,9 @@ var settings = []Setting{
 		number(func(c *Config) *int { return &c.Retries }, bounds{0, 5, 1}), always, false},
 	{"SKIP_PREFLIGHT", "skip-preflight", Strictness, "checks before the run to leave out, separated by commas",
 		list(func(c *Config) *[]string { return &c.SkipPreflight }), always, false},
-	{"EXCLUSIVE", "exclusive", Strictness, "1: nothing else uses the cluster (default: 1 on the lab)",
+	{"EXCLUSIVE", "exclusive", Strictness, "1: nothing else uses the cluster (default: 1 on lab and kind)",
 		optional(func(c *Config) **bool { return &c.Exclusive }), always, false},
-	{"DISRUPTIVE", "disruptive", Strictness, "1: specs may disrupt nodes and the driver (default: 1 on the lab)",
+	{"DISRUPTIVE", "disruptive", Strictness, "1: specs may disrupt nodes and the driver (default: 1 on lab and kind)",
 		optional(func(c *Config) **bool { return &c.Disruptive }), always, false},
 	{"WAIT_SCALE", "wait-scale", Strictness, "factor on time limits, such as 2 or 2,deployment-ready=3 (default: 1)",
 		waitScale(), always, false},

@@ -43,7 +43,7 @@ func TestUsage(t *testing.T) {
 func TestEachSetting(t *testing.T) {
 	values := map[string]string{
 		"SEED": "7", "PARALLEL": "2", "QUALIFICATION": "1", "PROVIDER": Existing, "KUBECONFIG": "/a:/b", "LAB_NODES": "2", "LAB_PMEM": "4096", "LAB_PORT": "6443", "LAB_ACCEL": "tcg",
-		"LAB_SNAPSHOT": "1", "LAB_IMAGES": "/i:/j", "KEEP_LAB": "1", "CACHE_DIR": "/c", "EPHEMERAL": "/e", "PERSISTENT": "/p", "LOAD_RESTRICTOR": LoadNone, "KNOWN_FAILURES": "/k", "RETRIES": "2", "EXCLUSIVE": "0",
+		"LAB_SNAPSHOT": "1", "LAB_IMAGES": "/i:/j", "KEEP_LAB": "1", "KIND_ENGINE": "podman", "KIND_IMAGES": "/a:/b", "KEEP_CLUSTER": "1", "CACHE_DIR": "/c", "EPHEMERAL": "/e", "PERSISTENT": "/p", "LOAD_RESTRICTOR": LoadNone, "KNOWN_FAILURES": "/k", "RETRIES": "2", "EXCLUSIVE": "0",
 		"DISRUPTIVE": "1", "WAIT_SCALE": "2,deployment-ready=3", "BENCH": "1", "BASELINE": "/b", "BENCH_DURATION": "5s", "BENCH_PAIRS": "8", "BENCH_CLIENTS": "2",
 		"BENCH_PLACEMENT": "same", "REPORT_DIR": "/r", "VERBOSE": "1",
 	}

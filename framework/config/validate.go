@@ -42,8 +42,17 @@ func (c Config) Validate() error {
 		if c.Deploy.OtherImage != "" && c.Lab.Images == "" {
 			refuse("OTHER_MEMCACHED_IMAGE", c.Deploy.OtherImage, "the lab brings its own images and pulls none; give a second version in LAB_MEMCACHED, or an archive with the image in LAB_IMAGES")
 		}
+	case Kind:
+		errs = append(errs, c.validateKind())
 	default:
-		refuse("PROVIDER", c.Cluster.Provider, "unknown provider; give lab or existing")
+		refuse("PROVIDER", c.Cluster.Provider, "unknown provider; give lab, kind or existing")
+	}
+	if c.Cluster.Provider != Kind {
+		for _, s := range settings {
+			if given := s.value.get(c); s.Group == KindGroup && given != s.value.get(Config{}) {
+				refuse(s.Variable, given, "it is for a kind cluster only; leave it unset, or give PROVIDER=kind")
+			}
+		}
 	}
 	errs = append(errs, c.validateRules())
 	for _, d := range []struct{ field, dir string }{

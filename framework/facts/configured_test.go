@@ -22,6 +22,8 @@ func TestGiven(t *testing.T) {
 	}{
 		{config.Lab, nil, spec.Support{Presence: spec.Supported, Evidence: "DISRUPTIVE, or its default for the provider lab, allows it"}, powered},
 		{config.Lab, &no, withheld(config.Lab), powered},
+		{config.Kind, nil, spec.Support{Presence: spec.Supported, Evidence: "DISRUPTIVE, or its default for the provider kind, allows it"},
+			spec.Support{Presence: spec.Absent, Evidence: "the nodes of the provider kind are containers of one machine, and share its kernel and its power"}},
 		{config.Existing, nil, withheld(config.Existing), powerless},
 		{config.Existing, &yes, spec.Support{Presence: spec.Supported, Evidence: "DISRUPTIVE, or its default for the provider existing, allows it"}, powerless},
 	} {

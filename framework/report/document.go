@@ -48,7 +48,7 @@ type Run struct {
 	Ended         time.Time         `yaml:"ended"`
 	Purpose       Purpose           `yaml:"purpose,omitempty"`
 	Command       string            `yaml:"command"`  // that repeats the run
-	Provider      string            `yaml:"provider"` // of the cluster: lab or existing
+	Provider      string            `yaml:"provider"` // of the cluster: lab, kind or existing
 	Host          string            `yaml:"host"`     // API server
 	Qualification bool              `yaml:"qualification"`
 	Selection     string            `yaml:"selection,omitempty"` // the user's filter; empty: all specs

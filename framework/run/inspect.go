@@ -73,8 +73,8 @@ func (r *Runner) Planned() ([]spec.Planned, error) {
 func (r *Runner) planned(listing spec.Listing) []spec.Planned {
 	given := facts.Found{Features: map[spec.Feature]spec.Support{}}
 	given.Given(r.Config)
-	if r.Config.Cluster.Provider == config.Lab {
-		delete(given.Features, spec.OtherMemcached) // which the lab knows once it is up
+	if r.Config.Cluster.Provider != config.Existing {
+		delete(given.Features, spec.OtherMemcached) // which the provider knows once it is up
 	}
 	return r.plan(listing, given.Features)
 }

@@ -58,6 +58,8 @@ const (
 
 	LabFrozen Name = "lab-frozen"
 	LabAwake  Name = "lab-awake"
+
+	KindEnded Name = "kind-ended"
 )
 
 type limit struct {
@@ -112,6 +114,8 @@ var limits = map[Name]limit{
 
 	LabFrozen: {time.Minute, "a node of the lab to be written into a snapshot, or read from one"},
 	LabAwake:  {2 * time.Minute, "the programs of a node that came from a snapshot to answer"},
+
+	KindEnded: {2 * time.Minute, "a kind cluster to end what it is doing, so that it can be removed"},
 }
 
 // Names lists the names of all waits, sorted.

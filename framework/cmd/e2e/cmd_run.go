@@ -21,7 +21,7 @@ import (
 func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run [--SETTING VALUE]...", Short: "Run the suite (the default)",
-		Long: `Run the suite on the embedded lab, or on an existing cluster, and report the verdict.
+		Long: `Run the suite on the embedded lab, on a kind cluster, or on an existing one, and report the verdict.
 
 Each setting is a variable or a flag, such as FOCUS=RST-01 or --focus RST-01;
 "e2e help settings" lists them.`,
@@ -87,12 +87,15 @@ best, which is none about conformance. "e2e help settings" lists the settings.`,
 	return cmd
 }
 
+// settingsUsage leaves the flags out.
+const settingsUsage = "Usage:\n  {{.UseLine}}\n"
+
 // settingFlags gives cmd a flag for each setting. The help refers to them, since
 // they fill more than a screen.
 func settingFlags(cmd *cobra.Command) {
 	config.Flags(cmd.Flags())
 	cmd.DisableFlagsInUseLine = true
-	cmd.SetUsageTemplate("Usage:\n  {{.UseLine}}\n")
+	cmd.SetUsageTemplate(settingsUsage)
 }
 
 func runSuite(cmd *cobra.Command) error {
@@ -117,6 +120,13 @@ func runSuite(cmd *cobra.Command) error {
 			return err
 		}
 		provider, lock = l, l.lock()
+	}
+	if c.Cluster.Provider == config.Kind {
+		k, err := newKind(cmd.Context(), c, h)
+		if err != nil {
+			return err
+		}
+		provider, lock = k, k.lock()
 	}
 	r := run.Runner{
 		Config: c, Provider: provider, Root: h.dir, Version: version(),

@@ -64,10 +64,10 @@ func (h home) load(flags *pflag.FlagSet, getenv func(string) string) (config.Con
 func (h home) loadClient() string { return filepath.Join(h.program, "e2e-load") }
 
 // checkLoadClients returns an error if a load client is missing that the nodes
-// may need: on the lab that of this machine's architecture, elsewhere any.
+// may need: on the lab and kind that of this machine's architecture, elsewhere any.
 func (h home) checkLoadClients(provider string) error {
 	arch := "*"
-	if provider == config.Lab {
+	if provider == config.Lab || provider == config.Kind {
 		arch = runtime.GOARCH
 	}
 	pattern := h.loadClient() + "-" + arch

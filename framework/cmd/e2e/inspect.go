@@ -57,6 +57,9 @@ func inspect(ctx context.Context, r *run.Runner, withChecks bool) (run.Inspectio
 		}
 		r.Provider = runningLab{l}
 	}
+	if r.Config.Cluster.Provider == config.Kind {
+		r.Provider = runningKind{kindDirectory(r.Config)}
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	found, err := r.Inspect(ctx, withChecks)

@@ -14,7 +14,7 @@ import (
 
 const rootHelp = `Conformance suite for memcached on persistent memory in Kubernetes.
 
-Without a command e2e runs the suite: on the embedded lab, or on an existing cluster.
+Without a command e2e runs the suite: on the embedded lab, a kind cluster, or an existing one.
 
 Exit codes of a run: 0 conformant or measured, 1 not conformant or worse than the baseline,
 2 undetermined, 3 usage or configuration, 4 objects were left behind, 130 interrupted.`
@@ -41,7 +41,7 @@ func newRoot() *cobra.Command {
 	}{
 		{groupRun, []*cobra.Command{newRun(), newSmoke(), newBench(), newMatrix(), newList(), newExplain(), newPreflight(), newFacts()}},
 		{groupReport, []*cobra.Command{newReport(), newBaseline()}},
-		{groupOther, []*cobra.Command{labcmd.New(), newLoad(), newVersion()}},
+		{groupOther, []*cobra.Command{labcmd.New(), newKindCommand(), newLoad(), newVersion()}},
 	} {
 		for _, cmd := range slices.DeleteFunc(g.commands, func(c *cobra.Command) bool { return c == nil }) {
 			cmd.GroupID = g.id

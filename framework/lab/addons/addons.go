@@ -1,8 +1,9 @@
-// Package addons creates what a lab's cluster has besides Kubernetes: CoreDNS
+// Package addons creates what a cluster has besides Kubernetes: a lab's CoreDNS,
 // and PMEM-CSI.
 package addons
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
@@ -46,7 +47,6 @@ func Apply(ctx context.Context, kubeconfig, release string, mode pmemcsi.Mode) e
 		return err
 	}
 	for _, obj := range []k8s.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: pmemcsi.Namespace}},
 		// The role and its rules are Kubernetes' own; only who has it is not
 		// known to it.
 		&rbacv1.ClusterRoleBinding{
@@ -59,24 +59,41 @@ func Apply(ctx context.Context, kubeconfig, release string, mode pmemcsi.Mode) e
 			return fmt.Errorf("create %T %s: %w", obj, obj.GetName(), err)
 		}
 	}
-	texts := map[string]string{"coredns.yaml": corednsYAML}
+	if err := decoder.DecodeEach(ctx, strings.NewReader(corednsYAML), decoder.CreateHandler(res), decoder.MutateOption(UseImages(labImage))); err != nil {
+		return fmt.Errorf("apply coredns.yaml: %w", err)
+	}
+	return Driver(ctx, res, release, mode, UseImages(labImage), ShortenDelay)
+}
+
+// Driver creates PMEM-CSI as its release in a directory has it, changed so that
+// it works with a newer external-provisioner, and by changes.
+func Driver(ctx context.Context, res *resources.Resources, release string, mode pmemcsi.Mode, changes ...func(k8s.Object) error) error {
+	if err := res.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: pmemcsi.Namespace}}); err != nil {
+		return fmt.Errorf("create namespace %s: %w", pmemcsi.Namespace, err)
+	}
+	options := []decoder.DecodeOption{decoder.MutateOption(allowNewProvisioner)}
+	for _, change := range changes {
+		options = append(options, decoder.MutateOption(change))
+	}
 	for _, name := range mode.Files() {
 		content, err := os.ReadFile(filepath.Join(release, name))
 		if err != nil {
 			return err
 		}
-		texts[name] = string(content)
-	}
-	for name, text := range texts {
-		if err := decoder.DecodeEach(ctx, strings.NewReader(text), decoder.CreateHandler(res), decoder.MutateOption(useLabImages), decoder.MutateOption(allowNewProvisioner), decoder.MutateOption(shortenDelay)); err != nil {
+		if err := decoder.DecodeEach(ctx, bytes.NewReader(content), decoder.CreateHandler(res), options...); err != nil {
 			return fmt.Errorf("apply %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// useLabImages replaces each image by the lab's of the same name.
-func useLabImages(obj k8s.Object) error {
+// UseImages returns a change that replaces each image by the one that name
+// returns for it.
+func UseImages(name func(image string) (string, error)) func(k8s.Object) error {
+	return func(obj k8s.Object) error { return useImages(obj, name) }
+}
+
+func useImages(obj k8s.Object, name func(image string) (string, error)) error {
 	var spec *corev1.PodSpec
 	switch o := obj.(type) {
 	case *appsv1.Deployment:
@@ -87,7 +104,7 @@ func useLabImages(obj k8s.Object) error {
 		return nil
 	}
 	for i, c := range spec.Containers {
-		image, err := labImage(c.Image)
+		image, err := name(c.Image)
 		if err != nil {
 			return fmt.Errorf("container %s: %w", c.Name, err)
 		}
@@ -112,10 +129,10 @@ func allowNewProvisioner(obj k8s.Object) error {
 	return nil
 }
 
-// shortenDelay has the external-provisioner of a node take up a claim with
+// ShortenDelay has the external-provisioner of a node take up a claim with
 // immediate binding at once. By default it waits 20 s, so that those of
 // hundreds of nodes do not want the same one at the same time.
-func shortenDelay(obj k8s.Object) error {
+func ShortenDelay(obj k8s.Object) error {
 	set, ok := obj.(*appsv1.DaemonSet)
 	if !ok {
 		return nil
@@ -129,6 +146,7 @@ func shortenDelay(obj k8s.Object) error {
 	return nil
 }
 
+// labImage is the lab's image of the same name.
 func labImage(image string) (string, error) {
 	name, _, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
 	for _, i := range artifact.Images {

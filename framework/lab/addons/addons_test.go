@@ -41,7 +41,7 @@ func TestShortenDelay(t *testing.T) {
 	set := &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{
 		{Name: "driver", Args: []string{"-v=3"}}, {Name: "provisioner", Args: []string{"--node-deployment=true"}},
 	}}}}}
-	if err := shortenDelay(set); err != nil {
+	if err := ShortenDelay(set); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"-v=3", "--node-deployment=true --node-deployment-base-delay=1s"} {
@@ -72,7 +72,7 @@ func TestLabImages(t *testing.T) {
 		{Name: "driver", Image: "intel/pmem-csi-driver:v1.1.0"},
 		{Name: "provisioner", Image: "registry.k8s.io/sig-storage/csi-provisioner:v3.2.1"},
 	}}}}}
-	if err := useLabImages(daemons); err != nil {
+	if err := UseImages(labImage)(daemons); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{artifact.DriverImage.Reference(), artifact.ProvisionerImage.Reference()} {
@@ -81,7 +81,7 @@ func TestLabImages(t *testing.T) {
 		}
 	}
 	daemons.Spec.Template.Spec.Containers[0].Image = "example.org/unknown:1"
-	if err := useLabImages(daemons); err == nil || !strings.Contains(err.Error(), "example.org/unknown:1") {
+	if err := UseImages(labImage)(daemons); err == nil || !strings.Contains(err.Error(), "example.org/unknown:1") {
 		t.Errorf("unknown image: %v", err)
 	}
 }

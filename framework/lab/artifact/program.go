@@ -81,6 +81,27 @@ func (p Program) build(ctx context.Context, dir, out string, log io.Writer) erro
 			return err
 		}
 	}
+	return p.copyExtra(ctx, dir, out, env, log)
+}
+
+// DriverRelease copies the YAML of PMEM-CSI's release into a directory. root is
+// a checkout of this project, whose pin it is; its module is fetched if it is
+// not there.
+func DriverRelease(ctx context.Context, root, out string, log io.Writer) error {
+	dir := filepath.Join(root, "hack", driver.Module)
+	env := append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off", "GOTOOLCHAIN="+driver.Toolchain)
+	for module := range driver.Extra {
+		cmd := exec.CommandContext(ctx, "go", "mod", "download", module)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, log, log
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("fetch the module %s: %w", module, err)
+		}
+	}
+	return driver.copyExtra(ctx, dir, out, env, log)
+}
+
+// copyExtra copies the files of modules that belong to the program.
+func (p Program) copyExtra(ctx context.Context, dir, out string, env []string, log io.Writer) error {
 	for module, files := range p.Extra {
 		cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
 		cmd.Dir, cmd.Env, cmd.Stderr = dir, env, log

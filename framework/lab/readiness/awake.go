@@ -33,7 +33,7 @@ func awake(ctx context.Context, client kubernetes.Interface, n topology.Node) er
 	if err := client.CoreV1().RESTClient().Get().Resource("nodes").Name(n.Name()).SubResource("proxy").Suffix("healthz").Do(ctx).Error(); err != nil {
 		return fmt.Errorf("kubelet: %w", err)
 	}
-	pods, err := systemPods(ctx, client, n)
+	pods, err := systemPods(ctx, client, n.Name())
 	if err != nil {
 		return err
 	}

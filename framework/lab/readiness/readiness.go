@@ -91,7 +91,14 @@ func (c Checker) AwaitDriver(ctx context.Context, m vm.Machine, before state.Nod
 		if err := m.Alive(); err != nil {
 			return false, "", err
 		}
-		return driverState(ctx, c.Client, m.Node, before)
+		return driverState(ctx, c.Client, m.Name(), before)
+	})
+}
+
+// AwaitDriverOn is AwaitDriver for a node that is no machine of a lab.
+func (c Checker) AwaitDriverOn(ctx context.Context, node string) error {
+	return c.Waiter.Until(ctx, wait.LabDriver, "PMEM-CSI to offer the persistent memory of "+node, func(ctx context.Context) (bool, string, error) {
+		return driverState(ctx, c.Client, node, state.Node{})
 	})
 }
 
@@ -114,7 +121,7 @@ func (c Checker) Seen(ctx context.Context, n topology.Node) (state.Node, error) 
 		return r, err
 	}
 	r.Boot = object.Status.NodeInfo.BootID
-	pods, err := systemPods(ctx, c.Client, n)
+	pods, err := systemPods(ctx, c.Client, n.Name())
 	for _, p := range pods {
 		for _, container := range p.Status.ContainerStatuses {
 			r.Containers = append(r.Containers, container.ContainerID)
@@ -126,7 +133,7 @@ func (c Checker) Seen(ctx context.Context, n topology.Node) (state.Node, error) 
 // systemPods returns the cluster's own pods that are on a node to stay, and those
 // that wait for a node. Pods that the kubelet ended before the node shut down are
 // not started again, others are made in their place.
-func systemPods(ctx context.Context, client kubernetes.Interface, n topology.Node) ([]corev1.Pod, error) {
+func systemPods(ctx context.Context, client kubernetes.Interface, node string) ([]corev1.Pod, error) {
 	var found []corev1.Pod
 	for _, namespace := range []string{metav1.NamespaceSystem, pmemcsi.Namespace} {
 		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
@@ -134,7 +141,7 @@ func systemPods(ctx context.Context, client kubernetes.Interface, n topology.Nod
 			return nil, err
 		}
 		for _, p := range pods.Items {
-			here := p.Spec.NodeName == n.Name() || p.Spec.NodeName == ""
+			here := p.Spec.NodeName == node || p.Spec.NodeName == ""
 			finished := p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 			if here && !finished && p.DeletionTimestamp == nil {
 				found = append(found, p)
@@ -155,12 +162,12 @@ func old(p corev1.Pod, before state.Node) bool {
 
 // driverState reports whether the driver offers persistent memory on a node, and
 // the other pods of the cluster there are Ready.
-func driverState(ctx context.Context, client kubernetes.Interface, n topology.Node, before state.Node) (bool, string, error) {
-	node, err := client.StorageV1().CSINodes().Get(ctx, n.Name(), metav1.GetOptions{})
+func driverState(ctx context.Context, client kubernetes.Interface, name string, before state.Node) (bool, string, error) {
+	node, err := client.StorageV1().CSINodes().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return false, "", err
 	}
-	pods, err := systemPods(ctx, client, n)
+	pods, err := systemPods(ctx, client, name)
 	if err != nil {
 		return false, "", err
 	}
@@ -185,17 +192,17 @@ func driverState(ctx context.Context, client kubernetes.Interface, n topology.No
 		return false, "", err
 	}
 	for _, c := range capacities.Items {
-		if c.Capacity != nil && !c.Capacity.IsZero() && reaches(c.NodeTopology, n) {
+		if c.Capacity != nil && !c.Capacity.IsZero() && reaches(c.NodeTopology, name) {
 			return true, "", nil
 		}
 	}
-	return false, fmt.Sprintf("driver registered, %d capacity objects, none above 0 for %s", len(capacities.Items), n.Name()), nil
+	return false, fmt.Sprintf("driver registered, %d capacity objects, none above 0 for %s", len(capacities.Items), name), nil
 }
 
 // reaches reports whether storage of that topology is the node's.
-func reaches(topology *metav1.LabelSelector, n topology.Node) bool {
+func reaches(topology *metav1.LabelSelector, node string) bool {
 	selector, err := metav1.LabelSelectorAsSelector(topology)
-	return err == nil && selector.Matches(labels.Set{pmemcsi.NodeLabel: n.Name()})
+	return err == nil && selector.Matches(labels.Set{pmemcsi.NodeLabel: node})
 }
 
 func registered(node *storagev1.CSINode) bool {

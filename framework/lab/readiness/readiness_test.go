@@ -129,7 +129,7 @@ func TestOldStateIsNoNews(t *testing.T) {
 	if err := c.AwaitNode(t.Context(), m, before); err == nil || !strings.Contains(err.Error(), "nothing of the node since it started") {
 		t.Errorf("the same boot: %v", err)
 	}
-	if ok, seen, err := driverState(t.Context(), client, n, before); ok || err != nil || !strings.Contains(seen, "driver has not started again") {
+	if ok, seen, err := driverState(t.Context(), client, n.Name(), before); ok || err != nil || !strings.Contains(seen, "driver has not started again") {
 		t.Errorf("the same containers: %v %s %v", ok, seen, err)
 	}
 	ready.Status.NodeInfo.BootID, pod.Status.ContainerStatuses[0].ContainerID = "second", "containerd://2"
@@ -139,10 +139,10 @@ func TestOldStateIsNoNews(t *testing.T) {
 	if err := c.AwaitNode(t.Context(), m, before); err != nil {
 		t.Errorf("another boot: %v", err)
 	}
-	if ok, seen, err := driverState(t.Context(), client, n, before); !ok || err != nil {
+	if ok, seen, err := driverState(t.Context(), client, n.Name(), before); !ok || err != nil {
 		t.Errorf("another container: %v %s %v", ok, seen, err)
 	}
-	if ok, seen, err := driverState(t.Context(), client, 2, state.Node{}); ok {
+	if ok, seen, err := driverState(t.Context(), client, topology.Node(2).Name(), state.Node{}); ok {
 		t.Errorf("another node: %v %s %v", ok, seen, err)
 	}
 	finished := pod.DeepCopy()
@@ -150,14 +150,14 @@ func TestOldStateIsNoNews(t *testing.T) {
 	if err := client.Tracker().Add(finished); err != nil {
 		t.Fatal(err)
 	}
-	if ok, seen, err := driverState(t.Context(), client, n, before); !ok || err != nil {
+	if ok, seen, err := driverState(t.Context(), client, n.Name(), before); !ok || err != nil {
 		t.Errorf("a pod that ended with the shutdown: %v %s %v", ok, seen, err)
 	}
 	waiting := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "dns", Namespace: metav1.NamespaceSystem}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
 	if err := client.Tracker().Add(waiting); err != nil {
 		t.Fatal(err)
 	}
-	if ok, seen, err := driverState(t.Context(), client, n, before); ok || err != nil || !strings.Contains(seen, "dns Pending") {
+	if ok, seen, err := driverState(t.Context(), client, n.Name(), before); ok || err != nil || !strings.Contains(seen, "dns Pending") {
 		t.Errorf("a pod that has no node yet: %v %s %v", ok, seen, err)
 	}
 	if err := client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), waiting.Namespace, waiting.Name); err != nil {
@@ -166,7 +166,7 @@ func TestOldStateIsNoNews(t *testing.T) {
 	if err := client.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), pod.Namespace, pod.Name); err != nil {
 		t.Fatal(err)
 	}
-	if ok, seen, err := driverState(t.Context(), client, n, before); ok || err != nil || !strings.Contains(seen, "no pod of it") {
+	if ok, seen, err := driverState(t.Context(), client, n.Name(), before); ok || err != nil || !strings.Contains(seen, "no pod of it") {
 		t.Errorf("only a pod that ended with the shutdown: %v %s %v", ok, seen, err)
 	}
 }

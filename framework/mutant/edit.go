@@ -34,6 +34,9 @@ const (
 	wrapperScript = "components/wrapper/memcached-wrapper.sh"
 )
 
+// Text is that of the whole file with the change.
+func (e Edit) Text() string { return e.text }
+
 // files are those in which edits are made, by the first part of their names.
 func files(mode spec.Profile) []struct{ short, path string } {
 	return []struct{ short, path string }{

@@ -97,3 +97,10 @@ func (m Mutant) Validate(c spec.Catalogue) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Names reports whether a failure of a spec that names a requirement is one that the mutant is to have.
+func (m Mutant) Names(id string, req spec.ReqID) bool {
+	return slices.ContainsFunc(m.Rejections, func(r Rejection) bool {
+		return slices.Contains(r.By, id) && slices.Contains(r.Violates, req)
+	})
+}

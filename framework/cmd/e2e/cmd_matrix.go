@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -80,24 +79,11 @@ func choose() ([]matrix.Combination, error) {
 
 // suite runs the main job with its own lab.
 func suite(ctx context.Context, c matrix.Combination, dir string) (int, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "run")
-	cmd.Env = append(os.Environ(), "REPORT_DIR="+dir)
+	variables := []string{"REPORT_DIR=" + dir}
 	for name, value := range c.Environment() {
 		if name != "LAB_PMEM" || os.Getenv(name) == "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
+			variables = append(variables, name+"="+value)
 		}
 	}
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// Its own group, so that an interrupt from the terminal reaches it
-	// once only. It has a report to write and a lab to remove before it ends.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	err := cmd.Run()
-	if cmd.ProcessState == nil {
-		return 0, fmt.Errorf("run the suite: %w", err)
-	}
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 0, fmt.Errorf("the suite was ended by %s", status.Signal())
-	}
-	return cmd.ProcessState.ExitCode(), nil
+	return runSelf(ctx, os.Stdout, os.Stderr, variables...)
 }

@@ -39,7 +39,7 @@ func newRoot() *cobra.Command {
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupRun, []*cobra.Command{newRun(), newSmoke(), newBench(), newMatrix(), newList(), newExplain(), newPreflight(), newFacts()}},
+		{groupRun, []*cobra.Command{newRun(), newSmoke(), newBench(), newMatrix(), newMutation(), newList(), newExplain(), newPreflight(), newFacts()}},
 		{groupReport, []*cobra.Command{newReport(), newBaseline()}},
 		{groupOther, []*cobra.Command{labcmd.New(), newKindCommand(), newLoad(), newVersion()}},
 	} {

@@ -1,0 +1,82 @@
+package mutation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pmem-memcached-e2e/framework/markdown"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// Markdown has the score, what is to be mended, and the kills by requirement and by mutant.
+func (m Matrix) Markdown(c spec.Catalogue) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Mutants\n\n%s.\n", markdown.Text(m.Score()))
+	if bad := m.bad(); len(bad) > 0 {
+		b.WriteString("\n## To be mended\n\n")
+		b.WriteString(results(bad))
+	}
+	b.WriteString("\n## By requirement\n\nA requirement in a mode, the mutants that violate it, and the specs that named it on a mutant that they killed.\n\n")
+	table := markdown.Table{Head: []string{"requirement", "mode", "killed", "of", "proved by", "mutants"}}
+	var without []string
+	for _, r := range m.Rows(c) {
+		if len(r.Results) == 0 {
+			without = append(without, fmt.Sprintf("%s %s", r.Requirement, r.Profile))
+			continue
+		}
+		var names []string
+		for _, x := range r.Results {
+			names = append(names, markdown.Code(x.Mutant))
+		}
+		table.Rows = append(table.Rows, []string{string(r.Requirement), string(r.Profile), fmt.Sprint(r.Killed()), fmt.Sprint(len(r.Results)),
+			strings.Join(r.Proved, ", "), strings.Join(names, " ")})
+	}
+	b.WriteString(table.String())
+	list := func(title string, items []string) {
+		if len(items) > 0 {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n", title, strings.Join(items, ", "))
+		}
+	}
+	list("Requirements that no mutant violated that has run", without)
+	list("Specs that killed no mutant", m.Idle(c))
+	if len(m.Results) > 0 {
+		b.WriteString("\n## By mutant\n\n" + results(m.Results))
+	}
+	return b.String()
+}
+
+// bad are the results that are no proof, the weightiest first.
+func (m Matrix) bad() []Result {
+	var bad []Result
+	for _, s := range States() {
+		for _, r := range m.Results {
+			if r.State == s && !s.Good() {
+				bad = append(bad, r)
+			}
+		}
+	}
+	return bad
+}
+
+func results(list []Result) string {
+	table := markdown.Table{Head: []string{"mutant", "what is changed", "violates", "result", "checks", "named", "seconds", "reason"}}
+	for _, r := range list {
+		table.Rows = append(table.Rows, []string{markdown.Code(r.Mutant), markdown.Code(r.Changed), markdown.Text(r.About()), string(r.State),
+			fmt.Sprint(r.Checks), fmt.Sprint(r.Named()), fmt.Sprintf("%.0f", r.Seconds), markdown.Text(r.Reason)})
+	}
+	return table.String()
+}
+
+// About is what the mutant violates, or why nothing.
+func (r Result) About() string {
+	if r.Equivalent != "" {
+		return "nothing: " + r.Equivalent
+	}
+	return joined(r.Violates)
+}
+
+// Named is how many of the checks that failed name what the mutant violates.
+func (r Result) Named() int {
+	return len(slices.DeleteFunc(slices.Clone(r.By), func(k Kill) bool { return !k.Named }))
+}

@@ -72,7 +72,9 @@ func (h Harness) Run(ctx context.Context, chosen []mutant.Mutant) (Matrix, error
 	// Chosen or not, the canary comes first.
 	order := append([]mutant.Mutant{canary}, slices.DeleteFunc(slices.Clone(chosen), func(m mutant.Mutant) bool { return m.Name == h.Canary })...)
 
-	matrix.Void = h.baseline(ctx, &matrix, plain, order)
+	if void := h.baseline(ctx, &matrix, plain, order); ctx.Err() == nil {
+		matrix.Void = void
+	}
 	for n, m := range order {
 		if ctx.Err() != nil || matrix.Void != "" {
 			break

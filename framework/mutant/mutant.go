@@ -98,6 +98,19 @@ func (m Mutant) Validate(c spec.Catalogue) error {
 	return errors.Join(errs...)
 }
 
+// Violates are the requirements that its rejections name, each once.
+func (m Mutant) Violates() []spec.ReqID {
+	var all []spec.ReqID
+	for _, r := range m.Rejections {
+		for _, req := range r.Violates {
+			if !slices.Contains(all, req) {
+				all = append(all, req)
+			}
+		}
+	}
+	return all
+}
+
 // Names reports whether a failure of a spec that names a requirement is one that the mutant is to have.
 func (m Mutant) Names(id string, req spec.ReqID) bool {
 	return slices.ContainsFunc(m.Rejections, func(r Rejection) bool {

@@ -60,15 +60,7 @@ type Kill struct {
 
 // newResult is that of a mutant that has not run.
 func newResult(m mutant.Mutant) Result {
-	r := Result{Mutant: m.Name, Mode: m.Mode, Changed: m.Changed(), Equivalent: m.Equivalent}
-	for _, rejection := range m.Rejections {
-		for _, req := range rejection.Violates {
-			if !slices.Contains(r.Violates, req) {
-				r.Violates = append(r.Violates, req)
-			}
-		}
-	}
-	return r
+	return Result{Mutant: m.Name, Mode: m.Mode, Changed: m.Changed(), Violates: m.Violates(), Equivalent: m.Equivalent}
 }
 
 // judge completes r by what a run of the specs on m has found. A spec that is undetermined, that was not run, or that

@@ -6,25 +6,19 @@ import (
 	"strings"
 
 	"pmem-memcached-e2e/framework/markdown"
-	"pmem-memcached-e2e/framework/spec"
 )
 
-// Markdown has the score, what is to be mended, and the kills by requirement and by mutant.
-func (m Matrix) Markdown(c spec.Catalogue) string {
+// markdown has the score, what is to be mended, and the kills by requirement and by mutant.
+func (v view) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Mutants\n\n%s.\n", markdown.Text(m.Score()))
-	if bad := m.bad(); len(bad) > 0 {
+	fmt.Fprintf(&b, "# Mutants\n\n%s.\n", markdown.Text(v.Score()))
+	if bad := v.bad(); len(bad) > 0 {
 		b.WriteString("\n## To be mended\n\n")
 		b.WriteString(results(bad))
 	}
 	b.WriteString("\n## By requirement\n\nA requirement in a mode, the mutants that violate it, and the specs that named it on a mutant that they killed.\n\n")
 	table := markdown.Table{Head: []string{"requirement", "mode", "killed", "of", "proved by", "mutants"}}
-	var without []string
-	for _, r := range m.Rows(c) {
-		if len(r.Results) == 0 {
-			without = append(without, fmt.Sprintf("%s %s", r.Requirement, r.Profile))
-			continue
-		}
+	for _, r := range v.run() {
 		var names []string
 		for _, x := range r.Results {
 			names = append(names, markdown.Code(x.Mutant))
@@ -38,10 +32,12 @@ func (m Matrix) Markdown(c spec.Catalogue) string {
 			fmt.Fprintf(&b, "\n## %s\n\n%s\n", title, strings.Join(items, ", "))
 		}
 	}
-	list("Requirements that no mutant violated that has run", without)
-	list("Specs that killed no mutant", m.Idle(c))
-	if len(m.Results) > 0 {
-		b.WriteString("\n## By mutant\n\n" + results(m.Results))
+	none, waiting := v.unviolated()
+	list("Requirements that no mutant violates", none)
+	list("Requirements whose mutants have not run", waiting)
+	list("Specs that killed no mutant", v.idle())
+	if len(v.Results) > 0 {
+		b.WriteString("\n## By mutant\n\n" + results(v.Results))
 	}
 	return b.String()
 }

@@ -148,23 +148,32 @@ func (h Harness) read() (Matrix, error) {
 
 // write puts the matrix into the directory, in all its forms.
 func (h Harness) write(m Matrix) error {
+	v := view{Matrix: m, catalogue: h.Catalogue, mutants: h.Mutants}
 	text, err := yaml.MarshalWithOptions(m, yaml.IndentSequence(false),
 		yaml.CustomMarshaler(func(s string) ([]byte, error) { return []byte(strictyaml.Text(s)), nil }))
 	if err != nil {
 		return fmt.Errorf("encode the matrix: %w", err)
 	}
-	page, err := m.page(h.Catalogue)
+	page, err := v.page()
 	if err != nil {
 		return fmt.Errorf("make the page of the matrix: %w", err)
 	}
-	return report.WriteFiles(h.Dir, map[string][]byte{matrixFile: text, "mutation.md": []byte(m.Markdown(h.Catalogue)), "mutation.html": page})
+	return report.WriteFiles(h.Dir, map[string][]byte{matrixFile: text, "mutation.md": []byte(v.markdown()), "mutation.html": page})
+}
+
+// view is a matrix for readers.
+type view struct {
+	Matrix
+	catalogue spec.Catalogue
+	mutants   []mutant.Mutant // all that are declared
 }
 
 // Row is what the mutants say about a requirement in one mode.
 type Row struct {
 	spec.Pair
-	Results []Result // of mutants that violate it
-	Proved  []string // specs that named it on a mutant that was killed
+	Declared int      // mutants that violate it
+	Results  []Result // of those that have run
+	Proved   []string // specs that named it on a mutant that was killed
 }
 
 // Killed is how many of them were.
@@ -178,16 +187,21 @@ func (r Row) Killed() int {
 	return n
 }
 
-// Rows are those of all pairs that specs examine and a deployment can violate: that of the driver's own profile is
+// rows are those of all pairs that specs examine and a deployment can violate: that of the driver's own profile is
 // not in it.
-func (m Matrix) Rows(c spec.Catalogue) []Row {
+func (v view) rows() []Row {
 	var rows []Row
-	for _, p := range c.Pairs() {
+	for _, p := range v.catalogue.Pairs() {
 		if len(p.Specs) == 0 || p.Profile == spec.Driver {
 			continue
 		}
 		row := Row{Pair: p}
-		for _, r := range m.Results {
+		for _, m := range v.mutants {
+			if m.Mode == p.Profile && slices.Contains(m.Violates(), p.Requirement) {
+				row.Declared++
+			}
+		}
+		for _, r := range v.Results {
 			if r.Mode != p.Profile || !slices.Contains(r.Violates, p.Requirement) {
 				continue
 			}
@@ -204,16 +218,34 @@ func (m Matrix) Rows(c spec.Catalogue) []Row {
 	return rows
 }
 
-// Idle are the specs about deployments that killed no mutant.
-func (m Matrix) Idle(c spec.Catalogue) []string {
+// run are the rows with mutants that have run.
+func (v view) run() []Row {
+	return slices.DeleteFunc(v.rows(), func(r Row) bool { return len(r.Results) == 0 })
+}
+
+// unviolated are the pairs that no mutant violates, and waiting those whose mutants have not run.
+func (v view) unviolated() (none, waiting []string) {
+	for _, r := range v.rows() {
+		switch name := fmt.Sprintf("%s %s", r.Requirement, r.Profile); {
+		case r.Declared == 0:
+			none = append(none, name)
+		case len(r.Results) == 0:
+			waiting = append(waiting, name)
+		}
+	}
+	return none, waiting
+}
+
+// idle are the specs about deployments that killed no mutant.
+func (v view) idle() []string {
 	killed := map[string]bool{}
-	for _, r := range m.Results {
+	for _, r := range v.Results {
 		for _, k := range r.By {
 			killed[k.Spec] = killed[k.Spec] || r.State == Killed
 		}
 	}
 	var idle []string
-	for _, s := range c.Specs {
+	for _, s := range v.catalogue.Specs {
 		if s.Profile != spec.Driver && !s.Measures() && !killed[s.ID] {
 			idle = append(idle, s.ID)
 		}

@@ -167,12 +167,13 @@ func TestHarness(t *testing.T) {
 	if len(s.runs) != 4 {
 		t.Errorf("the suite ran %d times for the manifests and three mutants: %q", len(s.runs), s.runs)
 	}
-	for _, r := range m.Rows(catalogue) {
+	v := view{m, catalogue, h.Mutants}
+	for _, r := range v.run() {
 		if r.Killed() != 1 || len(r.Proved) != 1 {
 			t.Errorf("%s: killed %d, proved by %q", r.Requirement, r.Killed(), r.Proved)
 		}
 	}
-	if idle := m.Idle(catalogue); len(idle) != 0 {
+	if idle := v.idle(); len(idle) != 0 {
 		t.Errorf("%q are said to have killed nothing", idle)
 	}
 

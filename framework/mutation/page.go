@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
-
-	"pmem-memcached-e2e/framework/spec"
 )
 
 //go:embed page.html.tmpl
@@ -26,27 +24,20 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 }).Parse(pageText))
 
 // page is the matrix for a browser.
-func (m Matrix) page(c spec.Catalogue) ([]byte, error) {
+func (v view) page() ([]byte, error) {
 	var counts []count
 	for _, s := range States() {
-		counts = append(counts, count{s, m.Count(s)})
+		counts = append(counts, count{s, v.Count(s)})
 	}
-	var rows, without []Row
-	for _, r := range m.Rows(c) {
-		if len(r.Results) > 0 {
-			rows = append(rows, r)
-		} else {
-			without = append(without, r)
-		}
-	}
+	none, waiting := v.unviolated()
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, struct {
 		Matrix
-		Counts        []count
-		Bad           []Result
-		Rows, Without []Row
-		Idle          []string
-	}{m, counts, m.bad(), rows, without, m.Idle(c)})
+		Counts              []count
+		Bad                 []Result
+		Rows                []Row
+		None, Waiting, Idle []string
+	}{v.Matrix, counts, v.bad(), v.run(), none, waiting, v.idle()})
 	return b.Bytes(), err
 }
 

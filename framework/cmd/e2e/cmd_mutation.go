@@ -83,7 +83,7 @@ func listMutants(w io.Writer, all []mutant.Mutant) error {
 	for _, m := range all {
 		violates := "nothing"
 		if m.Equivalent == "" {
-			violates = joined(m.Rejections[0].Violates)
+			violates = joined(m.Violates())
 		}
 		rows = append(rows, []string{m.Name, strings.Join(m.Specs(), ","), violates, m.Changed()})
 	}
@@ -112,6 +112,9 @@ func runMutation(cmd *cobra.Command, all []mutant.Mutant, catalogue spec.Catalog
 	c, err := h.load(flags, os.Getenv)
 	if err != nil {
 		return err
+	}
+	if c.Cluster.Provider == config.Kind {
+		return &config.FieldError{Field: "PROVIDER", Value: config.Kind, Remedy: "a kind cluster is made for one run; keep one with KEEP_CLUSTER=1 and set KUBECONFIG, or use the lab"}
 	}
 	program, err := programDigest()
 	if err != nil {

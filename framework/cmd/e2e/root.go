@@ -13,7 +13,6 @@ import (
 )
 
 const rootHelp = `Conformance suite for memcached on persistent memory in Kubernetes.
-
 Without a command e2e runs the suite: on the embedded lab, a kind cluster, or an existing one.
 
 Exit codes of a run: 0 conformant or measured, 1 not conformant or worse than the baseline,

@@ -35,7 +35,9 @@ func (v view) markdown() string {
 	none, waiting := v.unviolated()
 	list("Requirements that no mutant violates", none)
 	list("Requirements whose mutants have not run", waiting)
-	list("Specs that killed no mutant", v.idle())
+	without, blunt := v.idle()
+	list("Specs that no mutant is for", without)
+	list("Specs that ran on mutants and killed none", blunt)
 	if len(v.Results) > 0 {
 		b.WriteString("\n## By mutant\n\n" + results(v.Results))
 	}

@@ -113,18 +113,46 @@ func (m *Matrix) put(r Result) {
 
 const matrixFile = "mutation.yaml"
 
+// Decode reads a matrix that a run has written.
+func Decode(name string, text []byte) (Matrix, error) {
+	var m Matrix
+	f, err := strictyaml.Parse(name, 0, text)
+	if err == nil {
+		err = errors.Join(f.Require("schema", Schema, "remove the file to begin from nothing"), f.Decode(&m))
+	}
+	return m, err
+}
+
+// Markdown is the matrix as text, with all that is declared, and without results of mutants that have changed.
+func (m Matrix) Markdown(c spec.Catalogue, mutants []mutant.Mutant) string {
+	m.Declared, m.Equal = declared(mutants)
+	m.Results = slices.DeleteFunc(slices.Clone(m.Results), func(r Result) bool {
+		i := slices.IndexFunc(mutants, func(x mutant.Mutant) bool { return x.Name == r.Mutant })
+		return i < 0 || mutants[i].Changed() != r.Changed || !slices.Equal(mutants[i].Violates(), r.Violates)
+	})
+	return view{m, c, mutants}.markdown()
+}
+
+func declared(mutants []mutant.Mutant) (killed, equivalents int) {
+	for _, m := range mutants {
+		if m.Equivalent == "" {
+			killed++
+		} else {
+			equivalents++
+		}
+	}
+	return killed, equivalents
+}
+
 // read is the matrix of an earlier run, without what another program has found, or about mutants that have changed.
 func (h Harness) read() (Matrix, error) {
 	m := Matrix{Schema: Schema}
 	path := filepath.Join(h.Dir, matrixFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		text, err = nil, nil
+		err = nil
 	} else if err == nil {
-		var f strictyaml.File
-		if f, err = strictyaml.Parse(path, 0, text); err == nil {
-			err = errors.Join(f.Require("schema", Schema, "remove the file to begin from nothing"), f.Decode(&m))
-		}
+		m, err = Decode(path, text)
 	}
 	if err != nil {
 		return Matrix{}, fmt.Errorf("read the earlier results: %w", err)
@@ -132,15 +160,11 @@ func (h Harness) read() (Matrix, error) {
 	if m.Program != h.Program {
 		m = Matrix{Schema: Schema, Program: h.Program}
 	}
-	m.Void, m.Declared, m.Equal = "", 0, 0
+	m.Void = ""
+	m.Declared, m.Equal = declared(h.Mutants)
 	keys := map[string]string{}
 	for _, x := range h.Mutants {
 		keys[x.Name] = h.key(x)
-		if x.Equivalent == "" {
-			m.Declared++
-		} else {
-			m.Equal++
-		}
 	}
 	m.Results = slices.DeleteFunc(m.Results, func(r Result) bool { return r.Key != keys[r.Mutant] })
 	return m, nil
@@ -148,7 +172,7 @@ func (h Harness) read() (Matrix, error) {
 
 // write puts the matrix into the directory, in all its forms.
 func (h Harness) write(m Matrix) error {
-	v := view{Matrix: m, catalogue: h.Catalogue, mutants: h.Mutants}
+	v := view{m, h.Catalogue, h.Mutants}
 	text, err := yaml.MarshalWithOptions(m, yaml.IndentSequence(false),
 		yaml.CustomMarshaler(func(s string) ([]byte, error) { return []byte(strictyaml.Text(s)), nil }))
 	if err != nil {
@@ -159,96 +183,4 @@ func (h Harness) write(m Matrix) error {
 		return fmt.Errorf("make the page of the matrix: %w", err)
 	}
 	return report.WriteFiles(h.Dir, map[string][]byte{matrixFile: text, "mutation.md": []byte(v.markdown()), "mutation.html": page})
-}
-
-// view is a matrix for readers.
-type view struct {
-	Matrix
-	catalogue spec.Catalogue
-	mutants   []mutant.Mutant // all that are declared
-}
-
-// Row is what the mutants say about a requirement in one mode.
-type Row struct {
-	spec.Pair
-	Declared int      // mutants that violate it
-	Results  []Result // of those that have run
-	Proved   []string // specs that named it on a mutant that was killed
-}
-
-// Killed is how many of them were.
-func (r Row) Killed() int {
-	n := 0
-	for _, x := range r.Results {
-		if x.State == Killed {
-			n++
-		}
-	}
-	return n
-}
-
-// rows are those of all pairs that specs examine and a deployment can violate: that of the driver's own profile is
-// not in it.
-func (v view) rows() []Row {
-	var rows []Row
-	for _, p := range v.catalogue.Pairs() {
-		if len(p.Specs) == 0 || p.Profile == spec.Driver {
-			continue
-		}
-		row := Row{Pair: p}
-		for _, m := range v.mutants {
-			if m.Mode == p.Profile && slices.Contains(m.Violates(), p.Requirement) {
-				row.Declared++
-			}
-		}
-		for _, r := range v.Results {
-			if r.Mode != p.Profile || !slices.Contains(r.Violates, p.Requirement) {
-				continue
-			}
-			row.Results = append(row.Results, r)
-			for _, k := range r.By {
-				if k.Requirement == p.Requirement && r.State == Killed && !slices.Contains(row.Proved, k.Spec) {
-					row.Proved = append(row.Proved, k.Spec)
-				}
-			}
-		}
-		slices.Sort(row.Proved)
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// run are the rows with mutants that have run.
-func (v view) run() []Row {
-	return slices.DeleteFunc(v.rows(), func(r Row) bool { return len(r.Results) == 0 })
-}
-
-// unviolated are the pairs that no mutant violates, and waiting those whose mutants have not run.
-func (v view) unviolated() (none, waiting []string) {
-	for _, r := range v.rows() {
-		switch name := fmt.Sprintf("%s %s", r.Requirement, r.Profile); {
-		case r.Declared == 0:
-			none = append(none, name)
-		case len(r.Results) == 0:
-			waiting = append(waiting, name)
-		}
-	}
-	return none, waiting
-}
-
-// idle are the specs about deployments that killed no mutant.
-func (v view) idle() []string {
-	killed := map[string]bool{}
-	for _, r := range v.Results {
-		for _, k := range r.By {
-			killed[k.Spec] = killed[k.Spec] || r.State == Killed
-		}
-	}
-	var idle []string
-	for _, s := range v.catalogue.Specs {
-		if s.Profile != spec.Driver && !s.Measures() && !killed[s.ID] {
-			idle = append(idle, s.ID)
-		}
-	}
-	return idle
 }

@@ -173,8 +173,16 @@ func TestHarness(t *testing.T) {
 			t.Errorf("%s: killed %d, proved by %q", r.Requirement, r.Killed(), r.Proved)
 		}
 	}
-	if idle := v.idle(); len(idle) != 0 {
-		t.Errorf("%q are said to have killed nothing", idle)
+	if without, blunt := v.idle(); len(without)+len(blunt) != 0 {
+		t.Errorf("no mutant is for %q, and %q have killed none", without, blunt)
+	}
+	v.mutants = v.mutants[:1]
+	v.Results = slices.DeleteFunc(slices.Clone(m.Results), func(r Result) bool { return r.Mutant == "canary" })
+	v.Results[1].State = Survived
+	without, blunt := v.idle()
+	none, _ := v.unviolated()
+	if !slices.Equal(without, []string{"EPH-03"}) || len(blunt) != 0 || !slices.Equal(none, []string{"EPH-03 ephemeral"}) {
+		t.Errorf("without the mutant no mutant is for %q, %q have killed none, and %q is not violated", without, blunt, none)
 	}
 
 	if again, err := h.Run(t.Context(), h.Mutants); err != nil || len(s.runs) != 4 || again.Score() != m.Score() {

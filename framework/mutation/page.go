@@ -30,14 +30,15 @@ func (v view) page() ([]byte, error) {
 		counts = append(counts, count{s, v.Count(s)})
 	}
 	none, waiting := v.unviolated()
+	without, blunt := v.idle()
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, struct {
 		Matrix
-		Counts              []count
-		Bad                 []Result
-		Rows                []Row
-		None, Waiting, Idle []string
-	}{v.Matrix, counts, v.bad(), v.run(), none, waiting, v.idle()})
+		Counts                        []count
+		Bad                           []Result
+		Rows                          []Row
+		None, Waiting, Without, Blunt []string
+	}{v.Matrix, counts, v.bad(), v.run(), none, waiting, without, blunt})
 	return b.Bytes(), err
 }
 

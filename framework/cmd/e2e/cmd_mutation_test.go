@@ -1,11 +1,14 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/mutant"
+	"pmem-memcached-e2e/framework/mutation"
 )
 
 func TestChooseMutants(t *testing.T) {
@@ -54,4 +57,23 @@ func TestChooseMutants(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestKillMatrix makes sure that e2e/MUTANTS.md has what is declared and what the runs in the file next to the
+// declarations have found.
+func TestKillMatrix(t *testing.T) {
+	all, catalogue, err := declaredMutants()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "../../../e2e/testdata/mutants/mutation.yaml"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	matrix, err := mutation.Decode(path, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.File(t, "../../../e2e/MUTANTS.md", "<!-- Written by make catalogue from testdata/mutants; changes here are lost. -->\n\n"+matrix.Markdown(catalogue, all))
 }

@@ -1,0 +1,117 @@
+package mutation
+
+import (
+	"fmt"
+	"slices"
+
+	"pmem-memcached-e2e/framework/mutant"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// view is a matrix for readers.
+type view struct {
+	Matrix
+	catalogue spec.Catalogue
+	mutants   []mutant.Mutant // all that are declared
+}
+
+// Row is what the mutants say about a requirement in one mode.
+type Row struct {
+	spec.Pair
+	Declared int      // mutants that violate it
+	Results  []Result // of those that have run
+	Proved   []string // specs that named it on a mutant that was killed
+}
+
+// Killed is how many of them were.
+func (r Row) Killed() int {
+	n := 0
+	for _, x := range r.Results {
+		if x.State == Killed {
+			n++
+		}
+	}
+	return n
+}
+
+// rows are those of all pairs that specs examine and a deployment can violate: that of the driver's own profile is
+// not in it.
+func (v view) rows() []Row {
+	var rows []Row
+	for _, p := range v.catalogue.Pairs() {
+		if len(p.Specs) == 0 || p.Profile == spec.Driver {
+			continue
+		}
+		row := Row{Pair: p}
+		for _, m := range v.mutants {
+			if m.Mode == p.Profile && slices.Contains(m.Violates(), p.Requirement) {
+				row.Declared++
+			}
+		}
+		for _, r := range v.Results {
+			if r.Mode != p.Profile || !slices.Contains(r.Violates, p.Requirement) {
+				continue
+			}
+			row.Results = append(row.Results, r)
+			for _, k := range r.By {
+				if k.Requirement == p.Requirement && r.State == Killed && !slices.Contains(row.Proved, k.Spec) {
+					row.Proved = append(row.Proved, k.Spec)
+				}
+			}
+		}
+		slices.Sort(row.Proved)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// run are the rows with mutants that have run.
+func (v view) run() []Row {
+	return slices.DeleteFunc(v.rows(), func(r Row) bool { return len(r.Results) == 0 })
+}
+
+// unviolated are the pairs that no mutant violates, and waiting those whose mutants have not run.
+func (v view) unviolated() (none, waiting []string) {
+	for _, r := range v.rows() {
+		switch name := fmt.Sprintf("%s %s", r.Requirement, r.Profile); {
+		case r.Declared == 0:
+			none = append(none, name)
+		case len(r.Results) == 0:
+			waiting = append(waiting, name)
+		}
+	}
+	return none, waiting
+}
+
+// idle are specs about deployments: those that no mutant is for, and those that ran on mutants and killed none.
+func (v view) idle() (without, blunt []string) {
+	declared, ran, killed := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, m := range v.mutants {
+		for _, r := range m.Rejections {
+			for _, id := range r.By {
+				declared[id] = true
+			}
+		}
+	}
+	for _, r := range v.Results {
+		if r.Equivalent != "" {
+			continue
+		}
+		for _, id := range r.Specs {
+			ran[id] = true
+		}
+		for _, k := range r.By {
+			killed[k.Spec] = killed[k.Spec] || r.State == Killed
+		}
+	}
+	for _, s := range v.catalogue.Specs {
+		switch {
+		case s.Profile == spec.Driver || s.Measures():
+		case !declared[s.ID]:
+			without = append(without, s.ID)
+		case ran[s.ID] && !killed[s.ID]:
+			blunt = append(blunt, s.ID)
+		}
+	}
+	return without, blunt
+}

@@ -74,12 +74,15 @@ func Edits(manifests fs.FS, mode spec.Profile) ([]Edit, error) {
 }
 
 func manifestEdits(text []byte) ([]Edit, error) {
-	edits, err := objectEdits(text)
-	if err != nil {
-		return nil, err
+	var all []Edit
+	for _, rule := range []func([]byte) ([]Edit, error){objectEdits, addEdits, lies} {
+		edits, err := rule(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, edits...)
 	}
-	more, err := lies(text)
-	return append(edits, more...), err
+	return all, nil
 }
 
 const nameLength = 56

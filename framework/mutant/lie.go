@@ -2,9 +2,7 @@ package mutant
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/goccy/go-yaml"
+	"slices"
 
 	"pmem-memcached-e2e/framework/mutant/liar"
 )
@@ -20,10 +18,10 @@ func lies(text []byte) ([]Edit, error) {
 	}
 	var edits []Edit
 	for _, fault := range liar.Faults() {
-		var b strings.Builder
+		changed := slices.Clone(documents)
 		was := ""
-		for _, d := range documents {
-			changed := atPath(d, []string{"spec", "template", "spec", "containers"}, func(containers any) any {
+		for i, d := range documents {
+			changed[i], _ = atPath(d, []string{"spec", "template", "spec", "containers"}, func(containers any) any {
 				list, _ := containers.([]any)
 				for i, item := range list {
 					if itemName(item, i) != "memcached" {
@@ -39,14 +37,13 @@ func lies(text []byte) ([]Edit, error) {
 					})
 				}
 				return list
-			})
-			document, err := yaml.Marshal(changed)
-			if err != nil {
-				return nil, err
-			}
-			fmt.Fprintf(&b, "---\n%s", document)
+			}).(object)
 		}
-		edits = append(edits, Edit{Name: "lie " + string(fault), Was: was, Is: LyingImage + " where " + fault.Describe(), text: b.String()})
+		text, err := encode(changed)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, Edit{Name: "lie " + string(fault), Was: was, Is: LyingImage + " where " + fault.Describe(), text: text})
 	}
 	return edits, nil
 }

@@ -159,16 +159,9 @@ func (w *walk) edit(rule string, path []string, was, changed, is any) {
 		e.Name += fmt.Sprintf(" %v", is)
 		e.Was, e.Is = fmt.Sprintf("%s: %v", name, was), fmt.Sprintf("%s: %v", name, is)
 	}
-	var b strings.Builder
-	for i, d := range w.documents {
-		var document any = d
-		if i == w.done {
-			document = changed
-		}
-		text, marshalErr := yaml.Marshal(document)
-		err = errors.Join(err, marshalErr)
-		fmt.Fprintf(&b, "---\n%s", text)
-	}
-	e.text = b.String()
-	w.edits, w.err = append(w.edits, e), err
+	documents := slices.Clone(w.documents)
+	documents[w.done], _ = changed.(object)
+	var encodeErr error
+	e.text, encodeErr = encode(documents)
+	w.edits, w.err = append(w.edits, e), errors.Join(err, encodeErr)
 }

@@ -78,6 +78,7 @@ check:
 # The packages that take longest begin first. check.sh vets with all analyzers.
 unit:
 	go test -vet=off ./manifests $(addprefix ./framework/,load bench run) ./...
+	go -C hack/lying-driver test -vet=off .
 
 # The packages that do things in parallel. The race detector needs cgo.
 .PHONY: race

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -172,13 +173,25 @@ func (b *Builder) prepare(ctx context.Context, missing []*part) error {
 	return g.Wait()
 }
 
-// LyingMemcached is the name of the image of a memcached that lies. No node has it by itself.
-const LyingMemcached = "lying-memcached"
+// Names of images that no node has by itself: a memcached that lies, in front of the first of the releases, and a
+// driver that lies.
+const (
+	LyingMemcached = "lying-memcached"
+	LyingDriver    = "lying-driver"
+)
 
-// LyingImage returns the archive with the image of a memcached that lies, in front of the first of the releases, which
-// is made when it is missing.
-func (b *Builder) LyingImage(ctx context.Context) (string, error) {
-	return b.image(ctx, b.memcached[0].lyingImage())
+// LyingImages are the names of the images for [Builder.LyingImage].
+var LyingImages = []string{LyingMemcached, LyingDriver}
+
+// LyingImage returns the archive with the image of that name, which is made when it is missing.
+func (b *Builder) LyingImage(ctx context.Context, name string) (string, error) {
+	switch name {
+	case LyingMemcached:
+		return b.image(ctx, b.memcached[0].lyingImage())
+	case LyingDriver:
+		return b.image(ctx, LyingDriverImage)
+	}
+	return "", fmt.Errorf("there is no image %q to make, but %s", name, strings.Join(LyingImages, " and "))
 }
 
 func (b *Builder) program(ctx context.Context, p Program) (string, error) {

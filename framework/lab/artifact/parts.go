@@ -75,9 +75,13 @@ var (
 		Packages: map[string]string{"node-shell": "."},
 	}
 	lyingMemcached = Program{
-		Module:   "lying-memcached",
+		Module:   LyingMemcached,
 		Sources:  []string{"framework/mutant/liar"},
-		Packages: map[string]string{"lying-memcached": "."},
+		Packages: map[string]string{LyingMemcached: "."},
+	}
+	lyingDriver = Program{
+		Module:   LyingDriver,
+		Packages: map[string]string{LyingDriver: "."},
 	}
 	pause = Program{
 		Module:   "pause",
@@ -125,7 +129,7 @@ func (r memcachedRelease) image() Image {
 // lyingImage is Debian's memcached behind one that lies.
 func (r memcachedRelease) lyingImage() Image {
 	i := r.image()
-	i.Name, i.Program, i.Executable, i.Path = LyingMemcached, &lyingMemcached, "lying-memcached", "/usr/local/bin/memcached"
+	i.Name, i.Program, i.Executable, i.Path = LyingMemcached, &lyingMemcached, LyingMemcached, "/usr/local/bin/memcached"
 	return i
 }
 
@@ -146,6 +150,10 @@ var (
 	RegistrarImage = Image{Name: "csi-node-driver-registrar", Tag: "1", Program: &registrar, Executable: "csi-node-driver-registrar", Path: "/csi-node-driver-registrar",
 		Config: v1.Config{Entrypoint: []string{"/csi-node-driver-registrar"}}}
 )
+
+// LyingDriverImage is a driver that lies, in front of PMEM-CSI. No node has it by itself.
+var LyingDriverImage = Image{Name: LyingDriver, Tag: "1", Program: &lyingDriver, Executable: LyingDriver, Path: "/" + LyingDriver,
+	Config: v1.Config{Entrypoint: []string{"/" + LyingDriver}}}
 
 // Images are the images of the lab's own pods.
 var Images = []Image{PauseImage, CoreDNSImage, DriverImage, ProvisionerImage, RegistrarImage}

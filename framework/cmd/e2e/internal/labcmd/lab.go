@@ -18,7 +18,6 @@ import (
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/lab"
-	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/power"
 	"pmem-memcached-e2e/framework/live"
 )
@@ -29,6 +28,10 @@ const help = `Bring the embedded lab up and down and look into it.
 const powerHelp = `Switch a node: off shuts it down, cut takes its power away at once, on starts it
 and waits until its persistent memory can be used again, reboot is off and on,
 pause stops its processors and resume continues them.`
+
+const driverHelp = `Put a program in front of PMEM-CSI on every node that changes what the driver is
+asked or answers, by a fault such as keeps-content, so that a spec can be seen
+failing. hack/lying-driver has the list. real takes the program away again.`
 
 const imageHelp = `Make an image that the nodes of a lab do not have by themselves, and print the
 path of its archive. lying-memcached answers in place of a memcached behind it,
@@ -58,7 +61,8 @@ func New() *cobra.Command {
 		passing(onLab("kubectl [ARGUMENT]...", "Run kubectl against the lab", cobra.ArbitraryArgs, kubectl)),
 		onLab("logs [NAME]", "List the logs of the lab, or print one of them", cobra.MaximumNArgs(1), func(_ context.Context, l *lab.Lab, args []string) error { return logs(l, args) }),
 		onLab("qemu NODE", "Print the command line of a node's virtual machine", cobra.ExactArgs(1), func(_ context.Context, l *lab.Lab, args []string) error { return qemu(l, args) }),
-		described(onLab("image lying-memcached", "Print the path of an archive for LAB_IMAGES", cobra.ExactArgs(1), image), imageHelp),
+		described(onLab("image lying-memcached|lying-driver", "Print the path of an archive for LAB_IMAGES", cobra.ExactArgs(1), image), imageHelp),
+		described(onLab("driver FAULT|real", "Have PMEM-CSI lie, or no longer", cobra.ExactArgs(1), driver), driverHelp),
 		newCache(),
 		newVersions(),
 	)
@@ -164,11 +168,21 @@ func logs(l *lab.Lab, args []string) error {
 	return err
 }
 
-func image(ctx context.Context, l *lab.Lab, args []string) error {
-	if args[0] != artifact.LyingMemcached {
-		return fmt.Errorf("%w: there is no image %q to make, but %s", lab.ErrUnknown, args[0], artifact.LyingMemcached)
+func driver(ctx context.Context, l *lab.Lab, args []string) error {
+	start := time.Now()
+	fault := args[0]
+	if fault == "real" {
+		fault = ""
 	}
-	path, err := l.LyingImage(ctx)
+	if err := l.MakeDriverLie(ctx, fault); err != nil {
+		return err
+	}
+	fmt.Printf("lab %-14s %5.1fs\n", "driver "+args[0], time.Since(start).Seconds())
+	return nil
+}
+
+func image(ctx context.Context, l *lab.Lab, args []string) error {
+	path, err := l.LyingImage(ctx, args[0])
 	if err == nil {
 		fmt.Println(path)
 	}

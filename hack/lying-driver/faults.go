@@ -1,0 +1,245 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/protobuf/proto"
+)
+
+// faithful is the control: nothing is wrong.
+const faithful = "none"
+
+// fault changes some calls.
+type fault struct {
+	what  string
+	calls map[string]change
+}
+
+// change answers a call, for which it may forward it, too.
+type change func(request []byte, forward func([]byte) ([]byte, error)) ([]byte, error)
+
+// Parameters of PMEM-CSI's volumes (its documentation, "Storage class parameters").
+const (
+	usage      = "usage"
+	fileIO     = "FileIO"
+	eraseAfter = "eraseafter"
+	size       = "size" // of an inline volume
+	inline     = "csi.storage.k8s.io/ephemeral"
+)
+
+func names() []string { return slices.Sorted(maps.Keys(faults)) }
+
+// faults are the kinds of fault by their names.
+var faults = map[string]fault{
+	faithful: {"nothing is wrong", nil},
+	"ignores-usage": {"volumes for FileIO have the dax option, too", volumes(func(parameters map[string]string) {
+		delete(parameters, usage)
+	})},
+	"never-dax": {"no volume has the dax option", volumes(func(parameters map[string]string) {
+		parameters[usage] = fileIO
+	})},
+	"keeps-content": {"the memory of a deleted volume is not overwritten", volumes(func(parameters map[string]string) {
+		parameters[eraseAfter] = "false"
+	})},
+	"smaller-volumes": {"volumes have half of the size that they are said to have", map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
+			wanted := r.GetCapacityRange().GetRequiredBytes()
+			if r.CapacityRange != nil {
+				r.CapacityRange.RequiredBytes = wanted / 2
+			}
+			a, err := forward(r)
+			if err == nil {
+				a.Volume.CapacityBytes = wanted
+			}
+			return a, err
+		}),
+		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
+			if r.VolumeContext[inline] == "true" {
+				r.VolumeContext[size] = half(r.VolumeContext[size])
+			}
+		}),
+	}},
+	"ext4-always":    {"a volume has ext4 although xfs was asked for", filesystems(func(string) string { return "ext4" })},
+	"any-filesystem": {"a filesystem that is not supported is not refused", filesystems(supported)},
+	"frozen-capacity": {"the free memory is that of the beginning", map[string]change{
+		csi.Controller_GetCapacity_FullMethodName: remembered(),
+	}},
+	"double-capacity": {"the free memory is twice as much as there is", map[string]change{
+		csi.Controller_GetCapacity_FullMethodName: answer(func(a *csi.GetCapacityResponse) { a.AvailableCapacity *= 2 }),
+	}},
+	"forgets-delete": {"a deleted volume remains", map[string]change{
+		csi.Controller_DeleteVolume_FullMethodName: done(&csi.DeleteVolumeResponse{}),
+	}},
+	"forgets-unpublish": {"a volume remains mounted in a pod that has ended", map[string]change{
+		csi.Node_NodeUnpublishVolume_FullMethodName: done(&csi.NodeUnpublishVolumeResponse{}),
+	}},
+	"same-volume": {"all claims of a size get the same volume", map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: sameVolume(),
+	}},
+	"no-topology": {"a volume is said to be on every node", map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: answer(func(a *csi.CreateVolumeResponse) { a.Volume.AccessibleTopology = nil }),
+	}},
+}
+
+// message is a generated type of CSI.
+type message[T any] interface {
+	*T
+	proto.Message
+}
+
+// asked makes a change of one on decoded messages.
+func asked[Q, A any, PQ message[Q], PA message[A]](do func(r PQ, forward func(PQ) (PA, error)) (PA, error)) change {
+	return func(request []byte, forward func([]byte) ([]byte, error)) ([]byte, error) {
+		r := PQ(new(Q))
+		if err := proto.Unmarshal(request, r); err != nil {
+			return nil, err
+		}
+		a, err := do(r, func(r PQ) (PA, error) {
+			request, err := proto.Marshal(r)
+			if err != nil {
+				return nil, err
+			}
+			answered, err := forward(request)
+			if err != nil {
+				return nil, err
+			}
+			a := PA(new(A))
+			return a, proto.Unmarshal(answered, a)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return proto.Marshal(a)
+	}
+}
+
+// request changes what is asked.
+func request[Q any, PQ message[Q]](edit func(PQ)) change {
+	return func(request []byte, forward func([]byte) ([]byte, error)) ([]byte, error) {
+		r := PQ(new(Q))
+		if err := proto.Unmarshal(request, r); err != nil {
+			return nil, err
+		}
+		edit(r)
+		changed, err := proto.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
+		return forward(changed)
+	}
+}
+
+// answer changes what is answered.
+func answer[A any, PA message[A]](edit func(PA)) change {
+	return func(request []byte, forward func([]byte) ([]byte, error)) ([]byte, error) {
+		answered, err := forward(request)
+		if err != nil {
+			return nil, err
+		}
+		a := PA(new(A))
+		if err := proto.Unmarshal(answered, a); err != nil {
+			return nil, err
+		}
+		edit(a)
+		return proto.Marshal(a)
+	}
+}
+
+// done answers that a call has succeeded and does nothing.
+func done(a proto.Message) change {
+	return func([]byte, func([]byte) ([]byte, error)) ([]byte, error) { return proto.Marshal(a) }
+}
+
+// volumes changes the parameters of volumes that are made for a claim, and of inline ones.
+func volumes(edit func(parameters map[string]string)) map[string]change {
+	return map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: request(func(r *csi.CreateVolumeRequest) {
+			if r.Parameters == nil {
+				r.Parameters = map[string]string{}
+			}
+			edit(r.Parameters)
+		}),
+		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
+			if r.VolumeContext[inline] == "true" {
+				edit(r.VolumeContext)
+			}
+		}),
+	}
+}
+
+// filesystems changes the filesystem that is asked for.
+func filesystems(choose func(string) string) map[string]change {
+	edit := func(capabilities ...*csi.VolumeCapability) {
+		for _, c := range capabilities {
+			if m := c.GetMount(); m != nil {
+				m.FsType = choose(m.FsType)
+			}
+		}
+	}
+	return map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: request(func(r *csi.CreateVolumeRequest) { edit(r.VolumeCapabilities...) }),
+		csi.Node_NodeStageVolume_FullMethodName:    request(func(r *csi.NodeStageVolumeRequest) { edit(r.VolumeCapability) }),
+		csi.Node_NodePublishVolume_FullMethodName:  request(func(r *csi.NodePublishVolumeRequest) { edit(r.VolumeCapability) }),
+	}
+}
+
+// supported is a filesystem that PMEM-CSI supports in place of one that it refuses.
+func supported(filesystem string) string {
+	switch filesystem {
+	case "", "ext4", "xfs":
+		return filesystem
+	}
+	return "ext4"
+}
+
+// remembered answers each request as the first time.
+func remembered() change {
+	var mu sync.Mutex
+	answers := map[string][]byte{}
+	return func(request []byte, forward func([]byte) ([]byte, error)) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if a, ok := answers[string(request)]; ok {
+			return a, nil
+		}
+		a, err := forward(request)
+		if err == nil {
+			answers[string(request)] = a
+		}
+		return a, err
+	}
+}
+
+// sameVolume answers with the volume that the first claim of that size got.
+func sameVolume() change {
+	var mu sync.Mutex
+	volumes := map[int64]*csi.CreateVolumeResponse{}
+	return asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		wanted := r.GetCapacityRange().GetRequiredBytes()
+		if a := volumes[wanted]; a != nil {
+			return a, nil
+		}
+		a, err := forward(r)
+		if err == nil {
+			volumes[wanted] = a
+		}
+		return a, err
+	})
+}
+
+// half is half of a quantity such as 200Mi.
+func half(quantity string) string {
+	digits := strings.TrimRight(quantity, "KMGTikB")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return quantity
+	}
+	return strconv.FormatInt(n/2, 10) + quantity[len(digits):]
+}

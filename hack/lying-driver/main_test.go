@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+)
+
+// driver is one that remembers what it was asked.
+type driver struct {
+	csi.UnimplementedControllerServer
+	csi.UnimplementedNodeServer
+	asked []string
+	made  int
+}
+
+func (d *driver) CreateVolume(_ context.Context, r *csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error) {
+	d.asked = append(d.asked, fmt.Sprintf("create %d MiB %s %v", r.CapacityRange.RequiredBytes>>20, r.VolumeCapabilities[0].GetMount().FsType, r.Parameters))
+	d.made++
+	return &csi.CreateVolumeResponse{Volume: &csi.Volume{VolumeId: fmt.Sprint("volume", d.made), CapacityBytes: r.CapacityRange.RequiredBytes,
+		AccessibleTopology: []*csi.Topology{{Segments: map[string]string{"node": "node1"}}}}}, nil
+}
+
+func (d *driver) DeleteVolume(_ context.Context, r *csi.DeleteVolumeRequest) (*csi.DeleteVolumeResponse, error) {
+	d.asked = append(d.asked, "delete "+r.VolumeId)
+	return &csi.DeleteVolumeResponse{}, nil
+}
+
+func (d *driver) GetCapacity(context.Context, *csi.GetCapacityRequest) (*csi.GetCapacityResponse, error) {
+	return &csi.GetCapacityResponse{AvailableCapacity: int64(100 - d.made)}, nil
+}
+
+func (d *driver) NodePublishVolume(_ context.Context, r *csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error) {
+	d.asked = append(d.asked, fmt.Sprintf("publish %v", r.VolumeContext))
+	return &csi.NodePublishVolumeResponse{}, nil
+}
+
+func (d *driver) NodeUnpublishVolume(context.Context, *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
+	return nil, status.Error(codes.NotFound, "no such volume")
+}
+
+// lying starts a driver and one with a fault in front of it, and returns the connection to that one.
+func lying(t *testing.T, d *driver, fault string) *grpc.ClientConn {
+	t.Helper()
+	dir := t.TempDir()
+	endpoint, behind := filepath.Join(dir, "csi.sock"), filepath.Join(dir, "driver.sock")
+	listener, err := net.Listen("unix", behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	csi.RegisterControllerServer(server, d)
+	csi.RegisterNodeServer(server, d)
+	go server.Serve(listener)
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- run(ctx, endpoint, behind, fault) }()
+	conn, err := grpc.NewClient("unix:"+endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+		server.Stop()
+	})
+	return conn
+}
+
+// observed makes two volumes, deletes one, publishes an inline one and unpublishes it, and returns what comes of it.
+func observed(t *testing.T, fault string) string {
+	t.Helper()
+	d := &driver{}
+	conn := lying(t, d, fault)
+	controller, node := csi.NewControllerClient(conn), csi.NewNodeClient(conn)
+	var seen []string
+	note := func(err error, format string, args ...any) {
+		if err != nil {
+			args, format = []any{status.Convert(err).Message()}, "error %s"
+		}
+		seen = append(seen, fmt.Sprintf(format, args...))
+	}
+	for _, fs := range []string{"xfs", "ext3"} {
+		a, err := controller.CreateVolume(t.Context(), &csi.CreateVolumeRequest{
+			Name: fs, CapacityRange: &csi.CapacityRange{RequiredBytes: 200 << 20}, Parameters: map[string]string{"usage": "FileIO"},
+			VolumeCapabilities: []*csi.VolumeCapability{{AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{FsType: fs}}}},
+		})
+		note(err, "%s %d MiB %d nodes", a.GetVolume().GetVolumeId(), a.GetVolume().GetCapacityBytes()>>20, len(a.GetVolume().GetAccessibleTopology()))
+		c, err := controller.GetCapacity(t.Context(), &csi.GetCapacityRequest{})
+		note(err, "%d free", c.GetAvailableCapacity())
+	}
+	_, err := controller.DeleteVolume(t.Context(), &csi.DeleteVolumeRequest{VolumeId: "volume1"})
+	note(err, "deleted")
+	_, err = node.NodePublishVolume(t.Context(), &csi.NodePublishVolumeRequest{VolumeContext: map[string]string{inline: "true", size: "200Mi"}})
+	note(err, "published")
+	_, err = node.NodeUnpublishVolume(t.Context(), &csi.NodeUnpublishVolumeRequest{})
+	note(err, "unpublished")
+	return strings.Join(append(d.asked, seen...), "\n")
+}
+
+func TestFaults(t *testing.T) {
+	control := observed(t, faithful)
+	for _, want := range []string{"create 200 MiB xfs map[usage:FileIO]", "publish map[csi.storage.k8s.io/ephemeral:true size:200Mi]", "volume1 200 MiB 1 nodes",
+		"volume2", "99 free", "98 free", "delete volume1", "error no such volume"} {
+		if !strings.Contains(control, want) {
+			t.Errorf("of the control: %q is missing in\n%s", want, control)
+		}
+	}
+	wants := map[string]string{
+		"ignores-usage":     "create 200 MiB xfs map[]",
+		"never-dax":         "publish map[csi.storage.k8s.io/ephemeral:true size:200Mi usage:FileIO]",
+		"keeps-content":     "eraseafter:false",
+		"smaller-volumes":   "create 100 MiB xfs map[usage:FileIO]",
+		"ext4-always":       "create 200 MiB ext4 map[usage:FileIO]\ncreate 200 MiB ext4",
+		"any-filesystem":    "create 200 MiB xfs map[usage:FileIO]\ncreate 200 MiB ext4",
+		"frozen-capacity":   "99 free\nvolume2 200 MiB 1 nodes\n99 free",
+		"double-capacity":   "198 free",
+		"forgets-delete":    "deleted",
+		"forgets-unpublish": "\nunpublished",
+		"same-volume":       "volume1 200 MiB 1 nodes\n99 free\nvolume1 200 MiB",
+		"no-topology":       "volume1 200 MiB 0 nodes",
+	}
+	for _, name := range names() {
+		if name == faithful {
+			continue
+		}
+		got, want := observed(t, name), wants[name]
+		if got == control || want == "" || !strings.Contains(got, want) {
+			t.Errorf("where %s: %q is missing in\n%s", faults[name].what, want, got)
+		}
+	}
+	if got := observed(t, "forgets-delete"); strings.Contains(got, "delete volume1") {
+		t.Errorf("the driver was asked to delete:\n%s", got)
+	}
+	if got := observed(t, "smaller-volumes"); !strings.Contains(got, "volume1 200 MiB") || !strings.Contains(got, "size:100Mi") {
+		t.Errorf("of smaller volumes:\n%s", got)
+	}
+}
+
+func TestUnknownFault(t *testing.T) {
+	if err := run(t.Context(), "", "", "any"); err == nil || !strings.Contains(err.Error(), "-fault=any: there are [any-filesystem") {
+		t.Errorf("of an unknown fault: %v", err)
+	}
+}

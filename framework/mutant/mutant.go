@@ -1,12 +1,13 @@
 // Package mutant holds deployments with one fault each as data: what is broken, and which requirement a
-// spec has to name when it rejects the deployment. It knows two kinds: overlays that somebody wrote, and
-// single edits of the manifests that [Edits] lists by rules.
+// spec has to name when it rejects the deployment. It knows three kinds: overlays that somebody wrote,
+// single edits of the manifests that [Edits] lists by rules, and lies of the driver.
 package mutant
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"pmem-memcached-e2e/framework/spec"
 )
@@ -17,6 +18,7 @@ type Mutant struct {
 	Mode    spec.Profile
 	Overlay string // directory of a kustomization; empty: Edit is what is changed
 	Edit    Edit
+	Driver  string // lie of the driver, a fault of hack/lying-driver; the deployment is as the manifests have it
 	// Rejections are what specs have to find. A mutant without one is equivalent.
 	Rejections []Rejection
 	Equivalent string   // why nobody can observe the change
@@ -33,11 +35,20 @@ type Rejection struct {
 
 // Changed reports in one line what differs from the manifests.
 func (m Mutant) Changed() string {
-	if m.Overlay != "" {
+	switch {
+	case m.Overlay != "":
 		return "overlay " + m.Overlay
+	case m.Driver != "":
+		return "e2e lab driver " + m.Driver
 	}
 	return m.Edit.String()
 }
+
+// OnLab reports whether only a lab can run the mutant: it lets its driver lie, or has the image of a memcached that lies.
+func (m Mutant) OnLab() bool { return m.Driver != "" || m.Lies() }
+
+// Lies reports whether a memcached that lies is in the place of the deployment's own.
+func (m Mutant) Lies() bool { return strings.HasPrefix(m.Edit.Is, LyingImage) }
 
 // Specs are the ids of all specs that run on the mutant, each once.
 func (m Mutant) Specs() []string {

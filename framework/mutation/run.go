@@ -30,6 +30,7 @@ type Suite func(ctx context.Context, r Run) error
 type Run struct {
 	Focus       string                  // expression for the ids of the specs
 	Deployments map[spec.Profile]string // directories
+	Driver      string                  // lie of the driver; empty: it does not lie
 	Report      string                  // directory of the report
 }
 
@@ -112,7 +113,7 @@ func (h Harness) baseline(ctx context.Context, matrix *Matrix, plain string, mut
 	}
 	slices.Sort(ids)
 	fmt.Fprintf(h.Progress, "baseline %s\n", strings.Join(ids, ", "))
-	doc, took, err := h.suite(ctx, ids, "baseline", deployments(plain))
+	doc, took, err := h.suite(ctx, ids, "baseline", deployments(plain), "")
 	if err != nil {
 		return "the baseline did not run: " + oneline.Of(err.Error())
 	}
@@ -157,9 +158,10 @@ func (h Harness) mutant(ctx context.Context, matrix Matrix, m mutant.Mutant, dir
 		return r, true
 	}
 	where := deployments(plain)
-	if m.Overlay != "" {
+	switch {
+	case m.Overlay != "":
 		where[m.Mode] = filepath.Join(h.Checkout, m.Overlay)
-	} else {
+	case m.Driver == "":
 		if err := os.RemoveAll(dir); err != nil {
 			return fail(Invalid, err)
 		}
@@ -168,19 +170,13 @@ func (h Harness) mutant(ctx context.Context, matrix Matrix, m mutant.Mutant, dir
 			return fail(Invalid, err)
 		}
 	}
-	objects, err := rendered(where[m.Mode])
-	if err != nil {
-		return fail(Invalid, err)
-	}
-	base, err := rendered(deployments(plain)[m.Mode])
-	if err != nil {
-		return fail(Invalid, err)
-	}
-	if string(objects) == string(base) {
-		return fail(Invalid, errors.New("it renders the same objects as the manifests"))
+	if m.Driver == "" {
+		if err := differs(where[m.Mode], deployments(plain)[m.Mode]); err != nil {
+			return fail(Invalid, err)
+		}
 	}
 	r.Key = h.key(m)
-	doc, took, err := h.suite(ctx, m.Specs(), r.Report, where)
+	doc, took, err := h.suite(ctx, m.Specs(), r.Report, where, m.Driver)
 	r.Seconds = took.Round(100 * time.Millisecond).Seconds()
 	if err != nil {
 		return fail(Undetermined, err)
@@ -189,8 +185,24 @@ func (h Harness) mutant(ctx context.Context, matrix Matrix, m mutant.Mutant, dir
 	return r, true
 }
 
+// differs returns an error if two kustomizations render the same.
+func differs(mutant, plain string) error {
+	objects, err := rendered(mutant)
+	if err != nil {
+		return err
+	}
+	base, err := rendered(plain)
+	if err != nil {
+		return err
+	}
+	if string(objects) == string(base) {
+		return errors.New("it renders the same objects as the manifests")
+	}
+	return nil
+}
+
 // suite runs the specs with some ids and reads their report, which is none of an earlier run.
-func (h Harness) suite(ctx context.Context, ids []string, name string, deployments map[spec.Profile]string) (report.Document, time.Duration, error) {
+func (h Harness) suite(ctx context.Context, ids []string, name string, deployments map[spec.Profile]string, driver string) (report.Document, time.Duration, error) {
 	start := time.Now()
 	dir := filepath.Join(h.Dir, name)
 	if err := os.RemoveAll(dir); err != nil {
@@ -200,7 +212,7 @@ func (h Harness) suite(ctx context.Context, ids []string, name string, deploymen
 	for i, id := range ids {
 		quoted[i] = regexp.QuoteMeta(id)
 	}
-	err := h.Suite(ctx, Run{Focus: "^(" + strings.Join(quoted, "|") + ")$", Deployments: deployments, Report: dir})
+	err := h.Suite(ctx, Run{Focus: "^(" + strings.Join(quoted, "|") + ")$", Deployments: deployments, Driver: driver, Report: dir})
 	took := time.Since(start)
 	if err != nil {
 		return report.Document{}, took, err
@@ -226,7 +238,7 @@ func (h Harness) key(m mutant.Mutant) string {
 		}
 		change = string(objects)
 	}
-	return digest(h.Program, change, fmt.Sprint(m.Mode, m.Rejections, m.By))
+	return digest(h.Program, change, fmt.Sprint(m.Mode, m.Driver, m.Rejections, m.By))
 }
 
 func digest(parts ...string) string {

@@ -3,8 +3,11 @@ package overlays
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,14 +23,7 @@ import (
 // TestMutants makes sure that each mutant renders, that what is rendered differs from the manifests, and that its
 // scripts are still scripts.
 func TestMutants(t *testing.T) {
-	c, err := spec.NewCatalogue(framework.Specs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := mutants.All(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := declared(t)
 	base := map[spec.Profile][]byte{}
 	for _, mode := range []spec.Profile{spec.Ephemeral, spec.Persistent} {
 		base[mode] = rendered(t, filepath.Join("../../../manifests", string(mode)))
@@ -39,6 +35,9 @@ func TestMutants(t *testing.T) {
 		} else {
 			count["to be killed"]++
 		}
+		if m.Driver != "" {
+			continue // the deployment is as it was
+		}
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			if bytes.Equal(rendered(t, kustomization(t, m)), base[m.Mode]) {
@@ -49,6 +48,42 @@ func TestMutants(t *testing.T) {
 	t.Logf("%d mutants: %v", len(all), count)
 	if count["to be killed"] < 120 || count["equivalent"] < 25 {
 		t.Errorf("there are %v, want 120 to be killed and 25 that are equivalent, or more", count)
+	}
+}
+
+func declared(t *testing.T) []mutant.Mutant {
+	t.Helper()
+	c, err := spec.NewCatalogue(framework.Specs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := mutants.All(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestLiesOfTheDriver compares the lies that are declared with those that the lying driver knows.
+func TestLiesOfTheDriver(t *testing.T) {
+	text, err := os.ReadFile("../../../hack/lying-driver/faults.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []string{"none"}
+	for _, match := range regexp.MustCompile(`(?m)^\t"([a-z0-9-]+)": +\{"`).FindAllSubmatch(text, -1) {
+		known = append(known, string(match[1]))
+	}
+	var lies []string
+	for _, m := range declared(t) {
+		if m.Driver != "" {
+			lies = append(lies, m.Driver)
+		}
+	}
+	slices.Sort(known)
+	slices.Sort(lies)
+	if !slices.Equal(known, lies) {
+		t.Errorf("drivers.yaml has %v, the lying driver %v", lies, known)
 	}
 }
 

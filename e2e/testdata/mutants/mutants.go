@@ -4,6 +4,7 @@ package mutants
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"pmem-memcached-e2e/e2e/testdata/broken"
 	"pmem-memcached-e2e/framework/mutant"
@@ -14,7 +15,10 @@ import (
 //go:embed mutants.yaml
 var file []byte
 
-// All returns the overlays that are broken on purpose and the edits of the manifests, each with a name of its own.
+//go:embed drivers.yaml
+var drivers []byte
+
+// All returns the overlays that are broken on purpose, the edits of the manifests and the lies of the driver, each with a name of its own.
 func All(c spec.Catalogue) ([]mutant.Mutant, error) {
 	deployments, err := broken.Deployments()
 	if err != nil {
@@ -28,7 +32,11 @@ func All(c spec.Catalogue) ([]mutant.Mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, declared...)
+	lies, err := mutant.Drivers("drivers.yaml", drivers, c)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Concat(all, declared, lies)
 	seen := map[string]bool{}
 	for _, m := range all {
 		if seen[m.Name] {

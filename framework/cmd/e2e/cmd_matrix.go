@@ -85,5 +85,5 @@ func suite(ctx context.Context, c matrix.Combination, dir string) (int, error) {
 			variables = append(variables, name+"="+value)
 		}
 	}
-	return runSelf(ctx, os.Stdout, os.Stderr, variables...)
+	return runSelf(ctx, os.Stdout, os.Stderr, []string{"run"}, variables...)
 }

@@ -23,6 +23,7 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
+	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/mutation"
 	"pmem-memcached-e2e/framework/nearest"
@@ -116,13 +117,18 @@ func runMutation(cmd *cobra.Command, all []mutant.Mutant, catalogue spec.Catalog
 	if c.Cluster.Provider == config.Kind {
 		return &config.FieldError{Field: "PROVIDER", Value: config.Kind, Remedy: "a kind cluster is made for one run; keep one with KEEP_CLUSTER=1 and set KUBECONFIG, or use the lab"}
 	}
+	if c.Cluster.Provider != config.Lab {
+		if chosen, err = elsewhere(chosen, os.Getenv("MUTANT") != "", cmd.OutOrStdout()); err != nil {
+			return err
+		}
+	}
 	program, err := programDigest()
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	down, err := bringUp(ctx, c, h)
+	down, err := bringUp(ctx, c, h, slices.ContainsFunc(chosen, mutant.Mutant.Lies))
 	if err != nil {
 		return err
 	}
@@ -139,6 +145,18 @@ func runMutation(cmd *cobra.Command, all []mutant.Mutant, catalogue spec.Catalog
 		return cli.Exit(report.ExitInterrupted)
 	}
 	return cli.Exit(matrix.ExitCode(chosen))
+}
+
+// elsewhere leaves out the mutants that only a lab can run, or refuses those that are named.
+func elsewhere(chosen []mutant.Mutant, named bool, w io.Writer) ([]mutant.Mutant, error) {
+	rest := slices.DeleteFunc(slices.Clone(chosen), mutant.Mutant.OnLab)
+	if left := len(chosen) - len(rest); left > 0 && !named {
+		fmt.Fprintf(w, "mutants  %d are left out, in which the driver or memcached lies: only the lab can run them\n", left)
+	} else if left > 0 {
+		i := slices.IndexFunc(chosen, mutant.Mutant.OnLab)
+		return nil, &config.FieldError{Field: "MUTANT", Value: chosen[i].Name, Remedy: "the driver or memcached lies in it, and only the lab can run it; leave PROVIDER and KUBECONFIG unset"}
+	}
+	return rest, nil
 }
 
 // chooseMutants takes MUTANT, or SAMPLE and SEED, or all.
@@ -182,12 +200,18 @@ func chooseMutants(all []mutant.Mutant, getenv func(string) string) ([]mutant.Mu
 	return chosen[:n], nil
 }
 
-// bringUp has a lab run all the time, so that each run of the suite finds it up. An existing cluster is.
-func bringUp(ctx context.Context, c config.Config, h home) (down func(context.Context) error, err error) {
+// bringUp has a lab run all the time, so that each run of the suite finds it up, with a memcached that lies if one is
+// needed. An existing cluster is up.
+func bringUp(ctx context.Context, c config.Config, h home, lies bool) (down func(context.Context) error, err error) {
 	if c.Cluster.Provider != config.Lab {
 		return func(context.Context) error { return nil }, nil
 	}
 	l, err := newLab(c, h.checkout, &redact.Redactor{})
+	if err == nil && lies {
+		if c.Lab.Images, err = l.lab.LyingImage(ctx, artifact.LyingMemcached); err == nil {
+			l, err = newLab(c, h.checkout, &redact.Redactor{})
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +237,7 @@ func programDigest() (string, error) {
 }
 
 // mutatedSuite runs the main job with some deployments. What it prints goes into a file next to its report.
-func mutatedSuite(ctx context.Context, r mutation.Run) error {
+func mutatedSuite(ctx context.Context, r mutation.Run) (err error) {
 	if err := os.MkdirAll(filepath.Dir(r.Report), 0o755); err != nil {
 		return err
 	}
@@ -222,7 +246,13 @@ func mutatedSuite(ctx context.Context, r mutation.Run) error {
 		return err
 	}
 	defer log.Close()
-	exit, err := runSelf(ctx, log, log, "REPORT_DIR="+r.Report, "FOCUS="+r.Focus,
+	if r.Driver != "" {
+		defer func() { err = errors.Join(err, lieOfDriver(context.WithoutCancel(ctx), log, "real")) }()
+		if err := lieOfDriver(ctx, log, r.Driver); err != nil {
+			return err
+		}
+	}
+	exit, err := runSelf(ctx, log, log, []string{"run"}, "REPORT_DIR="+r.Report, "FOCUS="+r.Focus,
 		"EPHEMERAL="+r.Deployments[spec.Ephemeral], "PERSISTENT="+r.Deployments[spec.Persistent])
 	if err == nil && exit == run.ExitUsage {
 		err = fmt.Errorf("the suite refused to run, see %s", log.Name())
@@ -230,9 +260,18 @@ func mutatedSuite(ctx context.Context, r mutation.Run) error {
 	return err
 }
 
-// runSelf runs the main job in a process of its own, with some variables more, and returns its exit code.
-func runSelf(ctx context.Context, stdout, stderr *os.File, variables ...string) (int, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "run")
+// lieOfDriver has the lab's driver lie, or no longer.
+func lieOfDriver(ctx context.Context, log *os.File, lie string) error {
+	exit, err := runSelf(ctx, log, log, []string{"lab", "driver", lie})
+	if err == nil && exit != 0 {
+		err = fmt.Errorf("e2e lab driver %s has failed, see %s", lie, log.Name())
+	}
+	return err
+}
+
+// runSelf runs this program in a process of its own, with some variables more, and returns its exit code.
+func runSelf(ctx context.Context, stdout, stderr *os.File, args []string, variables ...string) (int, error) {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), variables...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	// Its own group, so that an interrupt from the terminal reaches it

@@ -1,0 +1,38 @@
+package mutant
+
+import (
+	"fmt"
+
+	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/strictyaml"
+)
+
+// Drivers makes mutants of the lies of the driver that a file declares. They are of the mode of the driver's specs.
+func Drivers(name string, file []byte, c spec.Catalogue) ([]Mutant, error) {
+	type declaration struct {
+		Violates   []spec.ReqID `yaml:"violates,omitempty"`
+		Equivalent string       `yaml:"equivalent,omitempty"`
+		By         []string     `yaml:"by"`
+		With       string       `yaml:"with,omitempty"`
+		Expected   bool         `yaml:"expected,omitempty"`
+		Lies       []string     `yaml:"lies"`
+	}
+	var mutants []Mutant
+	err := strictyaml.ReadList(name, file, func(d declaration, _ map[string]int, line int) []error {
+		var errs []error
+		for _, lie := range d.Lies {
+			m := Mutant{Name: "driver-" + lie, Mode: spec.Driver, Driver: lie, Equivalent: d.Equivalent}
+			if len(d.Violates) == 0 {
+				m.By = d.By
+			} else {
+				m.Rejections = []Rejection{{By: d.By, Violates: d.Violates, With: d.With, Expected: d.Expected}}
+			}
+			if err := m.Validate(c); err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: %w", name, line, err))
+			}
+			mutants = append(mutants, m)
+		}
+		return errs
+	})
+	return mutants, err
+}

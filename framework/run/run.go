@@ -78,7 +78,7 @@ type Runner struct {
 
 // Limits at wait scale 1.
 const (
-	suiteLimit = 45 * time.Minute
+	suiteLimit = 60 * time.Minute
 	suiteGrace = 2 * time.Minute // the clean-up of one spec and of the suite
 	downLimit  = 5 * time.Minute
 )

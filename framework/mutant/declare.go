@@ -18,7 +18,6 @@ type declaration struct {
 	Refused    string       `yaml:"refused,omitempty"`
 	By         []string     `yaml:"by,omitempty"`
 	With       string       `yaml:"with,omitempty"`
-	Expected   bool         `yaml:"expected,omitempty"`
 	Edits      []string     `yaml:"edits"`
 }
 
@@ -115,7 +114,7 @@ func (d declaration) mutant(e Edit, mode spec.Profile, c spec.Catalogue) Mutant 
 	if len(d.Violates) == 0 {
 		m.By = by
 	} else {
-		m.Rejections = []Rejection{{By: by, Violates: d.Violates, With: d.With, Expected: d.Expected}}
+		m.Rejections = []Rejection{{By: by, Violates: d.Violates, With: d.With}}
 	}
 	return m
 }

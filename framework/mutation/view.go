@@ -34,12 +34,11 @@ func (r Row) Killed() int {
 	return n
 }
 
-// rows are those of all pairs that specs examine and a deployment can violate: that of the driver's own profile is
-// not in it.
+// rows are those of all pairs that specs examine.
 func (v view) rows() []Row {
 	var rows []Row
 	for _, p := range v.catalogue.Pairs() {
-		if len(p.Specs) == 0 || p.Profile == spec.Driver {
+		if len(p.Specs) == 0 {
 			continue
 		}
 		row := Row{Pair: p}
@@ -83,7 +82,7 @@ func (v view) unviolated() (none, waiting []string) {
 	return none, waiting
 }
 
-// idle are specs about deployments: those that no mutant is for, and those that ran on mutants and killed none.
+// idle are specs: those that no mutant is for, and those that ran on mutants and killed none.
 func (v view) idle() (without, blunt []string) {
 	declared, ran, killed := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, m := range v.mutants {
@@ -106,7 +105,7 @@ func (v view) idle() (without, blunt []string) {
 	}
 	for _, s := range v.catalogue.Specs {
 		switch {
-		case s.Profile == spec.Driver || s.Measures():
+		case s.Measures():
 		case !declared[s.ID]:
 			without = append(without, s.ID)
 		case ran[s.ID] && !killed[s.ID]:

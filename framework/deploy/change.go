@@ -17,7 +17,7 @@ func replaceImages(node any, image string) {
 				if !ok {
 					continue
 				}
-				if current, _ := container["image"].(string); IsMemcached(current) {
+				if current, _ := container["image"].(string); isMemcached(current) {
 					container["image"] = image
 					container["imagePullPolicy"] = "IfNotPresent"
 				}
@@ -30,9 +30,9 @@ func replaceImages(node any, image string) {
 	}
 }
 
-// IsMemcached reports whether the last element of the image's repository is memcached, whatever
+// isMemcached reports whether the last element of the image's repository is memcached, whatever
 // its registry, tag and digest.
-func IsMemcached(image string) bool {
+func isMemcached(image string) bool {
 	repository, _, _ := strings.Cut(image, "@")
 	last := repository[strings.LastIndex(repository, "/")+1:]
 	name, _, _ := strings.Cut(last, ":")

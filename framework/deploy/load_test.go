@@ -187,7 +187,7 @@ func TestIsMemcached(t *testing.T) {
 		"memcached:5000/exporter":                 false,
 		"":                                        false,
 	} {
-		if IsMemcached(image) != want {
+		if isMemcached(image) != want {
 			t.Errorf("%s: want %t", image, want)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/e2e-framework/klient/k8s"
 	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
 
-	"pmem-memcached-e2e/framework/kind/images"
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/lab/addons"
 	"pmem-memcached-e2e/framework/lab/pmemcsi"
 	"pmem-memcached-e2e/framework/lab/readiness"

@@ -13,7 +13,7 @@ import (
 
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 
-	"pmem-memcached-e2e/framework/kind/images"
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/kind/region"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
@@ -73,7 +73,7 @@ func New(opts Options) (*Cluster, error) {
 		c.opts.Progress = progress.Lines(io.Discard)
 	}
 	var err error
-	if c.archives, err = images.Read(opts.Images); err != nil {
+	if c.archives, err = images.ReadAll(opts.Images); err != nil {
 		return nil, fmt.Errorf("%w: KIND_IMAGES: %w", ErrUnfit, err)
 	}
 	c.provider = kindcluster.NewProvider(engine, kindcluster.ProviderWithLogger(logger{c.opts.Progress}))

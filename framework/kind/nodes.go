@@ -109,7 +109,7 @@ func (c *Cluster) load(ctx context.Context, _ *state) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		f, err := os.Open(a.Path)
+		f, err := a.Open()
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
-	"pmem-memcached-e2e/framework/kind/images"
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/kind/region"
 	"pmem-memcached-e2e/framework/wait"
 )

@@ -3,14 +3,13 @@ package lab
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/lab/addons"
-	"pmem-memcached-e2e/framework/lab/archive"
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/nodeshell"
 	"pmem-memcached-e2e/framework/lab/plane"
@@ -20,17 +19,12 @@ import (
 )
 
 // readArchives reads those that the options name.
-func (o Options) readArchives() ([]archive.Archive, error) {
-	var archives []archive.Archive
-	var errs []error
-	for _, path := range o.Images {
-		a, err := archive.Read(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("LAB_IMAGES: %w", err))
-		}
-		archives = append(archives, a)
+func (o Options) readArchives() ([]images.Archive, error) {
+	archives, err := images.ReadAll(o.Images)
+	if err != nil {
+		err = fmt.Errorf("LAB_IMAGES: %w", err)
 	}
-	return archives, errors.Join(errs...)
+	return archives, err
 }
 
 // LyingImage returns the path of an archive for LAB_IMAGES with an image of artifact.LyingImages.
@@ -61,7 +55,7 @@ func (l *Lab) MakeDriverLie(ctx context.Context, fault string) error {
 		if err != nil {
 			return err
 		}
-		a, err := archive.Read(path)
+		a, err := images.Read(path)
 		if err != nil {
 			return err
 		}
@@ -82,11 +76,11 @@ func (l *Lab) MakeDriverLie(ctx context.Context, fault string) error {
 
 // Loaded returns the names of the images that the nodes get from archives, in the order of these.
 func (l *Lab) Loaded() []string {
-	var images []string
+	var names []string
 	for _, a := range l.archives {
-		images = append(images, a.Images...)
+		names = append(names, a.Images...)
 	}
-	return images
+	return names
 }
 
 // load puts the images of the archives on every node of a plan.
@@ -102,14 +96,14 @@ func (l *Lab) load(ctx context.Context, plan state.Plan) error {
 	return nil
 }
 
-func (l *Lab) loadAll(ctx context.Context, plan state.Plan, a archive.Archive) error {
+func (l *Lab) loadAll(ctx context.Context, plan state.Plan, a images.Archive) error {
 	l.doing("lab images: load " + a.Path)
 	return vm.Each(ctx, l.machines(plan, vm.MainMemory{}), func(ctx context.Context, m vm.Machine) error {
 		return l.loadInto(ctx, m.Name(), a)
 	})
 }
 
-func (l *Lab) loadInto(ctx context.Context, node string, a archive.Archive) error {
+func (l *Lab) loadInto(ctx context.Context, node string, a images.Archive) error {
 	content, err := a.Open()
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"slices"
 
 	"pmem-memcached-e2e/framework/config"
-	"pmem-memcached-e2e/framework/lab/archive"
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/host"
 	"pmem-memcached-e2e/framework/lab/plane"
@@ -119,7 +119,7 @@ type Lab struct {
 	waits    *wait.Open
 	programs *process.Group
 	state    *state.File
-	archives []archive.Archive
+	archives []images.Archive
 	guard    *os.File // this process's end of the pipe to the guard; nil: there is none
 }
 

@@ -12,9 +12,8 @@ import (
 
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/config"
-	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/lab"
-	"pmem-memcached-e2e/framework/lab/archive"
 	"pmem-memcached-e2e/framework/lab/lifecycle"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/redact"
@@ -122,7 +121,7 @@ func (p *labProvider) offered() ([]string, error) {
 		if name == "" {
 			return ""
 		}
-		full, err := archive.FullName(name)
+		full, err := images.Full(name)
 		if err == nil && !slices.Contains(slices.Concat(loaded, built), full) {
 			err = fmt.Errorf("the nodes of the lab do not have it: give its archive in LAB_IMAGES, or one of %s", strings.Join(slices.Concat(loaded, built), ", "))
 		}
@@ -133,15 +132,15 @@ func (p *labProvider) offered() ([]string, error) {
 	}
 	chosen := find("MEMCACHED_IMAGE", p.images.MemcachedImage)
 	other := find("OTHER_MEMCACHED_IMAGE", p.images.OtherImage)
-	images := slices.Concat(slices.DeleteFunc(slices.Clone(loaded), func(name string) bool { return !deploy.IsMemcached(name) }), built)
+	memcached := slices.Concat(slices.DeleteFunc(slices.Clone(loaded), func(name string) bool { return images.Name(name) != "memcached" }), built)
 	if chosen == "" {
-		chosen = images[0]
+		chosen = memcached[0]
 	}
-	images = slices.DeleteFunc(images, func(name string) bool { return name == chosen || name == other })
+	memcached = slices.DeleteFunc(memcached, func(name string) bool { return name == chosen || name == other })
 	if other != "" {
-		images = slices.Insert(images, 0, other)
+		memcached = slices.Insert(memcached, 0, other)
 	}
-	return slices.Insert(images, 0, chosen), errors.Join(errs...)
+	return slices.Insert(memcached, 0, chosen), errors.Join(errs...)
 }
 
 // start is what the lab started from.

@@ -1,4 +1,4 @@
-package archive
+package images
 
 import (
 	"archive/tar"
@@ -102,6 +102,47 @@ func TestRead(t *testing.T) {
 	}
 	if _, err := Read(filepath.Join(t.TempDir(), "none")); !os.IsNotExist(err) {
 		t.Errorf("of a file that is not there: %v", err)
+	}
+}
+
+func TestReadAll(t *testing.T) {
+	dir := t.TempDir()
+	for file, image := range map[string]string{"a.tar": "lab.invalid/memcached:1.6.38", "b.tgz": "memcached:1.6.18", "c.tar": "example.org:5000/intel/pmem-csi-driver:v1.1.0", "d.txt": "other:1"} {
+		if err := os.WriteFile(filepath.Join(dir, file), archived(t, "manifest.json", `[{"RepoTags":["`+image+`"]}]`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	archives, err := ReadAll([]string{dir, filepath.Join(dir, "c.tar")})
+	if err != nil || len(archives) != 4 {
+		t.Fatalf("%+v, %v; want 4 archives", archives, err)
+	}
+	if got, want := Named(archives, "memcached"), []string{"lab.invalid/memcached:1.6.38", "docker.io/library/memcached:1.6.18"}; !slices.Equal(got, want) {
+		t.Errorf("memcached: %q, want %q", got, want)
+	}
+	if got, want := Named(archives, "pmem-csi-driver"), []string{"example.org:5000/intel/pmem-csi-driver:v1.1.0"}; !slices.Equal(got, want) {
+		t.Errorf("pmem-csi-driver: %q, want %q", got, want)
+	}
+	_, err = ReadAll([]string{t.TempDir(), filepath.Join(dir, "none"), filepath.Join(dir, "d.txt")})
+	for _, want := range []string{"the directory has no file *.tar", "no such file"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q in it", err, want)
+		}
+	}
+}
+
+func TestFull(t *testing.T) {
+	for reference, want := range map[string]string{
+		"memcached:1.6":                    "docker.io/library/memcached:1.6",
+		"intel/pmem-csi-driver:v1.1.0":     "docker.io/intel/pmem-csi-driver:v1.1.0",
+		"registry.k8s.io/sig-storage/a:v1": "registry.k8s.io/sig-storage/a:v1",
+		"lab.invalid/memcached:1.6.38":     "lab.invalid/memcached:1.6.38",
+	} {
+		if got, err := Full(reference); err != nil || got != want {
+			t.Errorf("Full(%s) = %s, %v; want %s", reference, got, err, want)
+		}
+	}
+	if got, err := Full("Not A Name"); err == nil {
+		t.Errorf("Full of no name: %s", got)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package archive reads archives of container images, as docker save, podman save, skopeo and buildah write them.
-package archive
+// Package images reads archives of container images, as docker save, podman save, skopeo and buildah write them.
+package images
 
 import (
 	"archive/tar"
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -43,7 +44,7 @@ func Read(path string) (Archive, error) {
 		names = layout
 	}
 	for _, text := range names {
-		full, err := FullName(text)
+		full, err := Full(text)
 		if err != nil {
 			return a, fmt.Errorf("%s has an image with the name %q: %w", path, text, err)
 		}
@@ -57,9 +58,64 @@ func Read(path string) (Archive, error) {
 	return a, nil
 }
 
-// FullName is the name of an image as a node knows it, with its registry and tag.
-func FullName(text string) (string, error) {
-	ref, err := name.ParseReference(text)
+// ReadAll returns the archives at paths, which may be directories with files *.tar, *.tar.gz and *.tgz.
+func ReadAll(paths []string) ([]Archive, error) {
+	var archives []Archive
+	var errs []error
+	for _, path := range paths {
+		files, err := filesAt(path)
+		errs = append(errs, err)
+		for _, file := range files {
+			a, err := Read(file)
+			errs = append(errs, err)
+			archives = append(archives, a)
+		}
+	}
+	return archives, errors.Join(errs...)
+}
+
+func filesAt(path string) ([]string, error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return []string{path}, err
+	}
+	var files []string
+	for _, form := range []string{"*.tar", "*.tar.gz", "*.tgz"} {
+		found, err := filepath.Glob(filepath.Join(path, form))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s: the directory has no file *.tar, *.tar.gz or *.tgz", path)
+	}
+	return files, nil
+}
+
+// Named returns the images of the archives whose last part of the name it is, in their order: memcached is
+// docker.io/library/memcached:1.6 and all others.
+func Named(archives []Archive, last string) []string {
+	var found []string
+	for _, a := range archives {
+		for _, image := range a.Images {
+			if Name(image) == last && !slices.Contains(found, image) {
+				found = append(found, image)
+			}
+		}
+	}
+	return found
+}
+
+// Name is the last part of an image's name, without tag and digest.
+func Name(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	last, _, _ := strings.Cut(reference[strings.LastIndex(reference, "/")+1:], ":")
+	return last
+}
+
+// Full is the name of an image as a node knows it, with its registry and tag.
+func Full(reference string) (string, error) {
+	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return "", err
 	}

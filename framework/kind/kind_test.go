@@ -2,6 +2,7 @@ package kind
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/kind/pkg/exec"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -167,5 +169,15 @@ func TestLogger(t *testing.T) {
 	l.Warn("WARNING: Overriding docker network due to KIND_EXPERIMENTAL_DOCKER_NETWORK\nWARNING: other")
 	if want := "kind     Creating cluster \"mine\" ...\nkind     WARNING: other\n"; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
+func TestPrintOutput(t *testing.T) {
+	var out strings.Builder
+	printOutput(&out, errors.New("no command"))
+	said := strings.Repeat("before\n", outputLines) + "[wait-control-plane] timed out\n"
+	printOutput(&out, fmt.Errorf("failed to init node: %w", &exec.RunError{Command: []string{"kubeadm"}, Output: []byte(said), Inner: errors.New("exit status 1")}))
+	if got := out.String(); strings.Count(got, "\n") != outputLines || !strings.HasSuffix(got, "kind     | [wait-control-plane] timed out\n") {
+		t.Errorf("printed\n%s", got)
 	}
 }

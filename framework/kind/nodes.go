@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
+	"sigs.k8s.io/kind/pkg/exec"
 
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/wait"
@@ -57,6 +59,7 @@ func (c *Cluster) create(ctx context.Context, s *state) error {
 	}()
 	select {
 	case err := <-done:
+		printOutput(c.opts.Progress, err)
 		return err
 	case <-ctx.Done():
 	}
@@ -70,6 +73,22 @@ func (c *Cluster) create(ctx context.Context, s *state) error {
 		}
 	})
 	return errors.Join(context.Cause(ctx), ended)
+}
+
+// outputLines is how much of a command's output helps to see why it failed.
+const outputLines = 20
+
+// printOutput prints the end of what the command said whose failure err is, if
+// it is one. kind's errors name the command alone.
+func printOutput(w io.Writer, err error) {
+	failed, ok := errors.AsType[*exec.RunError](err)
+	if !ok {
+		return
+	}
+	lines := strings.Split(strings.TrimSpace(string(failed.Output)), "\n")
+	for _, line := range lines[max(0, len(lines)-outputLines):] {
+		fmt.Fprintf(w, "kind     | %s\n", strings.TrimSpace(line))
+	}
 }
 
 // node returns the worker.

@@ -123,7 +123,7 @@ func TestBrokenDocuments(t *testing.T) {
 		{"config", `focus`, `FOCUS`},
 		{"config", `retries: 1`, `retries: 6`},
 		{"config", `retries: 1`, `retries: many`},
-		{"config", `provider: lab`, `provider: kind`},
+		{"config", `provider: lab`, `provider: minikube`},
 		{"config", `lab-pmem: 1024`, `lab-pmem: 1000`},
 		{"config", `wait-scale: 2`, `wait-scale: 0`},
 		{"config", `focus: x`, `focus: [x]`},

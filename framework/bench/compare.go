@@ -98,9 +98,10 @@ func (p Pairs) ratios(m metric) ([]float64, bool) {
 				open = &of.Open[n]
 			}
 			values[i] = m.of(&of.Closed[n], open)
-			if values[i] <= 0 {
-				return nil, false
-			}
+		}
+		// A subject that answers nothing in a sample has a throughput of 0. Of the others 0 is not known.
+		if values[1] <= 0 || values[0] <= 0 && m.name != Throughput {
+			return nil, false
 		}
 		ratios = append(ratios, values[0]/values[1])
 	}

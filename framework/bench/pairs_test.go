@@ -6,10 +6,13 @@ import (
 	"io"
 	"math"
 	"net"
+	"pmem-memcached-e2e/framework/load"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // slowed is a server behind a proxy that hands on each piece of an answer only
@@ -237,5 +240,29 @@ func TestFindDip(t *testing.T) {
 	s := TimeLine("answers", line([2]int64{10, 100}, [2]int64{4, 7}), tick)
 	if len(s.Points) != 2 || s.Points[1].X != 0.5 || s.Points[1].Y != 1000 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A subject that answers nothing in one of the samples is slower, and not unknown.
+func TestNothingAnswered(t *testing.T) {
+	sample := func(requests ...int64) []load.Result {
+		var results []load.Result
+		for _, n := range requests {
+			h := hdrhistogram.New(1, 1000, 3)
+			if err := h.RecordValues(10, n); err != nil {
+				t.Fatal(err)
+			}
+			empty := load.Histogram{Histogram: hdrhistogram.New(1, 1000, 3)}
+			results = append(results, load.Result{Elapsed: time.Second, Get: load.Histogram{Histogram: h}, Set: empty, Delete: empty, ServerCPUUnknown: "x"})
+		}
+		return results
+	}
+	p := Pairs{Measured: [2]Measured{{Closed: sample(5, 0, 5)}, {Closed: sample(10, 10, 10)}}}
+	if c := p.Compare(); len(c) != 1 || c[0].Metric != Throughput || c[0].Ratio != 0.5 || c[0].Low != 0 || c[0].High != 0.5 {
+		t.Errorf("of the subject: %+v", c)
+	}
+	p.Measured[1].Closed[1] = sample(0)[0]
+	if c := p.Compare(); len(c) != 0 {
+		t.Errorf("of the control: %+v, want no ratio", c)
 	}
 }

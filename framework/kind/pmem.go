@@ -38,13 +38,19 @@ func (c *Cluster) tools(n nodes.Node) (region.Run, error) {
 	}, nil
 }
 
-// takeRegion makes a volume group of the region that the user has named.
-func (c *Cluster) takeRegion(ctx context.Context, s *state) error {
+// onWorker returns the worker, and what runs the region's commands there.
+func (c *Cluster) onWorker() (nodes.Node, region.Run, error) {
 	n, err := c.node()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	run, err := c.tools(n)
+	return n, run, err
+}
+
+// takeRegion makes a volume group of the region that the user has named.
+func (c *Cluster) takeRegion(ctx context.Context, s *state) error {
+	n, run, err := c.onWorker()
 	if err != nil {
 		return err
 	}
@@ -105,11 +111,7 @@ func (c *Cluster) giveBack(ctx context.Context, s *state) error {
 }
 
 func (c *Cluster) restore(ctx context.Context, s *state) error {
-	n, err := c.node()
-	if err != nil {
-		return err
-	}
-	run, err := c.tools(n)
+	n, run, err := c.onWorker()
 	if err != nil {
 		return err
 	}

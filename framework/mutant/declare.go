@@ -87,7 +87,7 @@ func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mu
 
 func (e Edit) inManifest() bool { return e.File != initScript && e.File != wrapperScript }
 
-// key tells edits of the manifests of both modes apart, and not those of the scripts, which are the same.
+// key distinguishes edits of the manifests of both modes, and not those of the scripts, which are the same.
 func (e Edit) key(mode spec.Profile) string {
 	if e.inManifest() {
 		return fmt.Sprintf("%s of mode %s", e.Name, mode)
@@ -107,14 +107,18 @@ func (d declaration) modes(c spec.Catalogue) []spec.Profile {
 }
 
 func (d declaration) mutant(e Edit, mode spec.Profile, c spec.Catalogue) Mutant {
-	m := Mutant{Name: fmt.Sprintf("%s-%s", mode, e.Name), Mode: mode, Edit: e, Equivalent: d.Equivalent}
 	by := slices.DeleteFunc(slices.Clone(d.By), func(id string) bool {
 		return slices.ContainsFunc(c.Specs, func(s spec.Spec) bool { return s.ID == id && s.Profile != mode })
 	})
-	if len(d.Violates) == 0 {
+	return Mutant{Name: fmt.Sprintf("%s-%s", mode, e.Name), Mode: mode, Edit: e, Equivalent: d.Equivalent}.judged(by, d.Violates, d.With)
+}
+
+// judged returns m with the specs that have to reject it, or to accept it if it violates nothing.
+func (m Mutant) judged(by []string, violates []spec.ReqID, with string) Mutant {
+	if len(violates) == 0 {
 		m.By = by
 	} else {
-		m.Rejections = []Rejection{{By: by, Violates: d.Violates, With: d.With}}
+		m.Rejections = []Rejection{{By: by, Violates: violates, With: with}}
 	}
 	return m
 }

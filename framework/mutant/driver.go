@@ -14,19 +14,13 @@ func Drivers(name string, file []byte, c spec.Catalogue) ([]Mutant, error) {
 		Equivalent string       `yaml:"equivalent,omitempty"`
 		By         []string     `yaml:"by"`
 		With       string       `yaml:"with,omitempty"`
-		Expected   bool         `yaml:"expected,omitempty"`
 		Lies       []string     `yaml:"lies"`
 	}
 	var mutants []Mutant
 	err := strictyaml.ReadList(name, file, func(d declaration, _ map[string]int, line int) []error {
 		var errs []error
 		for _, lie := range d.Lies {
-			m := Mutant{Name: "driver-" + lie, Mode: spec.Driver, Driver: lie, Equivalent: d.Equivalent}
-			if len(d.Violates) == 0 {
-				m.By = d.By
-			} else {
-				m.Rejections = []Rejection{{By: d.By, Violates: d.Violates, With: d.With, Expected: d.Expected}}
-			}
+			m := Mutant{Name: "driver-" + lie, Mode: spec.Driver, Driver: lie, Equivalent: d.Equivalent}.judged(d.By, d.Violates, d.With)
 			if err := m.Validate(c); err != nil {
 				errs = append(errs, fmt.Errorf("%s:%d: %w", name, line, err))
 			}

@@ -38,7 +38,7 @@ type Baseline struct {
 	Seconds       float64  `yaml:"seconds"`
 }
 
-// Exit codes besides those of a run that could not be begun or was interrupted.
+// Exit codes besides those of a run that could not start or was interrupted.
 const (
 	ExitGood = report.ExitConformant
 	ExitBad  = report.ExitNotConformant // survivors, wrong reasons, false alarms, errors

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
@@ -78,7 +79,7 @@ func order(s spec.Spec) ginkgo.SpecPriority {
 // collectEvidence runs while the spec's objects still exist.
 func (e *Env) collectEvidence(ctx ginkgo.SpecContext) {
 	result := ginkgo.CurrentSpecReport()
-	if !result.Failed() || result.State.Is(types.SpecStateInterrupted) {
+	if !result.Failed() || result.State.Is(types.SpecStateInterrupted) || e.foreseen(result.State) {
 		return
 	}
 	if _, err := e.Cluster.ServerVersion(ctx); err != nil {
@@ -89,6 +90,14 @@ func (e *Env) collectEvidence(ctx ginkgo.SpecContext) {
 		e.Note("evidence", "%s", err) // the spec has failed for another reason
 	}
 	e.evidence = evidenceOf(e.Spec.ID)
+}
+
+// foreseen reports whether the spec has failed for requirements alone of which the run knows that they are not met.
+func (e *Env) foreseen(state types.SpecState) bool {
+	failures := e.failuresSoFar()
+	return state == types.SpecStateFailed && len(failures) > 0 && !slices.ContainsFunc(failures, func(f report.Failure) bool {
+		return !slices.Contains(e.Config.Foreseen, f.Requirement)
+	})
 }
 
 // cleanUp does not wait long for a cluster that does not answer.

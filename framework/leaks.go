@@ -24,7 +24,7 @@ type watcher struct {
 	first leak.Snapshot // before all specs
 	last  leak.Snapshot // before the spec that runs
 	begun bool          // a snapshot could be taken
-	owned bool          // other processes run specs, so that only what belongs to this one's counts
+	owned bool          // other processes or other runs run specs, so that only what belongs to this one's counts
 
 	mu         sync.Mutex
 	namespaces []string // that the specs have made
@@ -32,7 +32,9 @@ type watcher struct {
 	reported   []report.Leak
 }
 
-func newWatcher(s *suite) *watcher { return &watcher{suite: s, owned: s.lane != nil} }
+func newWatcher(s *suite) *watcher {
+	return &watcher{suite: s, owned: s.lane != nil || s.config.Shared}
+}
 
 func (w *watcher) scope() leak.Scope {
 	w.mu.Lock()
@@ -65,8 +67,11 @@ func (w *watcher) begin(ctx context.Context) {
 	w.first, w.last, w.begun = snapshot, snapshot, true
 }
 
-// whole is scope for a comparison while no other process runs specs.
+// whole is scope for a comparison while no other process of the run runs specs.
 func (w *watcher) whole(scope leak.Scope) leak.Scope {
+	if w.suite.config.Shared {
+		return scope
+	}
 	scope.Owned, scope.Exclusive = false, w.suite.config.OwnsCluster()
 	return scope
 }
@@ -74,7 +79,7 @@ func (w *watcher) whole(scope leak.Scope) leak.Scope {
 // alone begins the comparisons again when no other process runs specs any more.
 // What those have left behind is reported by finish.
 func (w *watcher) alone(ctx context.Context) {
-	if !w.begun || !w.owned {
+	if !w.begun || !w.owned || w.suite.config.Shared {
 		return
 	}
 	w.owned = false

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -54,6 +55,8 @@ type Task struct {
 	Events     string            // path that events are written to
 	ReportID   string            // of the run, as in its report
 	Lane       int               // of the process, from 0, where Parallel is more than 1
+	Shared     bool              // other runs use the cluster at the same time, so that only what belongs to the namespaces of this one counts as left behind
+	Foreseen   []spec.ReqID      // requirements that will not be met: a spec that fails for these alone needs no evidence
 	LoadClient string            // path of the program that load clients in pods run, framework/cmd/load, but for a hyphen and the architecture
 }
 

@@ -2,6 +2,7 @@
 package mutation
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,13 +42,16 @@ type Result struct {
 	Violates   []spec.ReqID `yaml:"violates,omitempty"`   // in that mode; none: it is equivalent
 	Equivalent string       `yaml:"equivalent,omitempty"` // why
 	State      State        `yaml:"state"`
-	Reason     string       `yaml:"reason"`           // one line
-	Checks     int          `yaml:"checks"`           // that failed
-	By         []Kill       `yaml:"by,omitempty"`     // in the order in which they failed
-	Specs      []string     `yaml:"specs,omitempty"`  // that ran
-	Seconds    float64      `yaml:"seconds"`          // of the run
-	Report     string       `yaml:"report,omitempty"` // its directory, relative to the matrix
-	Key        string       `yaml:"key"`              // digest of mutant and program
+	Reason     string       `yaml:"reason"`             // one line
+	Checks     int          `yaml:"checks"`             // that failed
+	By         []Kill       `yaml:"by,omitempty"`       // in the order in which they failed
+	Specs      []string     `yaml:"specs,omitempty"`    // that ran
+	Batch      string       `yaml:"batch,omitempty"`    // in which an equivalent ran with others, and how many there were
+	Together   []string     `yaml:"together,omitempty"` // equivalents that are rejected with this one, and accepted without it
+	Seconds    float64      `yaml:"seconds"`            // of the run, in a batch its share
+	Report     string       `yaml:"report,omitempty"`   // its directory, relative to the matrix
+	Key        string       `yaml:"key"`                // digest of the mutant and of the manifests
+	Version    string       `yaml:"version,omitempty"`  // of the program that has seen it
 }
 
 // Kill is a check that failed.
@@ -92,15 +96,18 @@ func (r *Result) judge(m mutant.Mutant, doc report.Document) {
 
 func (r *Result) accept(by []string, outcomes map[string]report.SpecResult) {
 	r.State, r.Reason = Accepted, strings.Join(by, ", ")+" passed"
+	alarm := ""
 	for _, id := range by {
 		switch s := outcomes[id]; s.Outcome {
 		case spec.Passed, spec.NotApplicable:
 		case spec.Failed:
-			r.State, r.Reason = FalseAlarm, id+": "+report.Heading(s.Failures)
-			return
+			alarm = cmp.Or(alarm, id+": "+report.Heading(s.Failures))
 		default:
 			r.State, r.Reason = Undetermined, unclear(id, s)
 		}
+	}
+	if alarm != "" {
+		r.State, r.Reason = FalseAlarm, alarm
 	}
 }
 

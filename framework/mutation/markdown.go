@@ -2,6 +2,7 @@ package mutation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,6 +13,10 @@ import (
 func (v view) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Mutants\n\n%s.\n", markdown.Text(v.Score()))
+	if seen := v.versions(); len(seen.Rows) > 0 {
+		b.WriteString("\nA result counts as long as the mutant, what is declared about it and what the manifests render stay the same, whatever version of the specs " +
+			"has seen it.\n\n" + seen.String())
+	}
 	if bad := v.bad(); len(bad) > 0 {
 		b.WriteString("\n## To be mended\n\n")
 		b.WriteString(results(bad))
@@ -33,6 +38,7 @@ func (v view) markdown() string {
 		}
 	}
 	none, waiting := v.unviolated()
+	list("Equivalents that are rejected together, and accepted one by one", coded(v.pairs()))
 	list("Requirements that no mutant violates", none)
 	list("Requirements whose mutants have not run", waiting)
 	without, blunt := v.idle()
@@ -42,6 +48,44 @@ func (v view) markdown() string {
 		b.WriteString("\n## By mutant\n\n" + results(v.Results))
 	}
 	return b.String()
+}
+
+// versions are those of the program that have seen the results, and how many each.
+func (m Matrix) versions() markdown.Table {
+	table := markdown.Table{Head: []string{"version", "mutants", "equivalents", "of these in batches"}}
+	counts := map[string]*[3]int{}
+	for _, r := range m.Results {
+		if r.Version == "" {
+			continue
+		}
+		c := counts[r.Version]
+		if c == nil {
+			c = &[3]int{}
+			counts[r.Version] = c
+		}
+		switch {
+		case r.Equivalent == "":
+			c[0]++
+		case r.Batch != "":
+			c[2]++
+			fallthrough
+		default:
+			c[1]++
+		}
+	}
+	for _, version := range slices.Sorted(maps.Keys(counts)) {
+		c := counts[version]
+		table.Rows = append(table.Rows, []string{markdown.Text(version), fmt.Sprint(c[0]), fmt.Sprint(c[1]), fmt.Sprint(c[2])})
+	}
+	return table
+}
+
+func coded(words []string) []string {
+	var list []string
+	for _, w := range words {
+		list = append(list, markdown.Code(w))
+	}
+	return list
 }
 
 // bad are the results that are no proof, the weightiest first.

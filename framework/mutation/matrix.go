@@ -13,7 +13,6 @@ import (
 
 	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/report"
-	"pmem-memcached-e2e/framework/spec"
 	"pmem-memcached-e2e/framework/strictyaml"
 )
 
@@ -45,15 +44,20 @@ const (
 	ExitVoid = report.ExitUndetermined  // also when something is undetermined
 )
 
-// ExitCode is what the results of some mutants say.
-func (m Matrix) ExitCode(chosen []mutant.Mutant) int {
-	if m.Void != "" {
+// ExitCode is what the results of some mutants say. Where the time is limited, not all of them need to have run.
+func (m Matrix) ExitCode(chosen []mutant.Mutant, limited bool) int {
+	ran := func(c mutant.Mutant) bool {
+		_, found := m.find(c.Name)
+		return found
+	}
+	if m.Void != "" || !slices.ContainsFunc(chosen, ran) {
 		return ExitVoid
 	}
 	code := ExitGood
 	for _, c := range chosen {
 		r, found := m.find(c.Name)
 		switch {
+		case !found && limited:
 		case !found || r.State == Undetermined:
 			code = cmp.Or(code, ExitVoid)
 		case !r.State.Good():
@@ -102,6 +106,12 @@ func (m Matrix) find(name string) (Result, bool) {
 	return m.Results[i], true
 }
 
+// Good reports whether the matrix has a result of a mutant that is as it should be.
+func (m Matrix) Good(name string) bool {
+	r, found := m.find(name)
+	return found && r.State.Good()
+}
+
 func (m *Matrix) put(r Result) {
 	i, found := slices.BinarySearchFunc(m.Results, r.Mutant, func(r Result, name string) int { return cmp.Compare(r.Mutant, name) })
 	if found {
@@ -124,63 +134,114 @@ func Decode(name string, text []byte) (Matrix, error) {
 }
 
 // Markdown is the matrix as text, with all that is declared, and without results of mutants that have changed.
-func (m Matrix) Markdown(c spec.Catalogue, mutants []mutant.Mutant) string {
-	m.Declared, m.Equal = declared(mutants)
-	m.Results = slices.DeleteFunc(slices.Clone(m.Results), func(r Result) bool {
-		i := slices.IndexFunc(mutants, func(x mutant.Mutant) bool { return x.Name == r.Mutant })
-		return i < 0 || mutants[i].Changed() != r.Changed || !slices.Equal(mutants[i].Violates(), r.Violates)
-	})
-	return view{m, c, mutants}.markdown()
+func (d Declared) Markdown(m Matrix) (string, error) {
+	keys, err := d.Keys()
+	m.Declared, m.Equal = d.count()
+	m.Results = current(m.Results, keys)
+	return view{m, d.Catalogue, d.Mutants}.markdown(), err
 }
 
-func declared(mutants []mutant.Mutant) (killed, equivalents int) {
-	for _, m := range mutants {
-		if m.Equivalent == "" {
-			killed++
-		} else {
-			equivalents++
-		}
+// current leaves out the results of mutants that have changed.
+func current(results []Result, keys map[string]string) []Result {
+	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Key == "" || r.Key != keys[r.Mutant] })
+}
+
+// Current is m without the results of mutants that have changed.
+func (d Declared) Current(m Matrix) (Matrix, error) {
+	keys, err := d.Keys()
+	m.Results = current(m.Results, keys)
+	return m, err
+}
+
+// ReadFile reads the matrix in a file, without what has changed since then. One that is not there has no results.
+func (d Declared) ReadFile(path string) (Matrix, error) {
+	m, err := readFile(path)
+	if err != nil {
+		return Matrix{}, err
 	}
-	return killed, equivalents
+	return d.Current(m)
 }
 
-// read is the matrix of an earlier run, without what another program has found, or about mutants that have changed.
-func (h Harness) read() (Matrix, error) {
-	m := Matrix{Schema: Schema}
-	path := filepath.Join(h.Dir, matrixFile)
+func readFile(path string) (Matrix, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	} else if err == nil {
+		return Matrix{Schema: Schema}, nil
+	}
+	m := Matrix{}
+	if err == nil {
 		m, err = Decode(path, text)
 	}
 	if err != nil {
 		return Matrix{}, fmt.Errorf("read the earlier results: %w", err)
 	}
-	if m.Program != h.Program {
-		m = Matrix{Schema: Schema, Program: h.Program}
-	}
-	m.Void = ""
-	m.Declared, m.Equal = declared(h.Mutants)
-	keys := map[string]string{}
-	for _, x := range h.Mutants {
-		keys[x.Name] = h.key(x)
-	}
-	m.Results = slices.DeleteFunc(m.Results, func(r Result) bool { return r.Key != keys[r.Mutant] })
 	return m, nil
 }
 
-// write puts the matrix into the directory, in all its forms.
-func (h Harness) write(m Matrix) error {
-	v := view{m, h.Catalogue, h.Mutants}
+// read takes over the matrix of an earlier run, without what another program has found, or about mutants that have
+// changed, and the record of what all programs have found.
+func (s *session) read() error {
+	m, err := readFile(filepath.Join(s.Dir, matrixFile))
+	if err != nil {
+		return err
+	}
+	if m.Program != s.Build.Digest {
+		m = Matrix{Schema: Schema, Program: s.Build.Digest}
+	}
+	m.Void = ""
+	m.Declared, m.Equal = s.count()
+	m.Results = current(m.Results, s.keys)
+	s.matrix = m
+	if s.Record != "" {
+		s.recorded, err = readFile(s.Record)
+		s.recorded.Results = current(s.recorded.Results, s.keys)
+	}
+	return err
+}
+
+// record adds results to those of all programs. What is undetermined or in error says nothing that is worth it.
+func (s *session) record(results []Result) error {
+	if s.Record == "" {
+		return nil
+	}
+	for _, r := range results {
+		if r.State == Undetermined || r.State == Invalid {
+			continue
+		}
+		r.Report = ""
+		s.recorded.put(r)
+	}
+	s.recorded.Program, s.recorded.Declared, s.recorded.Equal = s.Build.Digest, s.matrix.Declared, s.matrix.Equal
+	for _, id := range s.matrix.Baseline.Passed {
+		if !slices.Contains(s.recorded.Baseline.Passed, id) {
+			s.recorded.Baseline.Passed = append(s.recorded.Baseline.Passed, id)
+		}
+	}
+	text, err := encode(s.recorded)
+	if err != nil {
+		return err
+	}
+	return report.WriteFiles(filepath.Dir(s.Record), map[string][]byte{filepath.Base(s.Record): text})
+}
+
+func encode(m Matrix) ([]byte, error) {
 	text, err := yaml.MarshalWithOptions(m, yaml.IndentSequence(false),
 		yaml.CustomMarshaler(func(s string) ([]byte, error) { return []byte(strictyaml.Text(s)), nil }))
 	if err != nil {
-		return fmt.Errorf("encode the matrix: %w", err)
+		return nil, fmt.Errorf("encode the matrix: %w", err)
+	}
+	return text, nil
+}
+
+// write puts the matrix into the directory, in all its forms.
+func (s *session) write() error {
+	v := view{s.matrix, s.Catalogue, s.Mutants}
+	text, err := encode(s.matrix)
+	if err != nil {
+		return err
 	}
 	page, err := v.page()
 	if err != nil {
 		return fmt.Errorf("make the page of the matrix: %w", err)
 	}
-	return report.WriteFiles(h.Dir, map[string][]byte{matrixFile: text, "mutation.md": []byte(v.markdown()), "mutation.html": page})
+	return report.WriteFiles(s.Dir, map[string][]byte{matrixFile: text, "mutation.md": []byte(v.markdown()), "mutation.html": page})
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pmem-memcached-e2e/framework/mutant"
@@ -77,10 +78,13 @@ type suite struct {
 	t     *testing.T
 	fails func(manifest string) map[string]spec.ReqID // by spec
 	err   error
+	mu    sync.Mutex
 	runs  []string // the focus of each
 }
 
 func (s *suite) run(_ context.Context, r Run) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.runs = append(s.runs, r.Focus)
 	if s.err != nil {
 		return s.err
@@ -131,12 +135,12 @@ func harness(t *testing.T, s *suite) Harness {
 	}
 	s.t = t
 	return Harness{
-		Manifests: manifests.FS, Dir: t.TempDir(), Program: "p", Catalogue: catalogue, Canary: "canary", Suite: s.run, Progress: t.Output(),
-		Mutants: []mutant.Mutant{
+		Dir: t.TempDir(), Build: Build{"p", "v1"}, Canary: "canary", Suite: s.run, Progress: t.Output(),
+		Declared: Declared{Manifests: manifests.FS, Catalogue: catalogue, Mutants: []mutant.Mutant{
 			{Name: "canary", Mode: spec.Ephemeral, Edit: edit("manifest-set-memcached.args-U-11211"), Rejections: []mutant.Rejection{rejected("EPH-01", "EPH-01")}},
 			{Name: "mutant", Mode: spec.Ephemeral, Edit: edit("manifest-set-memcached.args-m-64"), Rejections: []mutant.Rejection{rejected("EPH-03", "EPH-03")}},
 			{Name: "equivalent", Mode: spec.Ephemeral, Edit: edit("manifest-set-memcached.args-v"), Equivalent: "<nobody> sees it", By: []string{"EPH-01"}},
-		},
+		}},
 	}
 }
 
@@ -161,11 +165,11 @@ func TestHarness(t *testing.T) {
 	if score := m.Score(); score != "2 of 2 mutants killed, 1 of 1 equivalents accepted" {
 		t.Errorf("the score is %q: %+v", score, m.Results)
 	}
-	if code := m.ExitCode(h.Mutants); code != 0 {
+	if code := m.ExitCode(h.Mutants, false); code != 0 {
 		t.Errorf("the exit code is %d", code)
 	}
-	if len(s.runs) != 4 {
-		t.Errorf("the suite ran %d times for the manifests and three mutants: %q", len(s.runs), s.runs)
+	if len(s.runs) != 5 {
+		t.Errorf("the suite ran %d times for two specs on the manifests and for three mutants: %q", len(s.runs), s.runs)
 	}
 	v := view{m, catalogue, h.Mutants}
 	for _, r := range v.run() {
@@ -185,15 +189,15 @@ func TestHarness(t *testing.T) {
 		t.Errorf("without the mutant no mutant is for %q, %q have killed none, and %q is not violated", without, blunt, none)
 	}
 
-	if again, err := h.Run(t.Context(), h.Mutants); err != nil || len(s.runs) != 4 || again.Score() != m.Score() {
+	if again, err := h.Run(t.Context(), h.Mutants); err != nil || len(s.runs) != 5 || again.Score() != m.Score() {
 		t.Errorf("what has run ran again: %q, %v", s.runs, err)
 	}
 	h.Mutants[1].Rejections[0].By = []string{"EPH-01"}
-	if _, err := h.Run(t.Context(), h.Mutants); err != nil || len(s.runs) != 5 {
+	if _, err := h.Run(t.Context(), h.Mutants); err != nil || len(s.runs) != 6 {
 		t.Errorf("a mutant that was declared otherwise has to run again: %q, %v", s.runs, err)
 	}
-	h.Program = "q"
-	if _, err := h.Run(t.Context(), h.Mutants); err != nil || len(s.runs) != 9 {
+	h.Build.Digest = "q"
+	if _, err := h.Run(t.Context(), h.Mutants); err != nil || len(s.runs) != 10 {
 		t.Errorf("all has to run again with another program: %q, %v", s.runs, err)
 	}
 	for name, want := range map[string]string{"mutation.md": `&lt;nobody&gt;`, "mutation.html": "&lt;nobody&gt;"} {
@@ -226,8 +230,8 @@ func TestBad(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h := harness(t, &suite{fails: tt.fails})
 			m, err := h.Run(t.Context(), h.Mutants)
-			if err != nil || m.Count(tt.state) != 1 || m.ExitCode(h.Mutants) != tt.code {
-				t.Errorf("%d are %s, exit code %d, want %d: %v", m.Count(tt.state), tt.state, m.ExitCode(h.Mutants), tt.code, err)
+			if err != nil || m.Count(tt.state) != 1 || m.ExitCode(h.Mutants, false) != tt.code {
+				t.Errorf("%d are %s, exit code %d, want %d: %v", m.Count(tt.state), tt.state, m.ExitCode(h.Mutants, false), tt.code, err)
 			}
 		})
 	}
@@ -238,21 +242,21 @@ func TestVoid(t *testing.T) {
 	alarmed := func(string) map[string]spec.ReqID { return map[string]spec.ReqID{"EPH-01": "EPH-01"} }
 	for _, tt := range []struct {
 		name  string
-		suite suite
+		suite *suite
 		want  string
 	}{
-		{"the canary survives", suite{fails: blind}, "the canary canary is survived"},
-		{"the baseline fails", suite{fails: alarmed}, "the baseline has to pass: EPH-01 is failed"},
-		{"the suite crashes", suite{err: errors.New("the suite was ended by killed")}, "the baseline did not run"},
+		{"the canary survives", &suite{fails: blind}, "the canary canary is survived"},
+		{"the baseline fails", &suite{fails: alarmed}, "the baseline has to pass: EPH-01 is failed"},
+		{"the suite crashes", &suite{err: errors.New("the suite was ended by killed")}, "the baseline did not run"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h := harness(t, &tt.suite)
+			h := harness(t, tt.suite)
 			m, err := h.Run(t.Context(), h.Mutants)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(m.Score(), "VOID") || !strings.Contains(m.Void, tt.want) || m.ExitCode(h.Mutants) != ExitVoid {
-				t.Errorf("%q with exit code %d, want VOID because %q", m.Score(), m.ExitCode(h.Mutants), tt.want)
+			if !strings.Contains(m.Score(), "VOID") || !strings.Contains(m.Void, tt.want) || m.ExitCode(h.Mutants, false) != ExitVoid {
+				t.Errorf("%q with exit code %d, want VOID because %q", m.Score(), m.ExitCode(h.Mutants, false), tt.want)
 			}
 			if _, ran := m.find("mutant"); ran {
 				t.Error("a mutant ran nevertheless")
@@ -286,7 +290,7 @@ func TestInvalid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r, _ := m.find("mutant"); r.State != Invalid || !strings.Contains(r.Reason, tt.want) || m.ExitCode(h.Mutants) != ExitBad {
+			if r, _ := m.find("mutant"); r.State != Invalid || !strings.Contains(r.Reason, tt.want) || m.ExitCode(h.Mutants, false) != ExitBad {
 				t.Errorf("it is %s: %s; want an error: %s", r.State, r.Reason, tt.want)
 			}
 		})

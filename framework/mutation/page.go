@@ -37,8 +37,9 @@ func (v view) page() ([]byte, error) {
 		Counts                        []count
 		Bad                           []Result
 		Rows                          []Row
+		Pairs                         []string
 		None, Waiting, Without, Blunt []string
-	}{v.Matrix, counts, v.bad(), v.run(), none, waiting, without, blunt})
+	}{v.Matrix, counts, v.bad(), v.run(), v.pairs(), none, waiting, without, blunt})
 	return b.Bytes(), err
 }
 

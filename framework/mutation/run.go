@@ -1,21 +1,19 @@
 package mutation
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
-	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/report"
@@ -32,109 +30,178 @@ type Run struct {
 	Deployments map[spec.Profile]string // directories
 	Driver      string                  // lie of the driver; empty: it does not lie
 	Report      string                  // directory of the report
+	Shared      bool                    // other runs use the cluster at the same time
+	Foreseen    []spec.ReqID            // requirements that will not be met
 }
 
 // Harness runs the suite on mutants.
 type Harness struct {
-	Manifests fs.FS
-	Checkout  string // the directory from which overlays are
-	Dir       string // of the matrix and the reports
-	Program   string // digest of the program that has the specs
-	Catalogue spec.Catalogue
-	Mutants   []mutant.Mutant // all
-	Canary    string          // name of a mutant that has to be killed
-	Suite     Suite
-	Progress  io.Writer
+	Declared
+	Dir      string // of the matrix and the reports
+	Build    Build
+	Canary   string // name of a mutant that has to be killed
+	Suite    Suite
+	Progress io.Writer
+	Pace     Pace
+	Record   string          // path of a matrix that keeps the results of all builds; empty: none
+	Before   report.Document // of this build on the same cluster with the manifests as they are; zero: there is none
+}
+
+// Build is the program that has the specs.
+type Build struct{ Digest, Version string }
+
+// Pace is how much runs at the same time, and for how long.
+type Pace struct {
+	Parallel int       // mutants, from 1; 0 stands for 1
+	Until    time.Time // later no mutant is begun; zero: there is no limit
 }
 
 const reportFile = "report.yaml"
 
-// Run runs the specs on the manifests as they are and on the canary, and then on the chosen mutants. Results that the
-// directory has from earlier are kept unless mutant or program have changed. The matrix is written after each mutant.
+// session is one call of Harness.Run.
+type session struct {
+	Harness
+	temp, plain string // directories; the latter has the manifests as they are
+	keys        map[string]string
+	total       int // mutants
+
+	proving sync.Mutex // held while specs run on the manifests as they are
+
+	mu       sync.Mutex
+	matrix   Matrix
+	recorded Matrix
+	ended    int
+	err      error // of writing the matrix
+}
+
+// Run runs specs on the canary and then on the chosen mutants, several at the same time, and equivalents in batches.
+// Before a spec runs on a mutant for the first time, it has to pass on the manifests as they are. Results that the directory has from earlier are kept unless mutant or program
+// have changed. The matrix is written after each mutant.
 func (h Harness) Run(ctx context.Context, chosen []mutant.Mutant) (Matrix, error) {
-	temp, err := os.MkdirTemp("", "mutants-")
-	if err != nil {
+	s := &session{Harness: h}
+	var err error
+	if s.temp, err = os.MkdirTemp("", "mutants-"); err != nil {
 		return Matrix{}, err
 	}
-	defer os.RemoveAll(temp)
-	plain := filepath.Join(temp, "manifests")
-	if err := os.CopyFS(plain, h.Manifests); err != nil {
+	defer os.RemoveAll(s.temp)
+	s.plain = filepath.Join(s.temp, "manifests")
+	if err := os.CopyFS(s.plain, h.Manifests); err != nil {
 		return Matrix{}, fmt.Errorf("copy the manifests: %w", err)
 	}
-	matrix, err := h.read()
-	if err != nil {
+	if s.keys, err = h.Keys(); err != nil {
+		return Matrix{}, err
+	}
+	if err := s.read(); err != nil {
 		return Matrix{}, err
 	}
 	i := slices.IndexFunc(h.Mutants, func(m mutant.Mutant) bool { return m.Name == h.Canary })
 	if i < 0 {
 		return Matrix{}, fmt.Errorf("there is no mutant %q to be the canary", h.Canary)
 	}
-	canary := h.Mutants[i]
 	// Chosen or not, the canary comes first.
-	order := append([]mutant.Mutant{canary}, slices.DeleteFunc(slices.Clone(chosen), func(m mutant.Mutant) bool { return m.Name == h.Canary })...)
-
-	if void := h.baseline(ctx, &matrix, plain, order); ctx.Err() == nil {
-		matrix.Void = void
-	}
-	for n, m := range order {
-		if ctx.Err() != nil || matrix.Void != "" {
-			break
-		}
-		result, fresh := h.mutant(ctx, matrix, m, filepath.Join(temp, "mutant"), plain)
-		if ctx.Err() != nil {
-			break
-		}
-		matrix.put(result)
-		if fresh {
-			fmt.Fprintf(h.Progress, "mutant   %d of %d: %s: %s in %.0f s: %s\n", n+1, len(order), m.Name, result.State, result.Seconds, result.Reason)
-		}
-		if m.Name == h.Canary && result.State != Killed {
-			matrix.Void = fmt.Sprintf("the canary %s is %s: %s", m.Name, result.State, result.Reason)
-		}
-		if err := h.write(matrix); err != nil {
-			return matrix, err
-		}
-	}
-	return matrix, h.write(matrix)
-}
-
-// baseline runs all specs that the mutants need on the manifests as they are. It returns why the run is void.
-func (h Harness) baseline(ctx context.Context, matrix *Matrix, plain string, mutants []mutant.Mutant) string {
-	var ids []string
-	for _, m := range mutants {
-		for _, id := range m.Specs() {
-			if !slices.Contains(ids, id) && !slices.Contains(matrix.Baseline.Passed, id) && !slices.Contains(matrix.Baseline.NotApplicable, id) {
-				ids = append(ids, id)
-			}
-		}
-	}
-	if len(ids) == 0 {
-		return ""
-	}
-	slices.Sort(ids)
-	fmt.Fprintf(h.Progress, "baseline %s\n", strings.Join(ids, ", "))
-	doc, took, err := h.suite(ctx, ids, "baseline", deployments(plain), "")
+	canary := h.Mutants[i]
+	others := slices.DeleteFunc(slices.Clone(chosen), func(m mutant.Mutant) bool { return m.Name == h.Canary || s.known(m) })
+	s.total = len(others) + 1
+	jobs, err := s.jobs(others)
 	if err != nil {
-		return "the baseline did not run: " + oneline.Of(err.Error())
+		return Matrix{}, err
 	}
-	matrix.Baseline.Seconds += took.Seconds()
-	void := ""
-	for _, id := range ids {
-		s := outcome(doc, id)
-		switch s.Outcome {
-		case spec.Passed:
-			matrix.Baseline.Passed = append(matrix.Baseline.Passed, id)
-		case spec.NotApplicable:
-			matrix.Baseline.NotApplicable = append(matrix.Baseline.NotApplicable, id)
-		default:
-			void = "the baseline has to pass: " + unclear(id, s)
-		}
-	}
-	return void
+	s.canary(ctx, canary)
+	s.runAll(ctx, jobs)
+	return s.matrix, errors.Join(s.err, s.write())
 }
 
-func deployments(dir string) map[spec.Profile]string {
-	return map[spec.Profile]string{spec.Ephemeral: filepath.Join(dir, string(spec.Ephemeral)), spec.Persistent: filepath.Join(dir, string(spec.Persistent))}
+// known reports whether there is a result of the mutant that need not be seen again.
+func (s *session) known(m mutant.Mutant) bool {
+	r, found := s.matrix.find(m.Name)
+	return found && r.State != Undetermined && r.State != Invalid
+}
+
+func (s *session) canary(ctx context.Context, m mutant.Mutant) {
+	l := lane{dir: filepath.Join(s.temp, "canary")}
+	if s.known(m) {
+		s.ended++
+	} else if s.baseline(ctx, m.Specs(), l) {
+		s.put(ctx, s.single(ctx, m, l))
+	}
+	if ctx.Err() != nil || s.matrix.Void != "" {
+		return
+	}
+	if r, _ := s.matrix.find(m.Name); r.State != Killed {
+		s.matrix.Void = fmt.Sprintf("the canary %s is %s: %s", m.Name, r.State, r.Reason)
+	}
+}
+
+// put takes over results of mutants, but for those that an interrupt has cut short.
+func (s *session) put(ctx context.Context, results ...Result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	for _, r := range results {
+		s.matrix.put(r)
+		s.ended++
+		fmt.Fprintf(s.Progress, "mutant   %d of %d: %s: %s in %.0f s: %s\n", s.ended, s.total, r.Mutant, r.State, r.Seconds, r.Reason)
+		for _, other := range r.Together {
+			fmt.Fprintf(s.Progress, "together %s is rejected with %s, and each is accepted without the other\n", r.Mutant, other)
+		}
+	}
+	s.err = errors.Join(s.err, s.write(), s.record(results))
+}
+
+// baseline runs those of some specs on the manifests as they are that have not passed there yet. It reports whether all
+// have; otherwise the run is void.
+func (s *session) baseline(ctx context.Context, ids []string, l lane) bool {
+	if len(s.unproved(ids)) == 0 {
+		return true
+	}
+	s.proving.Lock()
+	defer s.proving.Unlock()
+	if ids = s.unproved(ids); len(ids) == 0 || !s.continues(ctx) {
+		return len(ids) == 0
+	}
+	doc, took, err := s.suite(ctx, ids, Run{Report: filepath.Join("baseline", ids[0]), Deployments: deployments(s.plain), Shared: l.shared})
+	if ctx.Err() != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.matrix.Baseline.Seconds += took.Seconds()
+	if err != nil {
+		s.matrix.Void = "the baseline did not run: " + oneline.Of(err.Error())
+		return false
+	}
+	for _, id := range ids {
+		if o := outcome(doc, id); !s.matrix.Baseline.add(id, o) {
+			s.matrix.Void = "the baseline has to pass: " + unclear(id, o)
+		}
+	}
+	fmt.Fprintf(s.Progress, "baseline %s in %.0f s%s\n", strings.Join(ids, ", "), took.Seconds(), cmp.Or(strings.TrimSuffix(": "+s.matrix.Void, ": "), ": passed"))
+	return s.matrix.Void == ""
+}
+
+// unproved are those of some specs that have not passed on the manifests, neither here nor before.
+func (s *session) unproved(ids []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &s.matrix.Baseline
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return slices.Contains(b.Passed, id) || slices.Contains(b.NotApplicable, id) || b.add(id, outcome(s.Before, id))
+	})
+}
+
+// add notes how a spec has ended, and reports whether that is good enough for a baseline.
+func (b *Baseline) add(id string, s report.SpecResult) bool {
+	switch s.Outcome {
+	case spec.Passed:
+		b.Passed = append(b.Passed, id)
+	case spec.NotApplicable:
+		b.NotApplicable = append(b.NotApplicable, id)
+	default:
+		return false
+	}
+	return true
 }
 
 func outcome(doc report.Document, id string) report.SpecResult {
@@ -146,43 +213,39 @@ func outcome(doc report.Document, id string) report.SpecResult {
 	return report.SpecResult{}
 }
 
-// mutant is the result of one, and whether it is a new one.
-func (h Harness) mutant(ctx context.Context, matrix Matrix, m mutant.Mutant, dir, plain string) (Result, bool) {
-	if before, found := matrix.find(m.Name); found && before.State != Undetermined && before.State != Invalid {
-		return before, false
-	}
+// single runs the specs on one mutant.
+func (s *session) single(ctx context.Context, m mutant.Mutant, l lane) Result {
 	r := newResult(m)
-	r.Report = filepath.Join("mutants", m.Name)
-	fail := func(state State, err error) (Result, bool) {
+	r.Report, r.Key, r.Version = filepath.Join("mutants", m.Name), s.keys[m.Name], s.Build.Version
+	fail := func(state State, err error) Result {
 		r.State, r.Reason = state, oneline.Of(err.Error())
-		return r, true
+		return r
 	}
-	where := deployments(plain)
+	where := deployments(s.plain)
 	switch {
 	case m.Overlay != "":
-		where[m.Mode] = filepath.Join(h.Checkout, m.Overlay)
+		where[m.Mode] = filepath.Join(s.Checkout, m.Overlay)
 	case m.Driver == "":
-		if err := os.RemoveAll(dir); err != nil {
+		if err := os.RemoveAll(l.dir); err != nil {
 			return fail(Invalid, err)
 		}
 		var err error
-		if where[m.Mode], err = m.Edit.Write(h.Manifests, m.Mode, dir); err != nil {
+		if where[m.Mode], err = m.Edit.Write(s.Manifests, m.Mode, l.dir); err != nil {
 			return fail(Invalid, err)
 		}
 	}
 	if m.Driver == "" {
-		if err := differs(where[m.Mode], deployments(plain)[m.Mode]); err != nil {
+		if err := differs(where[m.Mode], deployments(s.plain)[m.Mode]); err != nil {
 			return fail(Invalid, err)
 		}
 	}
-	r.Key = h.key(m)
-	doc, took, err := h.suite(ctx, m.Specs(), r.Report, where, m.Driver)
+	doc, took, err := s.suite(ctx, m.Specs(), Run{Report: r.Report, Deployments: where, Driver: m.Driver, Shared: l.shared, Foreseen: m.Violates()})
 	r.Seconds = took.Round(100 * time.Millisecond).Seconds()
 	if err != nil {
 		return fail(Undetermined, err)
 	}
 	r.judge(m, doc)
-	return r, true
+	return r
 }
 
 // differs returns an error if two kustomizations render the same.
@@ -202,22 +265,23 @@ func differs(mutant, plain string) error {
 }
 
 // suite runs the specs with some ids and reads their report, which is none of an earlier run.
-func (h Harness) suite(ctx context.Context, ids []string, name string, deployments map[spec.Profile]string, driver string) (report.Document, time.Duration, error) {
+func (h Harness) suite(ctx context.Context, ids []string, r Run) (report.Document, time.Duration, error) {
 	start := time.Now()
-	dir := filepath.Join(h.Dir, name)
-	if err := os.RemoveAll(dir); err != nil {
+	r.Report = filepath.Join(h.Dir, r.Report)
+	if err := os.RemoveAll(r.Report); err != nil {
 		return report.Document{}, 0, fmt.Errorf("remove the earlier report: %w", err)
 	}
 	quoted := make([]string, len(ids))
 	for i, id := range ids {
 		quoted[i] = regexp.QuoteMeta(id)
 	}
-	err := h.Suite(ctx, Run{Focus: "^(" + strings.Join(quoted, "|") + ")$", Deployments: deployments, Driver: driver, Report: dir})
+	r.Focus = "^(" + strings.Join(quoted, "|") + ")$"
+	err := h.Suite(ctx, r)
 	took := time.Since(start)
 	if err != nil {
 		return report.Document{}, took, err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, reportFile))
+	text, err := os.ReadFile(filepath.Join(r.Report, reportFile))
 	if err != nil {
 		return report.Document{}, took, fmt.Errorf("the suite wrote no report: %w", err)
 	}
@@ -226,30 +290,4 @@ func (h Harness) suite(ctx context.Context, ids []string, name string, deploymen
 		err = errors.New("the suite was interrupted")
 	}
 	return doc, took, err
-}
-
-// key is a digest of the program, which has the specs and the manifests, and of a mutant.
-func (h Harness) key(m mutant.Mutant) string {
-	change := m.Edit.Text()
-	if m.Overlay != "" {
-		objects, err := rendered(filepath.Join(h.Checkout, m.Overlay))
-		if err != nil {
-			return ""
-		}
-		change = string(objects)
-	}
-	return digest(h.Program, change, fmt.Sprint(m.Mode, m.Driver, m.Rejections, m.By))
-}
-
-func digest(parts ...string) string {
-	text, _ := json.Marshal(parts) // keeps the parts apart, and strings have no errors
-	return fmt.Sprintf("%x", sha256.Sum256(text))[:16]
-}
-
-func rendered(dir string) ([]byte, error) {
-	m, err := deploy.Load(dir, deploy.Changes{})
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(m.Objects)
 }

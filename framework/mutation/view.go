@@ -82,6 +82,19 @@ func (v view) unviolated() (none, waiting []string) {
 	return none, waiting
 }
 
+// pairs are equivalents that specs reject together though they accept each.
+func (m Matrix) pairs() []string {
+	var pairs []string
+	for _, r := range m.Results {
+		for _, other := range r.Together {
+			if r.Mutant < other {
+				pairs = append(pairs, r.Mutant+" + "+other)
+			}
+		}
+	}
+	return pairs
+}
+
 // idle are specs: those that no mutant is for, and those that ran on mutants and killed none.
 func (v view) idle() (without, blunt []string) {
 	declared, ran, killed := map[string]bool{}, map[string]bool{}, map[string]bool{}

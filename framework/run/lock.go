@@ -14,10 +14,10 @@ import (
 // lockFile is in a report directory while a run has it.
 const lockFile = ".lock"
 
-// lock keeps two runs from using what, such as one report directory. The file
+// Lock keeps two runs from using what, such as one report directory. The file
 // at path names the run that has it; it ends with the run, however that ends.
 // A directory that is made for it has permission perm.
-func lock(path, what string, perm os.FileMode) (unlock func(), err error) {
+func Lock(path, what string, perm os.FileMode) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), perm); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", what, err)
 	}

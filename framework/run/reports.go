@@ -65,13 +65,13 @@ func (r *Runner) claim() (release func(), err error) {
 	if err := foreign(dir); err != nil {
 		return refuse(err)
 	}
-	unlock, err := lock(filepath.Join(dir, lockFile), "the report directory", 0o755)
+	unlock, err := Lock(filepath.Join(dir, lockFile), "the report directory", 0o755)
 	if err != nil {
 		return refuse(err)
 	}
 	unlockAll := unlock
 	if r.Lock != "" {
-		unlockLab, err := lock(r.Lock, "the lab", 0o700)
+		unlockLab, err := Lock(r.Lock, "the lab", 0o700)
 		if err != nil {
 			unlock()
 			return nil, &UsageError{err}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,16 +25,11 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
-	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/mutation"
 	"pmem-memcached-e2e/framework/nearest"
-	"pmem-memcached-e2e/framework/progress"
-	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
-	"pmem-memcached-e2e/framework/run"
 	"pmem-memcached-e2e/framework/spec"
-	"pmem-memcached-e2e/framework/wait"
 	"pmem-memcached-e2e/manifests"
 )
 
@@ -44,39 +41,48 @@ func newMutation() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "mutation", Short: "Run the specs on deployments that are broken on purpose", Args: cli.NoArguments,
 		Long: `Run the specs on mutants, deployments with one change each, on one lab or cluster. The specs have
-to reject those that violate a requirement, and name it, and to accept the others. MUTANT names
-those that run, separated by commas; SAMPLE=10 chooses that many at random by SEED; without both
-all of them run. The variables of the cluster and the lab are those of "e2e run".
+to reject those that violate a requirement, and name it, and to accept the others, which run
+in batches of many changes at once. MUTANT names those that run, separated by commas; SAMPLE=10
+chooses that many at random by SEED; without both all of them run, those first that say most
+about what is not known yet. PARALLEL=2 runs two at the same time, and after LIMIT=30m none is
+begun. The variables of the cluster and the lab are those of "e2e run".
 
 REPORT_DIR/mutation gets the results as YAML, Markdown and a page. Results that are there already
-are kept unless the mutant or the program has changed. Before the mutants, the specs run on the
-manifests as they are, which have to pass, and on a mutant that they have to reject; otherwise the
-result is VOID.
+are kept unless the mutant or the program has changed. With RECORD=1 the checkout's
+` + record + ` gets them, too, which keeps the results
+of all versions; RECORDED=1 chooses among those alone whose result there is as it should be.
+
+Before a spec runs on a mutant, it has to pass on the manifests as they are: here, or in the main
+job whose report of the same version and cluster is in REPORT_DIR. And before all others runs a
+mutant that has to be killed. Otherwise the result is VOID.
 
 Exit codes: 0 all are as they should be, 1 some are not, 2 VOID or undetermined, 3 usage or
 configuration, 130 interrupted.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			all, catalogue, err := declaredMutants()
+			declared, err := declaredMutants()
 			if err != nil {
 				return err
 			}
 			if list {
-				return listMutants(cmd.OutOrStdout(), all)
+				return listMutants(cmd.OutOrStdout(), declared.Mutants)
 			}
-			return runMutation(cmd, all, catalogue)
+			return runMutation(cmd, declared)
 		},
 	}
 	cmd.Flags().BoolVar(&list, "list", false, "list the mutants")
 	return cmd
 }
 
-func declaredMutants() ([]mutant.Mutant, spec.Catalogue, error) {
+// record has the results of all builds, in a checkout.
+const record = "e2e/testdata/mutants/mutation.yaml"
+
+func declaredMutants() (mutation.Declared, error) {
 	catalogue, err := spec.NewCatalogue(framework.Specs())
 	if err != nil {
-		return nil, spec.Catalogue{}, err
+		return mutation.Declared{}, err
 	}
 	all, err := mutants.All(catalogue)
-	return all, catalogue, err
+	return mutation.Declared{Manifests: manifests.FS, Catalogue: catalogue, Mutants: all}, err
 }
 
 func listMutants(w io.Writer, all []mutant.Mutant) error {
@@ -91,11 +97,7 @@ func listMutants(w io.Writer, all []mutant.Mutant) error {
 	return writeTable(w, rows)
 }
 
-func runMutation(cmd *cobra.Command, all []mutant.Mutant, catalogue spec.Catalogue) error {
-	chosen, err := chooseMutants(all, os.Getenv)
-	if err != nil {
-		return err
-	}
+func runMutation(cmd *cobra.Command, declared mutation.Declared) error {
 	for _, name := range []string{"EPHEMERAL", "PERSISTENT", "FOCUS", "LABELS", "BENCH"} {
 		if value := os.Getenv(name); value != "" {
 			return &config.FieldError{Field: name, Value: value, Remedy: "each mutant decides it; leave it unset, and select by MUTANT or SAMPLE"}
@@ -107,6 +109,15 @@ func runMutation(cmd *cobra.Command, all []mutant.Mutant, catalogue spec.Catalog
 	}
 	if h.checkout == "" {
 		return errors.New("mutants are overlays in a checkout of this project; run the program there")
+	}
+	declared.Checkout = h.checkout
+	recorded, err := declared.ReadFile(filepath.Join(h.checkout, record))
+	if err != nil {
+		return err
+	}
+	chosen, err := chooseMutants(declared.Order(recorded), recorded, os.Getenv)
+	if err != nil {
+		return err
 	}
 	flags := pflag.NewFlagSet("mutation", pflag.ContinueOnError)
 	config.Flags(flags)
@@ -122,29 +133,42 @@ func runMutation(cmd *cobra.Command, all []mutant.Mutant, catalogue spec.Catalog
 			return err
 		}
 	}
+	pace, err := paceOf(c, os.Getenv)
+	if err != nil {
+		return err
+	}
 	program, err := programDigest()
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	down, err := bringUp(ctx, c, h, slices.ContainsFunc(chosen, mutant.Mutant.Lies))
+	cluster, err := bringUp(ctx, c, h, slices.ContainsFunc(chosen, mutant.Mutant.Lies))
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(c.ReportDir, "mutation")
-	matrix, err := mutation.Harness{
-		Manifests: manifests.FS, Checkout: h.checkout, Dir: dir, Program: program, Catalogue: catalogue, Mutants: all, Canary: canary,
-		Suite: mutatedSuite, Progress: cmd.OutOrStdout(),
-	}.Run(ctx, chosen)
-	if err := errors.Join(err, down(context.WithoutCancel(ctx))); err != nil {
+	harness := mutation.Harness{
+		Declared: declared, Dir: filepath.Join(c.ReportDir, "mutation"), Build: mutation.Build{Digest: program, Version: version()}, Canary: canary,
+		Suite: cluster.suite, Progress: cmd.OutOrStdout(), Pace: pace,
+	}
+	if os.Getenv("RECORD") == "1" {
+		harness.Record = filepath.Join(h.checkout, record)
+	}
+	if harness.Before, err = mainJob(c, cluster.target.Kubeconfig); err == nil && len(harness.Before.Specs) > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "baseline of the specs that have passed in %s\n", c.ReportDir)
+	}
+	var matrix mutation.Matrix
+	if err == nil {
+		matrix, err = harness.Run(ctx, chosen)
+	}
+	if err := errors.Join(err, cluster.down(context.WithoutCancel(ctx))); err != nil {
 		return &cli.ExitError{Code: report.ExitUndetermined, Err: err}
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "mutants  %s\nmutants  %s\n", matrix.Score(), filepath.Join(dir, "mutation.html"))
+	fmt.Fprintf(cmd.OutOrStdout(), "mutants  %s\nmutants  %s\n", matrix.Score(), filepath.Join(harness.Dir, "mutation.html"))
 	if ctx.Err() != nil {
 		return cli.Exit(report.ExitInterrupted)
 	}
-	return cli.Exit(matrix.ExitCode(chosen))
+	return cli.Exit(matrix.ExitCode(chosen, !pace.Until.IsZero()))
 }
 
 // elsewhere leaves out the mutants that only a lab can run, or refuses those that are named.
@@ -159,26 +183,17 @@ func elsewhere(chosen []mutant.Mutant, named bool, w io.Writer) ([]mutant.Mutant
 	return rest, nil
 }
 
-// chooseMutants takes MUTANT, or SAMPLE and SEED, or all.
-func chooseMutants(all []mutant.Mutant, getenv func(string) string) ([]mutant.Mutant, error) {
+// chooseMutants takes MUTANT, or SAMPLE and SEED, or all. RECORDED leaves the others out of a sample.
+func chooseMutants(all []mutant.Mutant, recorded mutation.Matrix, getenv func(string) string) ([]mutant.Mutant, error) {
 	names, sample := getenv("MUTANT"), getenv("SAMPLE")
 	if names != "" && sample != "" {
 		return nil, &config.FieldError{Field: "SAMPLE", Value: sample, Remedy: "MUTANT names the mutants already; set one of the two"}
 	}
 	if names != "" {
-		var chosen []mutant.Mutant
-		for name := range strings.SplitSeq(names, ",") {
-			i := slices.IndexFunc(all, func(m mutant.Mutant) bool { return m.Name == name })
-			if i < 0 {
-				var known []string
-				for _, m := range all {
-					known = append(known, m.Name)
-				}
-				return nil, &config.FieldError{Field: "MUTANT", Value: name, Remedy: fmt.Sprintf("there is no such mutant; did you mean %s?", nearest.To(name, known))}
-			}
-			chosen = append(chosen, all[i])
-		}
-		return chosen, nil
+		return named(all, names)
+	}
+	if getenv("RECORDED") == "1" {
+		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return m.OnLab() || !recorded.Good(m.Name) })
 	}
 	if sample == "" {
 		return all, nil
@@ -196,30 +211,47 @@ func chooseMutants(all []mutant.Mutant, getenv func(string) string) ([]mutant.Mu
 		fmt.Printf("mutants  SEED=%d\n", seed)
 	}
 	chosen := slices.Clone(all)
+	slices.SortFunc(chosen, func(a, b mutant.Mutant) int { return strings.Compare(a.Name, b.Name) })
 	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 	return chosen[:n], nil
 }
 
-// bringUp has a lab run all the time, so that each run of the suite finds it up, with a memcached that lies if one is
-// needed. An existing cluster is up.
-func bringUp(ctx context.Context, c config.Config, h home, lies bool) (down func(context.Context) error, err error) {
-	if c.Cluster.Provider != config.Lab {
-		return func(context.Context) error { return nil }, nil
+func named(all []mutant.Mutant, names string) ([]mutant.Mutant, error) {
+	var chosen []mutant.Mutant
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(all, func(m mutant.Mutant) bool { return m.Name == name })
+		if i < 0 {
+			var known []string
+			for _, m := range all {
+				known = append(known, m.Name)
+			}
+			return nil, &config.FieldError{Field: "MUTANT", Value: name, Remedy: fmt.Sprintf("there is no such mutant; did you mean %s?", nearest.To(name, known))}
+		}
+		chosen = append(chosen, all[i])
 	}
-	l, err := newLab(c, h.checkout, &redact.Redactor{})
-	if err == nil && lies {
-		if c.Lab.Images, err = l.lab.LyingImage(ctx, artifact.LyingMemcached); err == nil {
-			l, err = newLab(c, h.checkout, &redact.Redactor{})
+	return chosen, nil
+}
+
+// laneMemory is the persistent memory that specs next to each other need, in MiB.
+const laneMemory = 1024
+
+// paceOf takes PARALLEL, which the persistent memory of a lab bounds, and LIMIT.
+func paceOf(c config.Config, getenv func(string) string) (mutation.Pace, error) {
+	pace := mutation.Pace{Parallel: max(c.Parallel, 1)}
+	if c.Cluster.Provider == config.Lab {
+		if room := cmp.Or(c.Lab.PMEM, 2*laneMemory) / laneMemory; pace.Parallel > room {
+			return pace, &config.FieldError{Field: "PARALLEL", Value: fmt.Sprint(pace.Parallel),
+				Remedy: fmt.Sprintf("each mutant needs %d MiB of persistent memory on a node; set LAB_PMEM=%d, or PARALLEL=%d", laneMemory, pace.Parallel*laneMemory, max(room, 1))}
 		}
 	}
-	if err != nil {
-		return nil, err
+	if text := getenv("LIMIT"); text != "" {
+		limit, err := time.ParseDuration(text)
+		if err != nil || limit <= 0 {
+			return pace, &config.FieldError{Field: "LIMIT", Value: text, Remedy: "set a time such as 8m, after which no mutant is begun"}
+		}
+		pace.Until = time.Now().Add(limit)
 	}
-	down = func(ctx context.Context) error { return l.Down(ctx, progress.Lines(os.Stdout)) }
-	if _, err := l.Up(ctx, progress.Lines(os.Stdout), func(wait.Record) {}); err != nil {
-		return nil, errors.Join(err, down(context.WithoutCancel(ctx)))
-	}
-	return down, nil
+	return pace, nil
 }
 
 // programDigest is that of the file that runs.
@@ -234,30 +266,6 @@ func programDigest() (string, error) {
 		return "", fmt.Errorf("read this program: %w", err)
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil))[:16], nil
-}
-
-// mutatedSuite runs the main job with some deployments. What it prints goes into a file next to its report.
-func mutatedSuite(ctx context.Context, r mutation.Run) (err error) {
-	if err := os.MkdirAll(filepath.Dir(r.Report), 0o755); err != nil {
-		return err
-	}
-	log, err := os.Create(r.Report + ".log")
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	if r.Driver != "" {
-		defer func() { err = errors.Join(err, lieOfDriver(context.WithoutCancel(ctx), log, "real")) }()
-		if err := lieOfDriver(ctx, log, r.Driver); err != nil {
-			return err
-		}
-	}
-	exit, err := runSelf(ctx, log, log, []string{"run"}, "REPORT_DIR="+r.Report, "FOCUS="+r.Focus,
-		"EPHEMERAL="+r.Deployments[spec.Ephemeral], "PERSISTENT="+r.Deployments[spec.Persistent])
-	if err == nil && exit == run.ExitUsage {
-		err = fmt.Errorf("the suite refused to run, see %s", log.Name())
-	}
-	return err
 }
 
 // lieOfDriver has the lab's driver lie, or no longer.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/mutation"
@@ -13,8 +15,9 @@ import (
 
 func TestChooseMutants(t *testing.T) {
 	all := []mutant.Mutant{{Name: "no-memory-file"}, {Name: "ballast"}, {Name: "host-port"}, {Name: "starts-once"}}
+	var recorded mutation.Matrix
 	chosen := func(variables map[string]string) (string, error) {
-		list, err := chooseMutants(all, func(name string) string { return variables[name] })
+		list, err := chooseMutants(all, recorded, func(name string) string { return variables[name] })
 		var names []string
 		for _, m := range list {
 			names = append(names, m.Name)
@@ -40,6 +43,10 @@ func TestChooseMutants(t *testing.T) {
 	if !slices.ContainsFunc(others, func(names string) bool { return names != first }) {
 		t.Errorf("every seed chooses %q", first)
 	}
+	recorded.Results = []mutation.Result{{Mutant: "ballast", State: mutation.Killed}, {Mutant: "host-port", State: mutation.Survived}}
+	if got, err := chosen(map[string]string{"SAMPLE": "1", "RECORDED": "1"}); err != nil || got != "ballast" {
+		t.Errorf("of those that are recorded as killed: %q, %v", got, err)
+	}
 	for _, tt := range []struct {
 		variables map[string]string
 		want      []string
@@ -48,6 +55,7 @@ func TestChooseMutants(t *testing.T) {
 		{map[string]string{"MUTANT": "ballast", "SAMPLE": "1"}, []string{"SAMPLE", "MUTANT names the mutants already"}},
 		{map[string]string{"SAMPLE": "5"}, []string{"SAMPLE", `"5"`, "from 1 to 4"}},
 		{map[string]string{"SAMPLE": "0"}, []string{"SAMPLE", `"0"`}},
+		{map[string]string{"SAMPLE": "2", "RECORDED": "1"}, []string{"SAMPLE", "from 1 to 1"}},
 		{map[string]string{"SAMPLE": "1", "SEED": "x"}, []string{"SEED", `"x"`}},
 	} {
 		_, err := chosen(tt.variables)
@@ -62,11 +70,12 @@ func TestChooseMutants(t *testing.T) {
 // TestKillMatrix makes sure that e2e/MUTANTS.md has what is declared and what the runs in the file next to the
 // declarations have found.
 func TestKillMatrix(t *testing.T) {
-	all, catalogue, err := declaredMutants()
+	declared, err := declaredMutants()
 	if err != nil {
 		t.Fatal(err)
 	}
-	const path = "../../../e2e/testdata/mutants/mutation.yaml"
+	declared.Checkout = "../../.."
+	path := filepath.Join(declared.Checkout, record)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -75,5 +84,33 @@ func TestKillMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.File(t, "../../../e2e/MUTANTS.md", "<!-- Written by make catalogue from testdata/mutants; changes here are lost. -->\n\n"+matrix.Markdown(catalogue, all))
+	markdown, err := declared.Markdown(matrix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.File(t, "../../../e2e/MUTANTS.md", "<!-- Written by make catalogue from testdata/mutants; changes here are lost. -->\n\n"+markdown)
+}
+
+func TestPace(t *testing.T) {
+	for _, tt := range []struct {
+		parallel, pmem int
+		limit          string
+		want           string
+	}{
+		{parallel: 2}, {parallel: 4, pmem: 4096}, {limit: "8m"},
+		{parallel: 3, want: `PARALLEL="3": each mutant needs 1024 MiB of persistent memory on a node; set LAB_PMEM=3072, or PARALLEL=2`},
+		{limit: "soon", want: `LIMIT="soon": set a time such as 8m`},
+		{limit: "-8m", want: "LIMIT"},
+	} {
+		c := config.Config{Parallel: tt.parallel, Cluster: config.Cluster{Provider: config.Lab}, Lab: config.LabSettings{PMEM: tt.pmem}}
+		pace, err := paceOf(c, func(string) string { return tt.limit })
+		switch {
+		case tt.want != "":
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%+v is %v", tt, err)
+			}
+		case err != nil || pace.Parallel != max(tt.parallel, 1) || pace.Until.IsZero() != (tt.limit == ""):
+			t.Errorf("%+v is %+v, %v", tt, pace, err)
+		}
+	}
 }

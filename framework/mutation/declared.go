@@ -1,0 +1,127 @@
+package mutation
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"pmem-memcached-e2e/framework/deploy"
+	"pmem-memcached-e2e/framework/mutant"
+	"pmem-memcached-e2e/framework/spec"
+)
+
+// Declared is what there is to run.
+type Declared struct {
+	Manifests fs.FS
+	Checkout  string // the directory from which overlays are
+	Catalogue spec.Catalogue
+	Mutants   []mutant.Mutant // all
+}
+
+// Keys are digests of each mutant: of what the manifests render, of what it changes and of what is declared about it. A
+// result counts as long as the key stays the same. One that does not render has no key.
+func (d Declared) Keys() (map[string]string, error) {
+	temp, err := os.MkdirTemp("", "mutants-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	if err := os.CopyFS(temp, d.Manifests); err != nil {
+		return nil, fmt.Errorf("copy the manifests: %w", err)
+	}
+	base := map[spec.Profile]string{}
+	for mode, dir := range deployments(temp) {
+		objects, err := rendered(dir)
+		if err != nil {
+			return nil, fmt.Errorf("render the manifests: %w", err)
+		}
+		base[mode] = string(objects)
+	}
+	base[spec.Driver] = base[spec.Ephemeral] + base[spec.Persistent]
+	keys := map[string]string{}
+	for _, m := range d.Mutants {
+		change := base[m.Mode] + m.Edit.Text()
+		if m.Overlay != "" {
+			objects, err := rendered(filepath.Join(d.Checkout, m.Overlay))
+			if err != nil {
+				continue
+			}
+			change = string(objects)
+		}
+		keys[m.Name] = digest(change, fmt.Sprint(m.Mode, m.Driver, m.Rejections, m.By))
+	}
+	return keys, nil
+}
+
+func digest(parts ...string) string {
+	text, _ := json.Marshal(parts) // keeps the parts apart, and strings have no errors
+	return fmt.Sprintf("%x", sha256.Sum256(text))[:16]
+}
+
+func deployments(dir string) map[spec.Profile]string {
+	return map[spec.Profile]string{spec.Ephemeral: filepath.Join(dir, string(spec.Ephemeral)), spec.Persistent: filepath.Join(dir, string(spec.Persistent))}
+}
+
+func rendered(dir string) ([]byte, error) {
+	m, err := deploy.Load(dir, deploy.Changes{})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(m.Objects)
+}
+
+// count is how many mutants have to be killed, and how many are equivalent.
+func (d Declared) count() (killed, equivalents int) {
+	for _, m := range d.Mutants {
+		if m.Equivalent == "" {
+			killed++
+		} else {
+			equivalents++
+		}
+	}
+	return killed, equivalents
+}
+
+// alone reports whether nothing else may run on the cluster while specs run on a mutant.
+func (d Declared) alone(m mutant.Mutant) bool {
+	return m.Driver != "" || slices.ContainsFunc(d.Catalogue.Specs, func(s spec.Spec) bool {
+		return s.RunsAlone() && slices.Contains(m.Specs(), s.ID)
+	})
+}
+
+// Order has those first that say most about what is not known yet: one mutant for each requirement in a mode that no
+// recorded mutant proves, then the equivalents, then the others without a recorded result, and at last those with one.
+func (d Declared) Order(recorded Matrix) []mutant.Mutant {
+	proved := map[string]bool{}
+	for _, r := range recorded.Results {
+		for _, k := range r.By {
+			proved[pair(r.Mode, k.Requirement)] = proved[pair(r.Mode, k.Requirement)] || k.Named && r.State == Killed
+		}
+	}
+	rank := map[string]int{}
+	for _, m := range d.Mutants {
+		_, known := recorded.find(m.Name)
+		switch {
+		case known:
+			rank[m.Name] = 3
+		case m.Equivalent != "":
+			rank[m.Name] = 1
+		default:
+			rank[m.Name] = 2
+			for _, req := range m.Violates() {
+				if !proved[pair(m.Mode, req)] {
+					proved[pair(m.Mode, req)], rank[m.Name] = true, 0
+				}
+			}
+		}
+	}
+	order := slices.Clone(d.Mutants)
+	slices.SortStableFunc(order, func(a, b mutant.Mutant) int { return rank[a.Name] - rank[b.Name] })
+	return order
+}
+
+func pair(mode spec.Profile, req spec.ReqID) string { return string(req) + " " + string(mode) }

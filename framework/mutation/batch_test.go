@@ -173,7 +173,7 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	recorded, err := h.ReadFile(h.Record)
-	if err != nil || !recorded.Good("mutant") || !recorded.Good("canary") || recorded.Good("equivalent") {
+	if err != nil || !recorded.Good("mutant", time.Minute) || !recorded.Good("canary", time.Minute) || recorded.Good("equivalent", time.Minute) {
 		t.Errorf("the record is %+v, %v", recorded.Results, err)
 	}
 	names := func(m Matrix) string {
@@ -207,7 +207,7 @@ func TestRecord(t *testing.T) {
 		t.Errorf("the record has %v, want %v", versions, want)
 	}
 	h.Mutants[1].Rejections[0].With = "other words"
-	if recorded, err = h.ReadFile(h.Record); err != nil || recorded.Good("mutant") {
+	if recorded, err = h.ReadFile(h.Record); err != nil || recorded.Good("mutant", time.Minute) {
 		t.Errorf("the result of a mutant that has changed counts: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -106,10 +107,10 @@ func (m Matrix) find(name string) (Result, bool) {
 	return m.Results[i], true
 }
 
-// Good reports whether the matrix has a result of a mutant that is as it should be.
-func (m Matrix) Good(name string) bool {
+// Good reports whether the matrix has a result of a mutant that is as it should be, and that took no longer than a time.
+func (m Matrix) Good(name string, limit time.Duration) bool {
 	r, found := m.find(name)
-	return found && r.State.Good()
+	return found && r.State.Good() && r.Seconds <= limit.Seconds()
 }
 
 func (m *Matrix) put(r Result) {

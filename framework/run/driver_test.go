@@ -176,3 +176,29 @@ func TestSelectionPassed(t *testing.T) {
 		})
 	}
 }
+
+// TestSharedCluster has other runs at work next to this one, whose volumes are no leaks, and failures that are foreseen.
+func TestSharedCluster(t *testing.T) {
+	notShort(t)
+	t.Parallel()
+	held := filepath.Join(t.TempDir(), "held")
+	later := `test ! -e ` + held + ` || { echo '{"report":[{"lv":[{"lv_name":"pvc-1","vg_name":"ndbus0region0fsdax","lv_size":"1048576B","lv_path":"/dev/ndbus0region0fsdax/pvc-1"}]}]}'; exit; }` + "\ntouch " + held + "\n" + lvs
+	kubeconfig := withDriver(t, map[string]string{"lvs": later, "vgs": vgs, "ndctl": "echo '[]'"})
+	for _, tt := range []struct {
+		foreseen []spec.ReqID
+		evidence bool
+	}{{[]spec.ReqID{"EPH-01"}, false}, {[]spec.ReqID{"EPH-02"}, true}} {
+		o := execute(t, func(c *config.Config, p *recorder) {
+			c.Select.Focus, p.kubeconfig, c.Shared, c.Foreseen = "AAA-0[12]", kubeconfig, true, tt.foreseen
+		}, nil)
+		doc := o.document(t)
+		if got := outcomesOf(doc); got["AAA-01"] != spec.Passed || got["AAA-02"] != spec.Failed || len(doc.Leaks) != 0 {
+			t.Errorf("outcomes %v, leaks %v, want AAA-01 to pass, AAA-02 to fail and no leak", got, doc.Leaks)
+		}
+		for _, s := range doc.Specs {
+			if s.ID == "AAA-02" && (s.Evidence != "") != tt.evidence {
+				t.Errorf("where %v is foreseen, the evidence is %q", tt.foreseen, s.Evidence)
+			}
+		}
+	}
+}

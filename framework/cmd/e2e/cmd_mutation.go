@@ -50,7 +50,8 @@ begun. The variables of the cluster and the lab are those of "e2e run".
 REPORT_DIR/mutation gets the results as YAML, Markdown and a page. Results that are there already
 are kept unless the mutant or the program has changed. With RECORD=1 the checkout's
 ` + record + ` gets them, too, which keeps the results
-of all versions; RECORDED=1 chooses among those alone whose result there is as it should be.
+of all versions; RECORDED=1 chooses among those alone whose result there is as it should be, and
+took no more than 2 minutes. Lies of the driver and of memcached are not among them.
 
 Before a spec runs on a mutant, it has to pass on the manifests as they are: here, or in the main
 job whose report of the same version and cluster is in REPORT_DIR. And before all others runs a
@@ -183,7 +184,11 @@ func elsewhere(chosen []mutant.Mutant, named bool, w io.Writer) ([]mutant.Mutant
 	return rest, nil
 }
 
-// chooseMutants takes MUTANT, or SAMPLE and SEED, or all. RECORDED leaves the others out of a sample.
+// longest is how long a recorded mutant may have taken to be chosen again.
+const longest = 2 * time.Minute
+
+// chooseMutants takes MUTANT, or SAMPLE and SEED, or all. RECORDED leaves out those of which no good result is recorded,
+// those that only a lab can run that is made for them, and those that take long.
 func chooseMutants(all []mutant.Mutant, recorded mutation.Matrix, getenv func(string) string) ([]mutant.Mutant, error) {
 	names, sample := getenv("MUTANT"), getenv("SAMPLE")
 	if names != "" && sample != "" {
@@ -193,7 +198,7 @@ func chooseMutants(all []mutant.Mutant, recorded mutation.Matrix, getenv func(st
 		return named(all, names)
 	}
 	if getenv("RECORDED") == "1" {
-		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return m.OnLab() || !recorded.Good(m.Name) })
+		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return m.OnLab() || !recorded.Good(m.Name, longest) })
 	}
 	if sample == "" {
 		return all, nil

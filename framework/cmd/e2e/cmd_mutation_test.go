@@ -43,7 +43,7 @@ func TestChooseMutants(t *testing.T) {
 	if !slices.ContainsFunc(others, func(names string) bool { return names != first }) {
 		t.Errorf("every seed chooses %q", first)
 	}
-	recorded.Results = []mutation.Result{{Mutant: "ballast", State: mutation.Killed}, {Mutant: "host-port", State: mutation.Survived}}
+	recorded.Results = []mutation.Result{{Mutant: "ballast", State: mutation.Killed}, {Mutant: "host-port", State: mutation.Survived}, {Mutant: "starts-once", State: mutation.Killed, Seconds: 200}}
 	if got, err := chosen(map[string]string{"SAMPLE": "1", "RECORDED": "1"}); err != nil || got != "ballast" {
 		t.Errorf("of those that are recorded as killed: %q, %v", got, err)
 	}

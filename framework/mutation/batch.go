@@ -19,7 +19,10 @@ import (
 func (s *session) batches(mutants []mutant.Mutant) ([]job, error) {
 	var batches []job
 	places := map[string]mutant.Place{}
-	for _, m := range mutants {
+	for _, m := range s.Mutants { // in the order of the declarations, which has those together that the same specs see
+		if !slices.ContainsFunc(mutants, func(o mutant.Mutant) bool { return o.Name == m.Name }) {
+			continue
+		}
 		if m.Equivalent == "" || m.Overlay != "" || m.Driver != "" || m.Lies() {
 			continue
 		}

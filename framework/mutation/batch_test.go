@@ -207,6 +207,10 @@ func TestRecord(t *testing.T) {
 		t.Errorf("the record has %v, want %v", versions, want)
 	}
 	h.Mutants[1].Rejections[0].With = "other words"
+	if recorded, err = h.ReadFile(h.Record); err != nil || !recorded.Good("mutant", time.Minute) {
+		t.Errorf("the result of a mutant does not count any more whose words have changed: %v", err)
+	}
+	h.Mutants[1].Rejections[0].Violates = []spec.ReqID{"EPH-01"}
 	if recorded, err = h.ReadFile(h.Record); err != nil || recorded.Good("mutant", time.Minute) {
 		t.Errorf("the result of a mutant that has changed counts: %v", err)
 	}

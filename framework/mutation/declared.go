@@ -1,6 +1,7 @@
 package mutation
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/mutant"
@@ -52,7 +54,11 @@ func (d Declared) Keys() (map[string]string, error) {
 			}
 			change = string(objects)
 		}
-		keys[m.Name] = digest(change, fmt.Sprint(m.Mode, m.Driver, m.Rejections, m.By))
+		parts := []string{change, fmt.Sprint(m.Mode, m.Driver, m.By)}
+		for _, r := range m.Rejections {
+			parts = append(parts, fmt.Sprint(r.By, r.Violates)) // the words may be put better
+		}
+		keys[m.Name] = digest(parts...)
 	}
 	return keys, nil
 }
@@ -95,6 +101,7 @@ func (d Declared) alone(m mutant.Mutant) bool {
 
 // Order has those first that say most about what is not known yet: one mutant for each requirement in a mode that no
 // recorded mutant proves, then the equivalents, then the others without a recorded result, and at last those with one.
+// Among these, those come first whose specs may take the shortest time.
 func (d Declared) Order(recorded Matrix) []mutant.Mutant {
 	proved := map[string]bool{}
 	for _, r := range recorded.Results {
@@ -102,8 +109,10 @@ func (d Declared) Order(recorded Matrix) []mutant.Mutant {
 			proved[pair(r.Mode, k.Requirement)] = proved[pair(r.Mode, k.Requirement)] || k.Named && r.State == Killed
 		}
 	}
+	order := slices.Clone(d.Mutants)
+	slices.SortStableFunc(order, func(a, b mutant.Mutant) int { return cmp.Compare(d.budget(a), d.budget(b)) })
 	rank := map[string]int{}
-	for _, m := range d.Mutants {
+	for _, m := range order {
 		_, known := recorded.find(m.Name)
 		switch {
 		case known:
@@ -119,9 +128,19 @@ func (d Declared) Order(recorded Matrix) []mutant.Mutant {
 			}
 		}
 	}
-	order := slices.Clone(d.Mutants)
 	slices.SortStableFunc(order, func(a, b mutant.Mutant) int { return rank[a.Name] - rank[b.Name] })
 	return order
+}
+
+// budget is the longest that the specs of a mutant may take.
+func (d Declared) budget(m mutant.Mutant) time.Duration {
+	var sum time.Duration
+	for _, s := range d.Catalogue.Specs {
+		if slices.Contains(m.Specs(), s.ID) {
+			sum += s.Budget
+		}
+	}
+	return sum
 }
 
 func pair(mode spec.Profile, req spec.ReqID) string { return string(req) + " " + string(mode) }

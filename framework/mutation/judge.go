@@ -44,6 +44,7 @@ type Result struct {
 	State      State        `yaml:"state"`
 	Reason     string       `yaml:"reason"`             // one line
 	Checks     int          `yaml:"checks"`             // that failed
+	Unsaid     []string     `yaml:"unsaid,omitempty"`   // words of the declaration that no failure has
 	By         []Kill       `yaml:"by,omitempty"`       // in the order in which they failed
 	Specs      []string     `yaml:"specs,omitempty"`    // that ran
 	Batch      string       `yaml:"batch,omitempty"`    // in which an equivalent ran with others, and how many there were
@@ -140,7 +141,30 @@ func (r *Result) reject(rejections []mutant.Rejection, outcomes map[string]repor
 	default:
 		i := slices.IndexFunc(r.By, func(k Kill) bool { return k.Named })
 		r.State, r.Reason = Killed, fmt.Sprintf("%s: %s %s", r.By[i].Spec, r.By[i].Requirement, r.By[i].Check)
+		for _, rejection := range rejections {
+			r.Unsaid = append(r.Unsaid, r.unsaid(rejection)...)
+		}
+		if len(r.Unsaid) > 0 {
+			r.Reason += fmt.Sprintf("; but no failure says %q", r.Unsaid)
+		}
 	}
+}
+
+// unsaid are those of the words of a rejection that are in no check that failed. Words are a requirement and a part of a
+// check, several after semicolons; what follows an ellipsis or a comma with "with" is a remark.
+func (r *Result) unsaid(rejection mutant.Rejection) []string {
+	var unsaid []string
+	for words := range strings.SplitSeq(rejection.With, "; ") {
+		req, check, _ := strings.Cut(words, " ")
+		check, _, _ = strings.Cut(check, " …")
+		check, _, _ = strings.Cut(check, ", with ")
+		if words != "" && !slices.ContainsFunc(r.By, func(k Kill) bool {
+			return slices.Contains(rejection.By, k.Spec) && string(k.Requirement) == req && strings.Contains(k.Check, check)
+		}) {
+			unsaid = append(unsaid, words)
+		}
+	}
+	return unsaid
 }
 
 // seen is Killed when failures name all that a rejection violates, and the empty state when no spec of it applies.

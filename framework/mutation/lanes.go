@@ -38,7 +38,7 @@ func (s *session) jobs(mutants []mutant.Mutant) ([]job, error) {
 		switch {
 		case i < 0:
 			jobs = append(jobs, job{mutants: []mutant.Mutant{m}})
-		case batches[i].mutants[0].Name == m.Name:
+		case !slices.ContainsFunc(jobs, func(j job) bool { return j.name == batches[i].name }):
 			jobs = append(jobs, batches[i])
 		}
 	}

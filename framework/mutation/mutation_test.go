@@ -21,6 +21,18 @@ func rejected(by string, reqs ...spec.ReqID) mutant.Rejection {
 	return mutant.Rejection{By: []string{by}, Violates: reqs}
 }
 
+func TestUnsaid(t *testing.T) {
+	r := Result{By: []Kill{{"A", "REQ-1", "every key has its value", true}, {"B", "REQ-2", "the item is there", true}}}
+	for with, want := range map[string]string{
+		"": "", "REQ-1 every key": "", "REQ-1 every …; REQ-1 key has its value, with two nodes": "",
+		"REQ-2 the item is there": "REQ-2 the item is there", "REQ-1 no key; REQ-1 every key": "REQ-1 no key",
+	} {
+		if got := strings.Join(r.unsaid(mutant.Rejection{By: []string{"A"}, With: with}), "; "); got != want {
+			t.Errorf("of %q unsaid is %q, want %q", with, got, want)
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	fail := func(id string, reqs ...spec.ReqID) report.SpecResult {
 		s := report.SpecResult{ID: id, Outcome: spec.Failed}

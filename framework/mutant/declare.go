@@ -23,7 +23,8 @@ type declaration struct {
 
 // Declared makes mutants of the edits of the manifests that a file declares. Every edit has to be declared:
 // those of a manifest in its mode, those of the scripts in one mode or more, which is that of the specs. An
-// edit that is said to be refused is no mutant.
+// edit that is said to be refused is no mutant. One that violates several requirements, each in the eyes of other specs,
+// may be declared several times.
 func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mutant, error) {
 	edits := map[spec.Profile]map[string]Edit{}
 	missing := map[string]bool{} // of both modes
@@ -56,12 +57,19 @@ func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mu
 					continue
 				}
 				found = true
-				if !missing[e.key(mode)] && e.inManifest() {
-					bad("edits has %q, which is declared already for mode %s; keep one", edit, mode)
-				}
 				delete(missing, e.key(mode))
-				if d.Refused == "" {
-					mutants = append(mutants, d.mutant(e, mode, c))
+				if d.Refused != "" {
+					continue
+				}
+				m := d.mutant(e, mode, c)
+				i := slices.IndexFunc(mutants, func(o Mutant) bool { return o.Name == m.Name })
+				switch {
+				case i < 0:
+					mutants = append(mutants, m)
+				case len(mutants[i].Rejections) == 0 || len(m.Rejections) == 0 || slices.ContainsFunc(m.Specs(), func(id string) bool { return slices.Contains(mutants[i].Specs(), id) }):
+					bad("edits has %q, which is declared already for mode %s; keep one, or name other specs for other requirements", edit, mode)
+				default:
+					mutants[i].Rejections = append(mutants[i].Rejections, m.Rejections...)
 				}
 			}
 			if !found {

@@ -106,6 +106,34 @@ func TestDeclaredErrors(t *testing.T) {
 	}
 }
 
+func TestDeclaredTwice(t *testing.T) {
+	c := spec.Catalogue{Specs: []spec.Spec{
+		{ID: "EPH-01", Profile: spec.Ephemeral, Covers: []spec.ReqID{"EPH-01"}},
+		{ID: "EPH-03", Profile: spec.Ephemeral, Covers: []spec.ReqID{"EPH-03"}},
+	}}
+	fsys := manifestsWith("spec:\n  type: ClusterIP\n")
+	fsys[initScript] = &fstest.MapFile{Data: []byte("#\n")}
+	fsys[wrapperScript], fsys["persistent/memcached-persistent.yaml"] = fsys[initScript], fsys[initScript]
+	all, err := Edits(fsys, spec.Ephemeral)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := "- refused: no\n  edits:\n"
+	for _, e := range all {
+		if e.Name != "manifest-drop-type" {
+			rest += "  - " + e.Name + "\n"
+		}
+	}
+	first, second := "- violates: [EPH-01]\n  by: [EPH-01]\n  edits: [manifest-drop-type]\n", "- violates: [EPH-03]\n  by: [EPH-03]\n  edits: [manifest-drop-type]\n"
+	mutants, err := Declared("x.yaml", []byte(rest+first+second), fsys, c)
+	if err != nil || len(mutants) != 1 || len(mutants[0].Rejections) != 2 || !slices.Equal(mutants[0].Specs(), []string{"EPH-01", "EPH-03"}) {
+		t.Errorf("two declarations make %+v, %v", mutants, err)
+	}
+	if _, err = Declared("x.yaml", []byte(rest+first+"- equivalent: yes\n  by: [EPH-03]\n  edits: [manifest-drop-type]\n"), fsys, c); err == nil {
+		t.Error("an edit that violates something and is equivalent is no error")
+	}
+}
+
 func TestValidate(t *testing.T) {
 	c := spec.Catalogue{Specs: []spec.Spec{
 		{ID: "EPH-01", Profile: spec.Ephemeral, Covers: []spec.ReqID{"EPH-01"}},

@@ -31,6 +31,7 @@ func TestRestartOverlays(t *testing.T) {
 		"broken/memory-limit-halved":          `"MEMCACHED_ARGS","value":"-m 90"`,
 		"broken/refuses-when-full-persistent": `"MEMCACHED_ARGS","value":"-M"`,
 		"broken/runs-as-root":                 `"runAsUser":0`,
+		"broken/runs-as-root-ephemeral":       `"runAsUser":0`,
 		"broken/sparse-memory-file":           `truncate -s \"$size\"`,
 		"broken/grace-too-short":              `"terminationGracePeriodSeconds":1,`,
 		"broken/memory-file-made-anew":        "rm -f /data/memcached-memory-file",

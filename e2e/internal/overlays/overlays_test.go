@@ -31,7 +31,6 @@ func TestRestartOverlays(t *testing.T) {
 		"broken/memory-limit-halved":          `"MEMCACHED_ARGS","value":"-m 90"`,
 		"broken/refuses-when-full-persistent": `"MEMCACHED_ARGS","value":"-M"`,
 		"broken/runs-as-root":                 `"runAsUser":0`,
-		"broken/runs-as-root-ephemeral":       `"runAsUser":0`,
 		"broken/sparse-memory-file":           `truncate -s \"$size\"`,
 		"broken/grace-too-short":              `"terminationGracePeriodSeconds":1,`,
 		"broken/memory-file-made-anew":        "rm -f /data/memcached-memory-file",
@@ -97,6 +96,7 @@ func TestOverlays(t *testing.T) {
 			v, err := m.Volume()
 			return err == nil && v.Class == "pmem-memcached-e2e-file-io" && object(m, "StorageClass")["provisioner"] == "pmem-csi.intel.com"
 		}},
+		{"broken/runs-as-root-ephemeral", "Deployment", func(m *deploy.Manifest) bool { return strings.Contains(text(t, m), `"runAsUser":0`) }},
 		{"broken/wrong-service-port", "Deployment", func(m *deploy.Manifest) bool {
 			ports, _ := object(m, "Service")["spec"].(map[string]any)["ports"].([]any)
 			return len(ports) == 1 && ports[0].(map[string]any)["targetPort"] == int64(11212)

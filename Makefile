@@ -83,7 +83,7 @@ unit:
 # The packages that do things in parallel. The race detector needs cgo.
 .PHONY: race
 race: export CGO_ENABLED := 1
-RACE := . bench cluster evidence facts leak ledger live load lockfile memcached preflight redact report run wait
+RACE := . bench cluster evidence facts leak ledger live load lockfile memcached mutation preflight redact report run wait
 race: test-packages
 	go test -race $(addprefix ./framework/,$(RACE))
 

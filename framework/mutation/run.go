@@ -65,20 +65,19 @@ type session struct {
 	keys        map[string]string
 	total       int // mutants
 
-	proving sync.Mutex // held while specs run on the manifests as they are
-
 	mu       sync.Mutex
 	matrix   Matrix
 	recorded Matrix
 	ended    int
-	err      error // of writing the matrix
+	proving  map[string]chan struct{} // specs that run on the manifests, by id; closed at their end
+	err      error                    // of writing the matrix
 }
 
 // Run runs specs on the canary and then on the chosen mutants, several at the same time, and equivalents in batches.
 // Before a spec runs on a mutant for the first time, it has to pass on the manifests as they are. Results that the directory has from earlier are kept unless mutant or program
 // have changed. The matrix is written after each mutant.
 func (h Harness) Run(ctx context.Context, chosen []mutant.Mutant) (Matrix, error) {
-	s := &session{Harness: h}
+	s := &session{Harness: h, proving: map[string]chan struct{}{}}
 	var err error
 	if s.temp, err = os.MkdirTemp("", "mutants-"); err != nil {
 		return Matrix{}, err
@@ -150,45 +149,72 @@ func (s *session) put(ctx context.Context, results ...Result) {
 	s.err = errors.Join(s.err, s.write(), s.record(results))
 }
 
-// baseline runs those of some specs on the manifests as they are that have not passed there yet. It reports whether all
-// have; otherwise the run is void.
+// baseline runs those of some specs on the manifests as they are that have not passed there yet, neither here nor before,
+// and waits for those that another lane runs. It reports whether all have passed; otherwise the run is void.
 func (s *session) baseline(ctx context.Context, ids []string, l lane) bool {
-	if len(s.unproved(ids)) == 0 {
-		return true
-	}
-	s.proving.Lock()
-	defer s.proving.Unlock()
-	if ids = s.unproved(ids); len(ids) == 0 || !s.continues(ctx) {
-		return len(ids) == 0
-	}
-	doc, took, err := s.suite(ctx, ids, Run{Report: filepath.Join("baseline", ids[0]), Deployments: deployments(s.plain), Shared: l.shared})
-	if ctx.Err() != nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.matrix.Baseline.Seconds += took.Seconds()
-	if err != nil {
-		s.matrix.Void = "the baseline did not run: " + oneline.Of(err.Error())
-		return false
-	}
-	for _, id := range ids {
-		if o := outcome(doc, id); !s.matrix.Baseline.add(id, o) {
-			s.matrix.Void = "the baseline has to pass: " + unclear(id, o)
+	for s.continues(ctx) {
+		mine, others, all := s.claim(ids)
+		switch {
+		case all:
+			return true
+		case len(mine) > 0:
+			doc, took, err := s.suite(ctx, mine, Run{Report: filepath.Join("baseline", mine[0]), Deployments: deployments(s.plain), Shared: l.shared})
+			s.proved(ctx, mine, doc, took, err)
+		default:
+			<-others
 		}
 	}
-	fmt.Fprintf(s.Progress, "baseline %s in %.0f s%s\n", strings.Join(ids, ", "), took.Seconds(), cmp.Or(strings.TrimSuffix(": "+s.matrix.Void, ": "), ": passed"))
-	return s.matrix.Void == ""
+	return false
 }
 
-// unproved are those of some specs that have not passed on the manifests, neither here nor before.
-func (s *session) unproved(ids []string) []string {
+// claim returns those of some specs that are to run on the manifests, else what is closed when another lane has run one of
+// them; all is set when all have passed.
+func (s *session) claim(ids []string) (mine []string, others <-chan struct{}, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &s.matrix.Baseline
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
-		return slices.Contains(b.Passed, id) || slices.Contains(b.NotApplicable, id) || b.add(id, outcome(s.Before, id))
-	})
+	all = true
+	for _, id := range ids {
+		if slices.Contains(b.Passed, id) || slices.Contains(b.NotApplicable, id) || b.add(id, outcome(s.Before, id)) {
+			continue
+		}
+		all = false
+		if ended, runs := s.proving[id]; runs {
+			others = ended
+		} else {
+			mine = append(mine, id)
+		}
+	}
+	ended := make(chan struct{})
+	for _, id := range mine {
+		s.proving[id] = ended
+	}
+	return mine, others, all
+}
+
+// proved takes over how specs have ended on the manifests.
+func (s *session) proved(ctx context.Context, ids []string, doc report.Document, took time.Duration, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.proving[ids[0]])
+	for _, id := range ids {
+		delete(s.proving, id)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	s.matrix.Baseline.Seconds += took.Seconds()
+	said := "passed"
+	for _, id := range ids {
+		switch o := outcome(doc, id); {
+		case err != nil:
+			s.matrix.Void = "the baseline did not run: " + oneline.Of(err.Error())
+		case !s.matrix.Baseline.add(id, o):
+			s.matrix.Void = "the baseline has to pass: " + unclear(id, o)
+		}
+		said = cmp.Or(s.matrix.Void, said)
+	}
+	fmt.Fprintf(s.Progress, "baseline %s in %.0f s: %s\n", strings.Join(ids, ", "), took.Seconds(), said)
 }
 
 // add notes how a spec has ended, and reports whether that is good enough for a baseline.

@@ -36,6 +36,9 @@ var _ = framework.ItEach(spec.Spec{
 	talk := protocol.Conversation{Open: c.Session}
 	defer talk.Close()
 	for _, x := range exchanges {
+		if x.OfOlder() {
+			cache.Tick(ctx, e, c)
+		}
 		answer, err := talk.Exchange(ctx, x)
 		if e.Expect(x.Req, fmt.Sprintf("%s: %.60q leaves the connection open", x.Check, x.Send), service, err, framework.Succeed) {
 			e.Expect(x.Req, fmt.Sprintf("%s: %.60q is answered as the protocol specifies", x.Check, x.Send), service, answer, gomega.MatchRegexp(x.Pattern()))

@@ -63,22 +63,28 @@ func (c *Client) Store(ctx context.Context, e *framework.Env, items ...memcached
 
 // Clock is memcached's own, to the second.
 func (c *Client) Clock(ctx context.Context, e *framework.Env) time.Time {
-	return time.Unix(c.Count(ctx, e, "time"), 0)
+	return clock(ctx, e, c.Connection)
+}
+
+func clock(ctx context.Context, e *framework.Env, c *framework.Connection) time.Time {
+	return time.Unix(Number(e, Stats(ctx, e, c, ""), "time"), 0)
 }
 
 // Lag is how far memcached's clock, by which items expire, is behind that of
 // this machine, to the second.
 func (c *Client) Lag(ctx context.Context, e *framework.Env) time.Duration {
-	clock := c.Clock(ctx, e)
-	return time.Since(clock).Round(time.Second)
+	return time.Since(c.Clock(ctx, e)).Round(time.Second)
 }
 
 // Tick waits until memcached's clock, which has whole seconds, has moved by
 // two.
-func (c *Client) Tick(ctx context.Context, e *framework.Env) {
-	start := c.Clock(ctx, e)
+func (c *Client) Tick(ctx context.Context, e *framework.Env) { Tick(ctx, e, c.Connection) }
+
+// Tick is that of a Client, for a connection.
+func Tick(ctx context.Context, e *framework.Env, c *framework.Connection) {
+	start := clock(ctx, e, c)
 	err := e.Waiter.Until(ctx, wait.ItemExpires, "memcached's clock to advance", func(ctx context.Context) (bool, string, error) {
-		passed := c.Clock(ctx, e).Sub(start)
+		passed := clock(ctx, e, c).Sub(start)
 		return passed >= 2*time.Second, passed.String() + " have passed", nil
 	})
 	e.NoError(err, "wait for memcached's clock")

@@ -19,6 +19,14 @@ var (
 // overhead is more than what an item takes in addition to its value, in bytes.
 const overhead = 576
 
+const flush = "flush_all"
+
+// OfOlder reports whether x is about items that have to be older than the present second
+// of memcached's clock. A flush tells older items from newer ones by that clock and looks for
+// those of the present second one by one, of which memcached 1.6.38 misses one in 66,000 on an
+// idle machine.
+func (x Exchange) OfOlder() bool { return x.Send == flush }
+
 // Exchanges are from memcached's doc/protocol.txt, for a memcached with a limit for
 // an item in bytes. Each relies on the items that those before it have left.
 func Exchanges(limit int) []Exchange {
@@ -144,7 +152,7 @@ var meta = []Exchange{
 	{"PRO-06", "stats reset", "stats reset", []string{"RESET"}},
 	{"PRO-06", "a flush that is due later", "flush_all 1000", []string{"OK"}},
 	{"PRO-06", "a flush that is due later flushes nothing before", "get quiet", []string{"VALUE quiet 1 1", "q", "END"}},
-	{"PRO-06", "a flush", "flush_all", []string{"OK"}},
+	{"PRO-06", "a flush", flush, []string{"OK"}},
 	{"PRO-06", "a flush empties the cache", "get s quiet n", []string{"END"}},
 	{"PRO-06", "a flush with a delay that is not a number", "flush_all soon", []string{malformed}},
 }

@@ -17,11 +17,18 @@ type QEMU string
 // in the directory, whatever the host has of them.
 func (q QEMU) Command(args ...string) *exec.Cmd {
 	in := func(path string) string { return filepath.Join(string(q), path) }
-	return exec.Command(in("usr/lib64/ld-linux-x86-64.so.2"), append([]string{
+	cmd := exec.Command(in("usr/lib64/ld-linux-x86-64.so.2"), append([]string{
 		"--argv0", qemuProgram, "--library-path", in("usr/lib/x86_64-linux-gnu"), in("usr/bin/" + qemuProgram),
 		"-L", in("usr/share/qemu"), "-L", in("usr/share/seabios"), "-L", in("usr/lib/ipxe/qemu"),
 	}, args...)...)
+	cmd.Env = []string{hugePages}
+	return cmd
 }
+
+// hugePages has the C library allocate QEMU's memory in huge pages where the kernel has
+// them for who asks. The table of translated code has some 30 MiB and is read at
+// random places.
+const hugePages = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
 
 const (
 	qemuProgram = "qemu-system-x86_64"

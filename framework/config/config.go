@@ -30,7 +30,7 @@ type Config struct {
 	Deploy    Deploy
 	ReportDir string     // absolute; all reports and evidence/ go here
 	WaitScale wait.Scale // of the limits of waits; the highest factor is that of the budgets of specs
-	Parallel  int        // specs that run at the same time, from 1; 0 stands for 1
+	Parallel  int        // specs that run at the same time, from 1; 0 stands for the default, see AtOnce
 	Sampling  Sampling
 	Verbose   bool // print every step of a spec and every fact
 	Rules
@@ -99,6 +99,26 @@ func (c Config) MayDisrupt() bool {
 		return *c.Disruptive
 	}
 	return c.Cluster.Provider != Existing
+}
+
+// labParallel is how many specs run at the same time on a lab by default. On two processors
+// that emulate those of the node a run takes three quarters of the time with it, and its
+// persistent memory of labParallelPMEM MiB has room for the volumes of two.
+const (
+	labParallel     = 2
+	labParallelPMEM = 2048
+)
+
+// AtOnce returns how many specs run at the same time. On a cluster that is not the
+// suite's own one runs after the other unless PARALLEL is set.
+func (c Config) AtOnce() int {
+	switch {
+	case c.Parallel > 0:
+		return c.Parallel
+	case onLab(c) && (c.Lab.PMEM == 0 || c.Lab.PMEM >= labParallelPMEM):
+		return labParallel
+	}
+	return 1
 }
 
 // Cluster says where the specs run.

@@ -420,6 +420,22 @@ func TestOwnsCluster(t *testing.T) {
 	}
 }
 
+func TestAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		provider       string
+		parallel, pmem int
+		want           int
+	}{
+		{Lab, 0, 0, 2}, {Lab, 0, 4096, 2}, {Lab, 0, 1024, 1}, {Lab, 1, 0, 1}, {Lab, 3, 1024, 3},
+		{Kind, 0, 0, 1}, {Existing, 0, 0, 1}, {Existing, 4, 0, 4},
+	} {
+		c := Config{Cluster: Cluster{Provider: tt.provider}, Parallel: tt.parallel, Lab: LabSettings{PMEM: tt.pmem}}
+		if got := c.AtOnce(); got != tt.want {
+			t.Errorf("on %s with PARALLEL=%d and LAB_PMEM=%d, %d specs run at the same time, want %d", tt.provider, tt.parallel, tt.pmem, got, tt.want)
+		}
+	}
+}
+
 func TestQualificationLeavesNothingOut(t *testing.T) {
 	c := Default(t.TempDir())
 	c.Rules = Rules{Qualification: true, Retries: 1, SkipPreflight: []string{"api", "images"}}

@@ -68,7 +68,7 @@ var settings = []Setting{
 		focus(), always, false},
 	{"SEED", "seed", Selection, "order of the specs, as an earlier run printed it",
 		seed(), always, false},
-	{"PARALLEL", "parallel", Selection, fmt.Sprintf("specs that run at the same time, 1 to %d (default: 1)", MaxParallel),
+	{"PARALLEL", "parallel", Selection, fmt.Sprintf("specs that run at the same time, 1 to %d (default: %d on the lab, else 1)", MaxParallel, labParallel),
 		number(func(c *Config) *int { return &c.Parallel }, bounds{1, MaxParallel, 1}), always, false},
 	{"QUALIFICATION", "qualification", Strictness, "1: a report to be signed; nothing may be left out or retried",
 		yesOrNo(func(c *Config) *bool { return &c.Qualification }), always, false},

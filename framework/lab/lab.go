@@ -15,6 +15,7 @@ import (
 	"pmem-memcached-e2e/framework/lab/artifact"
 	"pmem-memcached-e2e/framework/lab/host"
 	"pmem-memcached-e2e/framework/lab/logs"
+	"pmem-memcached-e2e/framework/lab/process"
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/lab/vm"
 )
@@ -22,6 +23,10 @@ import (
 // Kubeconfig returns the path of the administrator's kubeconfig, which exists
 // while the lab is up.
 func (l *Lab) Kubeconfig() string { return l.dir.Kubeconfig() }
+
+// Meter adds up the processor time of the lab's programs from now on, that of a node under
+// the node's name.
+func (l *Lab) Meter() *process.Meter { return l.programs.Meter() }
 
 // Kubectl returns the path of the Kubernetes executable, which acts as kubectl
 // when it is started by that name.

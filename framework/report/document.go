@@ -59,6 +59,8 @@ type Run struct {
 	Deployments   map[string]string `yaml:"deployments"`        // directory of the kustomization by profile
 	Interrupted   bool              `yaml:"interrupted"`
 	Work          *Work             `yaml:"work,omitempty"` // of the processes that ran the specs
+	// Processor is the processor time that the lab's programs used while specs ran, that of a node under its name.
+	Processor map[string]time.Duration `yaml:"processor,omitempty"`
 }
 
 // Result is a verdict in one word or two.

@@ -35,6 +35,13 @@ type Target struct {
 	MemcachedImage string        // replaces every image named memcached; empty: none
 	OtherImage     string        // has another release of memcached; empty: there is none
 	Facts          []report.Fact // what its provider knows of it
+	Meter          Meter         // nil: its programs run elsewhere
+}
+
+// Meter measures what the programs of a cluster cost.
+type Meter interface {
+	// Read returns the processor time by program since the cluster was up.
+	Read() map[string]time.Duration
 }
 
 // Provider has a cluster to run the specs on.
@@ -241,7 +248,7 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), temp string, listin
 		return r.because(ctx, "preflight", err)
 	}
 	stop()
-	return r.runSuite(temp, plan)
+	return r.metered(target.Meter, func() error { return r.runSuite(temp, plan) })
 }
 
 func (r *Runner) plan(listing spec.Listing, features map[spec.Feature]spec.Support) []spec.Planned {

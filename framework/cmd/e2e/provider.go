@@ -101,7 +101,7 @@ func (p *labProvider) target(ctx context.Context) (run.Target, error) {
 	if err != nil {
 		return run.Target{}, err
 	}
-	target := run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: images[0], Facts: []report.Fact{p.start(ctx)}}
+	target := run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: images[0], Facts: []report.Fact{p.start(ctx)}, Meter: p.lab.Meter()}
 	if len(images) > 1 {
 		target.OtherImage = images[1]
 	}

@@ -49,16 +49,25 @@ func (p Process) Kill() error {
 // startTime returns when a process started, in clock ticks since the host
 // booted (proc_pid_stat(5), field 22).
 func startTime(pid int) (string, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields, err := stat(pid)
 	if err != nil {
 		return "", err
 	}
-	// The name of the program, field 2, may have spaces and parentheses in it.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 {
-		return "", fmt.Errorf("/proc/%d/stat has %d fields after the name", pid, len(fields))
-	}
 	return fields[19], nil
+}
+
+// stat returns the fields of a process from the third on (proc_pid_stat(5)), at least 20.
+func stat(pid int) ([]string, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	// The name of the program, field 2, may have spaces and parentheses in it.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 20 {
+		return nil, fmt.Errorf("/proc/%d/stat has %d fields after the name", pid, len(fields))
+	}
+	return fields, nil
 }
 
 // hasUser reports whether a process runs with the effective id of a user.

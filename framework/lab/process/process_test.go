@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"pmem-memcached-e2e/framework/lab/state"
 	"pmem-memcached-e2e/framework/wait"
@@ -112,5 +113,42 @@ func TestKillSparesALaterProcess(t *testing.T) {
 	}
 	if now, ok := g.Find("sleeper"); !ok || now != p {
 		t.Errorf("after the end of an earlier process with its id: %v, %v", now, ok)
+	}
+}
+
+func TestMeter(t *testing.T) {
+	g := testGroup(t)
+	start := func(name string) *exec.Cmd {
+		t.Helper()
+		cmd := exec.Command("sh", "-c", "while :; do :; done")
+		cmd.Env = g.Environment(name, nil)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		if err := g.AwaitMark(name, cmd.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	first := start("node1")
+	m := g.Meter()
+	atLeast := func(name string, want time.Duration) time.Duration {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+			if used := m.Read()[name]; used >= want {
+				return used
+			}
+		}
+		t.Fatalf("%s has not used %s of the processor in 30s: %v", name, want, m.Read())
+		return 0
+	}
+	used := atLeast("node1", 100*time.Millisecond)
+	_ = first.Process.Kill()
+	_ = first.Wait()
+	start("node1") // as after a power cut
+	atLeast("node1", used+100*time.Millisecond)
+	if got := m.Read(); len(got) != 1 {
+		t.Errorf("read %v, want node1 alone", got)
 	}
 }

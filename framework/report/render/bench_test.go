@@ -61,12 +61,20 @@ func TestBenchText(t *testing.T) {
 			}
 		}
 	}
+	maps.DeleteFunc(results, func(name string, _ found) bool { return strings.HasPrefix(name, "Spec/") })
 	if want := 2 * len(rated); len(results) != want {
 		t.Errorf("%d names, want %d", len(results), want)
 	}
-	want := map[string]string{"goos": "linux", "goarch": "amd64", "cpu": "QEMU TCG CPU version 2.5+", "accelerator": "TCG", "pmem-emulated": "yes", "pkg": "pmem-memcached-e2e"}
+	want := map[string]string{"goos": "linux", "goarch": "amd64", "cpu": "QEMU TCG CPU version 2.5+", "accelerator": "TCG", "pmem-emulated": "yes", "pkg": "pmem-memcached-e2e", "parallel": "1"}
 	if !maps.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
+	}
+	ran, keys := read(passing())
+	if f := ran["Spec/id=RST-01"]; f.n != 1 || !slices.Equal(f.units, []string{"ns/op", "pods/op", "execs/op", "questions/op", "requests/op"}) {
+		t.Errorf("RST-01 has %d results of %q", f.n, f.units)
+	}
+	if f := ran["Run"]; f.n != 1 || !slices.Contains(f.units, "node1-cpu-ns/op") || keys["parallel"] != "1" {
+		t.Errorf("the run has %d results of %q, with parallel=%s", f.n, f.units, keys["parallel"])
 	}
 	if results, _ := read(passing()); results["Ephemeral/profile=persistent/memory=pmem"].n != 1 {
 		t.Errorf("a benchmark without samples: %v", results)

@@ -3,6 +3,8 @@ package render
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +54,31 @@ func benchText(doc report.Document) ([]byte, error) {
 			lines(&b, name+"/memory="+dashed(m.Control.Name), m.Control.Samples)
 		}
 	}
+	specLines(&b, doc)
 	return b.Bytes(), nil
+}
+
+// specLines writes a line for each spec that came to an end, and one for the whole run with what
+// the lab's programs cost. Specs that run next to others take longer, so that how many do is a key.
+func specLines(b *bytes.Buffer, doc report.Document) {
+	fmt.Fprintf(b, "\nparallel: %d\n", max(1, doc.Run.Parallel))
+	for _, s := range doc.Specs {
+		if s.Complete && s.Work != nil {
+			fmt.Fprintf(b, "BenchmarkSpec/id=%s 1 %d ns/op %s\n", s.ID, s.Took, work(*s.Work))
+		}
+	}
+	if doc.Run.Work == nil {
+		return
+	}
+	fmt.Fprintf(b, "BenchmarkRun 1 %d ns/op %s", doc.Run.Ended.Sub(doc.Run.Started), work(*doc.Run.Work))
+	for _, program := range slices.Sorted(maps.Keys(doc.Run.Processor)) {
+		fmt.Fprintf(b, " %d %s-cpu-ns/op", doc.Run.Processor[program], dashed(program))
+	}
+	b.WriteByte('\n')
+}
+
+func work(w report.Work) string {
+	return fmt.Sprintf("%d pods/op %d execs/op %d questions/op %d requests/op", w.Pods, w.Execs, w.Questions, w.AllRequests())
 }
 
 // lines writes samples; each is one iteration, a load.

@@ -19,12 +19,14 @@ type form struct {
 
 func always(report.Document) bool { return true }
 
+func ran(doc report.Document) bool { return measured(doc) || doc.Run.Work != nil }
+
 func measured(doc report.Document) bool { return len(doc.Benchmarks) > 0 }
 
 func forms() []form {
 	return []form{
 		{"index.html", page, always}, {"junit.xml", junitXML, always}, {"summary.md", summary, always},
-		{"bench.txt", benchText, measured}, {"bench.json", benchJSON, measured},
+		{"bench.txt", benchText, ran}, {"bench.json", benchJSON, measured},
 	}
 }
 

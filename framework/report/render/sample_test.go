@@ -112,6 +112,9 @@ func passing() report.Document {
 		}})
 	}
 	tell(r, 59, report.Event{Kind: report.WorkDone, Work: &report.Work{Execs: 9, Questions: 120, Pods: 3, Requests: map[string]int{"get": 80, "connect": 15, "watch": 6}}})
+	r.Run(func(run *report.Run) {
+		run.Processor = map[string]time.Duration{"node1": 1400 * time.Second, "kube-apiserver": 95500 * time.Millisecond}
+	})
 	tell(r, 60, report.Event{Kind: report.SuiteEnded})
 	return r.Finish(at(61), nil)
 }

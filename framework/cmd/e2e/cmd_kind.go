@@ -14,7 +14,6 @@ import (
 	"pmem-memcached-e2e/framework/kind/host"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/report"
-	"pmem-memcached-e2e/framework/wait"
 )
 
 func newKindCommand() *cobra.Command {
@@ -82,7 +81,8 @@ func removeKind(cmd *cobra.Command, _ []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	p := &kindProvider{config: c, home: h, out: progress.Lines(cmd.OutOrStdout()), observed: func(wait.Record) {}}
+	p := &kindProvider{relay: newRelay(), config: c, home: h}
+	p.out = progress.Lines(cmd.OutOrStdout())
 	engine := c.Kind.Engine
 	if engine == "" {
 		found, err := host.This().Read(ctx, "")

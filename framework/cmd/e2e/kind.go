@@ -21,18 +21,17 @@ import (
 
 // kindProvider gives the runner a kind cluster.
 type kindProvider struct {
-	config   config.Config
-	home     home
-	host     host.Host
-	cluster  *kind.Cluster
-	observed func(wait.Record)
-	out      progress.Writer
+	relay
+	config  config.Config
+	home    home
+	host    host.Host
+	cluster *kind.Cluster
 }
 
 // newKind examines this machine, and returns the cluster that is to be made on
 // it. The error has a line for each problem, with its remedy.
 func newKind(ctx context.Context, c config.Config, h home) (*kindProvider, error) {
-	p := &kindProvider{config: c, home: h, out: progress.Lines(io.Discard), observed: func(wait.Record) {}}
+	p := &kindProvider{relay: newRelay(), config: c, home: h}
 	var err error
 	if p.host, err = host.This().Read(ctx, c.Kind.Engine); err != nil {
 		return nil, err
@@ -62,7 +61,7 @@ func (p *kindProvider) newCluster(engine string) (*kind.Cluster, error) {
 	return kind.New(kind.Options{
 		Name: c.Kind.ClusterName(), Engine: engine, NodeImage: c.Kind.NodeImage, Region: c.Kind.PMEM,
 		Images: filepath.SplitList(c.Kind.Images), Release: p.release(), Dir: kindDirectory(c), Progress: p,
-		Waiter: wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observed(r) }},
+		Waiter: wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observe(r) }},
 	})
 }
 
@@ -83,15 +82,9 @@ func (p *kindProvider) release() string {
 // lock keeps two runs from one cluster.
 func (p *kindProvider) lock() string { return kindDirectory(p.config) + ".run.lock" }
 
-// Write passes on the progress to whoever asked for it last.
-func (p *kindProvider) Write(line []byte) (int, error) { return p.out.Write(line) }
-
-// Doing passes on what happens at the moment, likewise.
-func (p *kindProvider) Doing(what func() string) { p.out.Doing(what) }
-
 // Up implements run.Provider.
 func (p *kindProvider) Up(ctx context.Context, w progress.Writer, observe func(wait.Record)) (run.Target, error) {
-	p.out, p.observed = w, observe
+	p.out, p.observe = w, observe
 	if err := os.RemoveAll(p.logs()); err != nil {
 		return run.Target{}, fmt.Errorf("remove the earlier logs of the kind cluster: %w", err)
 	}

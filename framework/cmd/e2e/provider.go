@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,13 +23,12 @@ import (
 
 // labProvider gives the runner a lab.
 type labProvider struct {
+	relay
 	lab     *lab.Lab
 	images  config.Deploy // those that are asked for
 	keep    bool
 	logs    string // directory for the lab's own logs
 	secrets *redact.Redactor
-	out     progress.Writer
-	observe func(wait.Record)
 }
 
 // newLab returns the lab that is built from a checkout; empty: no part can be
@@ -40,7 +38,7 @@ func newLab(c config.Config, checkout string, secrets *redact.Redactor) (*labPro
 	if err != nil {
 		return nil, err
 	}
-	p := &labProvider{images: c.Deploy, keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), secrets: secrets, out: progress.Lines(io.Discard), observe: func(wait.Record) {}}
+	p := &labProvider{relay: newRelay(), images: c.Deploy, keep: c.Cluster.KeepLab, logs: filepath.Join(c.ReportDir, "lab"), secrets: secrets}
 	opts.SourceDir, opts.Progress = checkout, p
 	opts.Waiter = wait.Waiter{Scale: c.WaitScale, Observe: func(r wait.Record) { p.observe(r) }}
 	if p.lab, err = lab.New(opts); err != nil {
@@ -65,14 +63,6 @@ func newLab(c config.Config, checkout string, secrets *redact.Redactor) (*labPro
 // to the lab's state.
 func (p *labProvider) lock() string {
 	return filepath.Dir(p.lab.Kubeconfig()) + ".run.lock"
-}
-
-// Write passes the lab's progress on to whoever asked for it last.
-func (p *labProvider) Write(line []byte) (int, error) { return p.out.Write(line) }
-
-// Doing passes on what the lab does at the moment, likewise.
-func (p *labProvider) Doing(what func() string) {
-	p.out.Doing(what)
 }
 
 // Up implements run.Provider.

@@ -135,6 +135,38 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// TestJobs makes sure that batches come in the place of the first of their mutants, the largest first.
+func TestJobs(t *testing.T) {
+	all, err := mutant.Edits(manifests.FS, spec.Ephemeral)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chosen []mutant.Mutant
+	for _, name := range []string{"manifest-set-memcached.args-v", "manifest-set-memcached.args-M", "manifest-set-memcached.args-t-1", "manifest-add-hostIPC-true",
+		"manifest-add-minReadySeconds-3", "manifest-set-memcached.args-R-1", "manifest-set-replicas-2"} {
+		m := mutant.Mutant{Name: name, Mode: spec.Ephemeral, Edit: all[slices.IndexFunc(all, func(e mutant.Edit) bool { return e.Name == name })], Equivalent: "yes", By: []string{"EPH-01"}}
+		switch name {
+		case "manifest-set-memcached.args-M":
+			m.Equivalent, m.By, m.Rejections = "", nil, []mutant.Rejection{rejected("EPH-01", "EPH-01")}
+		case "manifest-set-memcached.args-v", "manifest-add-minReadySeconds-3": // together, because of their spec
+			m.By = []string{"EPH-03"}
+		}
+		chosen = append(chosen, m)
+	}
+	s := &session{Harness: Harness{Declared: Declared{Manifests: manifests.FS, Mutants: chosen}}}
+	jobs, err := s.jobs(chosen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, j := range jobs {
+		got = append(got, fmt.Sprintf("%s %d", j.name, len(j.mutants)))
+	}
+	if want := "ephemeral-2 3, ephemeral-1 2,  1,  1"; strings.Join(got, ", ") != want {
+		t.Errorf("the jobs are %q, want %q", strings.Join(got, ", "), want)
+	}
+}
+
 // TestLanes runs mutants next to each other, but for those whose specs run alone, and begins none after the limit.
 func TestLanes(t *testing.T) {
 	s := &suite{fails: right}

@@ -17,29 +17,30 @@ type job struct {
 	mutants []mutant.Mutant
 }
 
+func (j job) has(m mutant.Mutant) bool {
+	return slices.ContainsFunc(j.mutants, func(o mutant.Mutant) bool { return o.Name == m.Name })
+}
+
 // lane is where one mutant runs next to others.
 type lane struct {
 	dir    string // for its manifests
 	shared bool   // other lanes use the cluster
 }
 
-// jobs are the mutants one by one, but for the equivalents that can be run in batches. They are in the order of their
-// first mutants.
+// jobs are the mutants one by one, but for the equivalents that can be run in batches. All batches have the place of the
+// first of their mutants, the largest first.
 func (s *session) jobs(mutants []mutant.Mutant) ([]job, error) {
 	batches, err := s.batches(mutants)
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(batches, func(a, b job) int { return len(b.mutants) - len(a.mutants) })
 	var jobs []job
 	for _, m := range mutants {
-		i := slices.IndexFunc(batches, func(b job) bool {
-			return slices.ContainsFunc(b.mutants, func(o mutant.Mutant) bool { return o.Name == m.Name })
-		})
-		switch {
-		case i < 0:
+		if !slices.ContainsFunc(batches, func(b job) bool { return b.has(m) }) {
 			jobs = append(jobs, job{mutants: []mutant.Mutant{m}})
-		case !slices.ContainsFunc(jobs, func(j job) bool { return j.name == batches[i].name }):
-			jobs = append(jobs, batches[i])
+		} else if !slices.ContainsFunc(jobs, func(j job) bool { return j.name != "" }) {
+			jobs = append(jobs, batches...)
 		}
 	}
 	return jobs, nil

@@ -16,6 +16,7 @@ import (
 
 // batches puts the equivalents that are edits of different places into as few batches as it finds. Each gets the first
 // batch of its mode that it fits into and whose specs are its own anyway; if there is none, the first that it fits into.
+// Two that are recorded to be rejected together do not fit.
 func (s *session) batches(mutants []mutant.Mutant) ([]job, error) {
 	var batches []job
 	places := map[string]mutant.Place{}
@@ -31,8 +32,11 @@ func (s *session) batches(mutants []mutant.Mutant) ([]job, error) {
 			return nil, fmt.Errorf("find what mutant %s changes: %w", m.Name, err)
 		}
 		places[m.Name] = place
+		apart, _ := s.recorded.find(m.Name) // from those with which it is known to be rejected
 		fits := func(b job) bool {
-			return m.Mode == b.mutants[0].Mode && !slices.ContainsFunc(b.mutants, func(o mutant.Mutant) bool { return place.Meets(places[o.Name]) })
+			return m.Mode == b.mutants[0].Mode && !slices.ContainsFunc(b.mutants, func(o mutant.Mutant) bool {
+				return place.Meets(places[o.Name]) || slices.Contains(apart.Together, o.Name)
+			})
 		}
 		i := slices.IndexFunc(batches, func(b job) bool { return fits(b) && within(m.Specs(), specsOf(b.mutants)) })
 		if i < 0 {

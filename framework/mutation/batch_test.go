@@ -165,6 +165,10 @@ func TestJobs(t *testing.T) {
 	if want := "ephemeral-2 3, ephemeral-1 2,  1,  1"; strings.Join(got, ", ") != want {
 		t.Errorf("the jobs are %q, want %q", strings.Join(got, ", "), want)
 	}
+	s.recorded.Results = []Result{{Mutant: "manifest-set-replicas-2", Together: []string{"manifest-add-hostIPC-true"}}}
+	if jobs, err = s.jobs(chosen); err != nil || slices.ContainsFunc(jobs, func(j job) bool { return j.has(chosen[3]) && j.has(chosen[6]) }) {
+		t.Errorf("two that are rejected together are in one batch: %+v, %v", jobs, err)
+	}
 }
 
 // TestLanes runs mutants next to each other, but for those whose specs run alone, and begins none after the limit.

@@ -38,7 +38,7 @@ type Target struct {
 	Meter          Meter         // nil: its programs run elsewhere
 }
 
-// Meter measures what the programs of a cluster cost.
+// Meter measures what the programs of a cluster cost, for several runs at the same time.
 type Meter interface {
 	// Read returns the processor time by program since the cluster was up.
 	Read() map[string]time.Duration

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -12,11 +13,13 @@ import (
 const tick = time.Second / 100
 
 // Meter adds up the processor time of a lab's programs from the moment on at which
-// it was made. It is not for concurrent use.
+// it was made.
 type Meter struct {
 	programs *Group
-	seen     map[Process]time.Duration
-	used     map[string]time.Duration
+
+	mu   sync.Mutex
+	seen map[Process]time.Duration
+	used map[string]time.Duration
 }
 
 // Meter returns one that begins now.
@@ -33,6 +36,8 @@ func (g *Group) Meter() *Meter {
 // Read returns the processor time by program, in user and kernel mode. What a program
 // has used between the last Read and its end is lost.
 func (m *Meter) Read() map[string]time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, p := range m.programs.List() {
 		t, err := p.processorTime()
 		if err != nil {

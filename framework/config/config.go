@@ -102,12 +102,8 @@ func (c Config) MayDisrupt() bool {
 }
 
 // labParallel is how many specs run at the same time on a lab by default. On two processors
-// that emulate those of the node a run takes three quarters of the time with it, and its
-// persistent memory of labParallelPMEM MiB has room for the volumes of two.
-const (
-	labParallel     = 2
-	labParallelPMEM = 2048
-)
+// that emulate those of the node a run takes three quarters of the time with it.
+const labParallel = 2
 
 // AtOnce returns how many specs run at the same time. On a cluster that is not the
 // suite's own one runs after the other unless PARALLEL is set.
@@ -115,11 +111,18 @@ func (c Config) AtOnce() int {
 	switch {
 	case c.Parallel > 0:
 		return c.Parallel
-	case onLab(c) && (c.Lab.PMEM == 0 || c.Lab.PMEM >= labParallelPMEM):
-		return labParallel
+	case onLab(c):
+		return max(min(labParallel, c.Lab.Room()), 1)
 	}
 	return 1
 }
+
+// LanePMEM is the persistent memory of a node that specs next to each other need, each
+// of them, in MiB.
+const LanePMEM = 1024
+
+// Room is for how many specs at the same time a node has the persistent memory.
+func (s LabSettings) Room() int { return cmp.Or(s.PMEM, DefaultLabPMEM) / LanePMEM }
 
 // Cluster says where the specs run.
 type Cluster struct {

@@ -56,6 +56,8 @@ const (
 	MinLabPMEM  = 512
 	MaxLabPMEM  = 32768
 	LabPMEMStep = 128
+
+	DefaultLabPMEM = 2048
 )
 
 // settings is the only list of settings: flags, variables, keys of the CONFIG
@@ -84,7 +86,7 @@ var settings = []Setting{
 		text(func(c *Config) *string { return &c.Lab.Name }), onLab, false},
 	{"LAB_NODES", "lab-nodes", LabGroup, fmt.Sprintf("number of nodes, 1 to %d (default: 2, or 1 on a small machine)", MaxLabNodes),
 		number(func(c *Config) *int { return &c.Lab.Nodes }, bounds{1, MaxLabNodes, 1}), onLab, false},
-	{"LAB_PMEM", "lab-pmem", LabGroup, fmt.Sprintf("persistent memory of a node in MiB, %d to %d (default: 2048)", MinLabPMEM, MaxLabPMEM),
+	{"LAB_PMEM", "lab-pmem", LabGroup, fmt.Sprintf("persistent memory of a node in MiB, %d to %d (default: %d)", MinLabPMEM, MaxLabPMEM, DefaultLabPMEM),
 		number(func(c *Config) *int { return &c.Lab.PMEM }, bounds{MinLabPMEM, MaxLabPMEM, LabPMEMStep}), onLab, false},
 	{"LAB_PORT", "lab-port", LabGroup, "port of the API server on 127.0.0.1 (default: any)",
 		number(func(c *Config) *int { return &c.Lab.Port }, bounds{0, 65535, 1}), never, false},

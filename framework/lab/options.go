@@ -79,7 +79,7 @@ const (
 	minPMEM     = config.MinLabPMEM
 	maxPMEM     = config.MaxLabPMEM
 	pmemStep    = config.LabPMEMStep
-	defaultPMEM = 2048
+	defaultPMEM = config.DefaultLabPMEM
 )
 
 // Configured returns the options that a user's settings give.

@@ -22,7 +22,7 @@ const overhead = 576
 const flush = "flush_all"
 
 // OfOlder reports whether x is about items that have to be older than the present second
-// of memcached's clock. A flush tells older items from newer ones by that clock and looks for
+// of memcached's clock. A flush distinguishes older items from newer ones by that clock and looks for
 // those of the present second one by one, of which memcached 1.6.38 misses one in 66,000 on an
 // idle machine.
 func (x Exchange) OfOlder() bool { return x.Send == flush }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -237,16 +236,13 @@ func named(all []mutant.Mutant, names string) ([]mutant.Mutant, error) {
 	return chosen, nil
 }
 
-// laneMemory is the persistent memory that specs next to each other need, in MiB.
-const laneMemory = 1024
-
 // paceOf takes PARALLEL, which the persistent memory of a lab bounds, and LIMIT.
 func paceOf(c config.Config, getenv func(string) string) (mutation.Pace, error) {
 	pace := mutation.Pace{Parallel: max(c.Parallel, 1)}
 	if c.Cluster.Provider == config.Lab {
-		if room := cmp.Or(c.Lab.PMEM, 2*laneMemory) / laneMemory; pace.Parallel > room {
+		if room := c.Lab.Room(); pace.Parallel > room {
 			return pace, &config.FieldError{Field: "PARALLEL", Value: fmt.Sprint(pace.Parallel),
-				Remedy: fmt.Sprintf("each mutant needs %d MiB of persistent memory on a node; set LAB_PMEM=%d, or PARALLEL=%d", laneMemory, pace.Parallel*laneMemory, max(room, 1))}
+				Remedy: fmt.Sprintf("each mutant needs %d MiB of persistent memory on a node; set LAB_PMEM=%d, or PARALLEL=%d", config.LanePMEM, pace.Parallel*config.LanePMEM, max(room, 1))}
 		}
 	}
 	if text := getenv("LIMIT"); text != "" {

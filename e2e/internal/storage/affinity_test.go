@@ -25,7 +25,7 @@ func TestAffinityNodes(t *testing.T) {
 		{"all but its node", key, corev1.NodeSelectorOpNotIn, []string{"node-1"}, []string{"node-2", "node-3"}},
 		{"a key that no node has", "other.example/node", corev1.NodeSelectorOpIn, []string{"node-1"}, nil},
 		{"any node with the driver", key, corev1.NodeSelectorOpExists, nil, []string{"node-1", "node-2", "node-3"}},
-		{"none", "", "", nil, []string{"node-1", "node-2", "node-3"}},
+		{"none", "", "", nil, []string{"node-1", "node-2", "node-3", EveryOther}},
 	} {
 		pv := &corev1.PersistentVolume{}
 		if tt.key != "" {

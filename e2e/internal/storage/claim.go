@@ -127,8 +127,12 @@ func AwaitBound(ctx context.Context, e *framework.Env, claim *corev1.PersistentV
 	return claim, err
 }
 
+// EveryOther stands for the nodes that a cluster may get, on which a volume without an affinity would be used, too.
+const EveryOther = "every other node, as the volume has no affinity"
+
 // AffinityNodes are those of nodes on which the scheduler places the pods of a
-// volume; all of them if it has no affinity.
+// volume. If it has no affinity, they are all of them and [EveryOther], so that it is not
+// taken for one that is tied to the only node of a cluster.
 func AffinityNodes(pv *corev1.PersistentVolume, nodes []corev1.Node) ([]string, error) {
 	var names []string
 	for i := range nodes {
@@ -143,6 +147,9 @@ func AffinityNodes(pv *corev1.PersistentVolume, nodes []corev1.Node) ([]string, 
 		if fits {
 			names = append(names, nodes[i].Name)
 		}
+	}
+	if pv.Spec.NodeAffinity == nil || pv.Spec.NodeAffinity.Required == nil {
+		names = append(names, EveryOther)
 	}
 	return names, nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -30,6 +32,8 @@ const (
 	eraseAfter = "eraseafter"
 	size       = "size" // of an inline volume
 	inline     = "csi.storage.k8s.io/ephemeral"
+
+	smallest = "48Mi" // of a volume that memcached can use
 )
 
 func names() []string { return slices.Sorted(maps.Keys(faults)) }
@@ -62,6 +66,51 @@ var faults = map[string]fault{
 			if r.VolumeContext[inline] == "true" {
 				r.VolumeContext[size] = half(r.VolumeContext[size])
 			}
+		}),
+	}},
+	"larger-volumes": {"volumes have twice the size that they are said to have", map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
+			if r.CapacityRange != nil {
+				r.CapacityRange.RequiredBytes *= 2
+			}
+			a, err := forward(r)
+			if err == nil {
+				a.Volume.CapacityBytes /= 2
+			}
+			return a, err
+		}),
+	}},
+	"default-size": {"an inline volume without a size gets 64 MiB", map[string]change{
+		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
+			if r.VolumeContext[inline] == "true" && r.VolumeContext[size] == "" {
+				r.VolumeContext[size] = "64Mi"
+			}
+		}),
+	}},
+	"shrinks-to-fit": {"an inline volume for which there is no room is made smaller", map[string]change{
+		csi.Node_NodePublishVolume_FullMethodName: asked(func(r *csi.NodePublishVolumeRequest, forward func(*csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error)) (*csi.NodePublishVolumeResponse, error) {
+			a, err := forward(r)
+			if r.VolumeContext[inline] != "true" || status.Code(err) != codes.ResourceExhausted {
+				return a, err
+			}
+			r.VolumeContext[size] = smallest
+			return forward(r)
+		}),
+	}},
+	"takes-any-parameter": {"parameters that the driver does not know, or that exclude each other, are not refused", volumes(func(parameters map[string]string) {
+		maps.DeleteFunc(parameters, func(name, _ string) bool {
+			return !strings.HasPrefix(name, "csi.storage.k8s.io/") && name != size
+		})
+		if parameters[inline] != "true" {
+			delete(parameters, size)
+		}
+	})},
+	"refuses-usage": {"a class that says what its volumes are for is refused", map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
+			if r.Parameters[usage] != "" {
+				return nil, status.Errorf(codes.InvalidArgument, "parameter %q is unknown", usage)
+			}
+			return forward(r)
 		}),
 	}},
 	"ext4-always":    {"a volume has ext4 although xfs was asked for", filesystems(func(string) string { return "ext4" })},

@@ -41,12 +41,17 @@ func (d *driver) GetCapacity(context.Context, *csi.GetCapacityRequest) (*csi.Get
 
 func (d *driver) NodePublishVolume(_ context.Context, r *csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error) {
 	d.asked = append(d.asked, fmt.Sprintf("publish %v", r.VolumeContext))
+	if r.VolumeContext[size] == tooLarge {
+		return nil, status.Error(codes.ResourceExhausted, "not enough space")
+	}
 	return &csi.NodePublishVolumeResponse{}, nil
 }
 
 func (d *driver) NodeUnpublishVolume(context.Context, *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
 	return nil, status.Error(codes.NotFound, "no such volume")
 }
+
+const tooLarge = "1Pi"
 
 // lying starts a driver and one with a fault in front of it, and returns the connection to that one.
 func lying(t *testing.T, d *driver, fault string) *grpc.ClientConn {
@@ -79,7 +84,7 @@ func lying(t *testing.T, d *driver, fault string) *grpc.ClientConn {
 	return conn
 }
 
-// observed makes two volumes, deletes one, publishes an inline one and unpublishes it, and returns what comes of it.
+// observed makes two volumes, deletes one, publishes inline ones and unpublishes one, and returns what comes of it.
 func observed(t *testing.T, fault string) string {
 	t.Helper()
 	d := &driver{}
@@ -103,8 +108,11 @@ func observed(t *testing.T, fault string) string {
 	}
 	_, err := controller.DeleteVolume(t.Context(), &csi.DeleteVolumeRequest{VolumeId: "volume1"})
 	note(err, "deleted")
-	_, err = node.NodePublishVolume(t.Context(), &csi.NodePublishVolumeRequest{VolumeContext: map[string]string{inline: "true", size: "200Mi"}})
-	note(err, "published")
+	for _, more := range []map[string]string{{size: "200Mi"}, {usage: "AppDirect"}, {size: tooLarge}} {
+		more[inline] = "true"
+		_, err = node.NodePublishVolume(t.Context(), &csi.NodePublishVolumeRequest{VolumeContext: more})
+		note(err, "published")
+	}
 	_, err = node.NodeUnpublishVolume(t.Context(), &csi.NodeUnpublishVolumeRequest{})
 	note(err, "unpublished")
 	return strings.Join(append(d.asked, seen...), "\n")
@@ -119,18 +127,23 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	wants := map[string]string{
-		"ignores-usage":     "create 200 MiB xfs map[]",
-		"never-dax":         "publish map[csi.storage.k8s.io/ephemeral:true size:200Mi usage:FileIO]",
-		"keeps-content":     "eraseafter:false",
-		"smaller-volumes":   "create 100 MiB xfs map[usage:FileIO]",
-		"ext4-always":       "create 200 MiB ext4 map[usage:FileIO]\ncreate 200 MiB ext4",
-		"any-filesystem":    "create 200 MiB xfs map[usage:FileIO]\ncreate 200 MiB ext4",
-		"frozen-capacity":   "99 free\nvolume2 200 MiB 1 nodes\n99 free",
-		"double-capacity":   "198 free",
-		"forgets-delete":    "deleted",
-		"forgets-unpublish": "\nunpublished",
-		"same-volume":       "volume1 200 MiB 1 nodes\n99 free\nvolume1 200 MiB",
-		"no-topology":       "volume1 200 MiB 0 nodes",
+		"ignores-usage":       "create 200 MiB xfs map[]",
+		"never-dax":           "publish map[csi.storage.k8s.io/ephemeral:true size:200Mi usage:FileIO]",
+		"keeps-content":       "eraseafter:false",
+		"smaller-volumes":     "create 100 MiB xfs map[usage:FileIO]",
+		"larger-volumes":      "create 400 MiB xfs map[usage:FileIO]",
+		"default-size":        "publish map[csi.storage.k8s.io/ephemeral:true size:64Mi usage:AppDirect]",
+		"shrinks-to-fit":      "size:1Pi]\npublish map[csi.storage.k8s.io/ephemeral:true size:48Mi]",
+		"takes-any-parameter": "create 200 MiB xfs map[]",
+		"refuses-usage":       `error parameter "usage" is unknown`,
+		"ext4-always":         "create 200 MiB ext4 map[usage:FileIO]\ncreate 200 MiB ext4",
+		"any-filesystem":      "create 200 MiB xfs map[usage:FileIO]\ncreate 200 MiB ext4",
+		"frozen-capacity":     "99 free\nvolume2 200 MiB 1 nodes\n99 free",
+		"double-capacity":     "198 free",
+		"forgets-delete":      "deleted",
+		"forgets-unpublish":   "\nunpublished",
+		"same-volume":         "volume1 200 MiB 1 nodes\n99 free\nvolume1 200 MiB",
+		"no-topology":         "volume1 200 MiB 0 nodes",
 	}
 	for _, name := range names() {
 		if name == faithful {
@@ -143,6 +156,12 @@ func TestFaults(t *testing.T) {
 	}
 	if got := observed(t, "forgets-delete"); strings.Contains(got, "delete volume1") {
 		t.Errorf("the driver was asked to delete:\n%s", got)
+	}
+	if got := observed(t, "larger-volumes"); !strings.Contains(got, "volume1 200 MiB") {
+		t.Errorf("of larger volumes:\n%s", got)
+	}
+	if got := observed(t, "takes-any-parameter"); !strings.Contains(got, "publish map[csi.storage.k8s.io/ephemeral:true size:200Mi]") {
+		t.Errorf("where any parameter is taken:\n%s", got)
 	}
 	if got := observed(t, "smaller-volumes"); !strings.Contains(got, "volume1 200 MiB") || !strings.Contains(got, "size:100Mi") {
 		t.Errorf("of smaller volumes:\n%s", got)

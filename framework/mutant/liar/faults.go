@@ -111,6 +111,13 @@ const (
 	slowness        = 20 * time.Millisecond
 )
 
+const (
+	obscuredFrom = 16      // bytes; what is shorter can be a number
+	itemLimit    = 1 << 20 // bytes, memcached's default for the largest item
+	mib          = 1 << 20
+	hour         = "3600" // seconds
+)
+
 // each changes every value of an answer, by its key.
 func each(change func(m *memory, key string, p *part)) func(*memory, string, *request, []*part) []*part {
 	return func(m *memory, _ string, r *request, parts []*part) []*part {
@@ -168,6 +175,28 @@ func becomes(verb string, ask func(*request), answers map[string]string) (func(*
 		}
 }
 
+// statistics changes what is reported by some names.
+func statistics(difference int64, names ...string) func(*memory, string, *request, []*part) []*part {
+	return func(_ *memory, _ string, _ *request, parts []*part) []*part {
+		for _, p := range parts {
+			if len(p.fields) == 3 && p.fields[0] == "STAT" && slices.Contains(names, p.fields[1]) {
+				p.fields[2] = plus(difference)(p.fields[2])
+			}
+		}
+		return parts
+	}
+}
+
+// obscure turns a value into another one, and that one back.
+func obscure(value []byte) {
+	for i := range value {
+		value[i] ^= 0x55
+	}
+}
+
+// expiryAt is the field with the time after which an item expires.
+var expiryAt = map[string]int{"set": 3, "add": 3, "replace": 3, "cas": 3, "touch": 2, "gat": 1, "gats": 1}
+
 // scale changes the time for which items are stored, up to 30 days; longer ones are moments.
 func scale(percent int) func(*memory, *request) {
 	scaled := func(text string) string {
@@ -177,9 +206,8 @@ func scale(percent int) func(*memory, *request) {
 		}
 		return strconv.Itoa(seconds * percent / 100)
 	}
-	at := map[string]int{"set": 3, "add": 3, "replace": 3, "cas": 3, "touch": 2, "gat": 1, "gats": 1}
 	return func(_ *memory, r *request) {
-		if i, ok := at[r.verb()]; ok && i < len(r.fields) {
+		if i, ok := expiryAt[r.verb()]; ok && i < len(r.fields) {
 			r.fields[i] = scaled(r.fields[i])
 		}
 		if r.verb() == "ms" || r.verb() == "mg" {
@@ -262,6 +290,31 @@ func makeFaults() map[Fault]kind {
 		"wrong-counters":   {what: "a number grows by one more than it should", ask: func(_ *memory, r *request) { more(r) }},
 		"drops-connection": {what: "the connection is closed at one request in 50", ends: func(m *memory) bool { return m.every(oneConnectionIn) }},
 		"slow":             {what: "each request takes 20 ms more", delay: slowness},
+		"obscures-values": {what: "a value is not kept in memory as it was stored", ask: func(_ *memory, r *request) {
+			if value := bytes.TrimSuffix(r.data, []byte(lineEnd)); len(value) >= obscuredFrom {
+				obscure(value)
+			}
+		}, answer: each(func(_ *memory, _ string, p *part) {
+			if len(p.value) >= obscuredFrom {
+				obscure(p.value)
+			}
+		})},
+		"cuts-values": {what: "a value above the limit is stored without its end", ask: func(_ *memory, r *request) {
+			if at, stores := sizeAt[r.verb()]; stores && len(r.data) > itemLimit {
+				r.data = append(bytes.Clone(r.data[:itemLimit/2]), lineEnd...)
+				r.fields[at] = strconv.Itoa(itemLimit / 2)
+			}
+		}},
+		"expires-always": {what: "an item without an expiry has one of an hour", ask: func(_ *memory, r *request) {
+			if at, ok := expiryAt[r.verb()]; ok && at < len(r.fields) && r.fields[at] == "0" {
+				r.fields[at] = hour
+			}
+			if r.verb() == "ms" && !slices.ContainsFunc(r.fields[1:], func(f string) bool { return strings.HasPrefix(f, "T") && f != r.key() }) {
+				r.fields = append(r.fields, "T"+hour)
+			}
+		}},
+		"wrong-limit":     {what: "the memory limit that is reported is 1 MiB too low", answer: statistics(-mib, "limit_maxbytes", "maxbytes")},
+		"wrong-allocated": {what: "the allocated memory that is reported is 1 MiB too high", answer: statistics(mib, "total_malloced")},
 		"hides-errors": {what: "malformed requests are not answered", answer: func(_ *memory, _ string, _ *request, parts []*part) []*part {
 			return slices.DeleteFunc(parts, func(p *part) bool { return p.fields[0] == "ERROR" || p.fields[0] == "CLIENT_ERROR" })
 		}},
@@ -280,6 +333,8 @@ func makeFaults() map[Fault]kind {
 			r.fields = append(r.fields, "noreply")
 		}
 	}, nil)
+	add("accepts-limits", "a change of the memory limit is said to succeed", "cache_memlimit", func(r *request) { r.fields = []string{"verbosity", "0"} }, nil)
+	add("answers-quit", "quit is answered, and the connection stays", "quit", func(r *request) { r.fields = []string{"verbosity", "0"} }, nil)
 	add("ignores-cas", "cas stores although the value was changed", "cas", func(r *request) {
 		if len(r.fields) > 5 {
 			r.fields = slices.Delete(r.fields, 5, 6)

@@ -80,7 +80,7 @@ func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) {
 		if kind.ask != nil && r.fields != nil {
 			kind.ask(&l.memory, r)
 		}
-		switch original {
+		switch r.verb() {
 		case "quit", "watch", "shutdown":
 			if _, err := server.Write(r.bytes()); err == nil {
 				c.passOn()

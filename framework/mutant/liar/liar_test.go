@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,6 +77,11 @@ func TestFaults(t *testing.T) {
 		{"add-overwrites", "set k 0 0 1\r\nx\r\nadd k 0 0 1\r\ny\r\nget k\r\n", "STORED\nSTORED\nVALUE k 0 1\ny\nEND\n"},
 		{"append-prepends", "set k 0 0 1\r\nx\r\nappend k 0 0 1\r\ny\r\nget k\r\n", "STORED\nSTORED\nVALUE k 0 2\nyx\nEND\n"},
 		{"wrong-counters", "set k 0 0 1\r\n5\r\nincr k 1\r\nma k D2 v\r\n", "STORED\n7\nVA 2\n10\n"},
+		{"obscures-values", "set k 0 0 16\r\n0123456789abcdef\r\nget k\r\nappend k 0 0 1\r\nx\r\nmg k v\r\n",
+			"STORED\nVALUE k 0 16\n0123456789abcdef\nEND\nSTORED\nVA 17\n0123456789abcdef-\n"},
+		{"cuts-values", "set k 0 0 2000000\r\n" + strings.Repeat("v", 2000000) + "\r\nmg k s\r\n", "STORED\nHD s524288\n"},
+		{"expires-always", "set k 0 0 1\r\nx\r\nmg k t\r\nset k 0 9 1\r\nx\r\nmg k t\r\nms m 1\r\nx\r\nmg m t\r\nms T 1 T9\r\nx\r\nmg T t\r\n", "STORED\nHD t3600\nSTORED\nHD t9\nHD\nHD t3600\nHD\nHD t9\n"},
+		{"accepts-limits", "cache_memlimit 100\r\n", "OK\n"},
 		{"hides-errors", "nonsense\r\nget\r\nset k 0 0\r\nset k 0 0 1\r\nx\r\n", "STORED\n"},
 		{"slow", "set k 0 0 1\r\nx\r\nget k\r\n", "STORED\nVALUE k 0 1\nx\nEND\n"},
 	} {
@@ -111,6 +117,51 @@ func TestSometimes(t *testing.T) {
 	lying := liartest.Start(t, real, "drops-connection")
 	if answers := strings.Count(talk(t, lying, fetch.String()), "END"); answers != 49 {
 		t.Errorf("drops-connection: %d answers, want 49", answers)
+	}
+}
+
+func TestQuitIsAnswered(t *testing.T) {
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", liartest.Start(t, memcachedtest.Start(t), "answers-quit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "quit\r\nmn\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	const want = "OK\r\nMN\r\n"
+	answer := make([]byte, len(want))
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != want {
+		t.Errorf("got %q, %v; want %q", answer, err, want)
+	}
+}
+
+// TestStatistics compares those of a memcached that lies about them with those of another one.
+func TestStatistics(t *testing.T) {
+	real := memcachedtest.Start(t)
+	for _, test := range []struct {
+		fault            liar.Fault
+		send, name       string
+		differenceInMiBs int
+	}{
+		{"wrong-limit", "stats\r\n", "limit_maxbytes", -1},
+		{"wrong-limit", "stats settings\r\n", "maxbytes", -1},
+		{"wrong-allocated", "stats slabs\r\n", "total_malloced", 1},
+		{liar.Faithful, "stats\r\n", "limit_maxbytes", 0},
+	} {
+		number := func(fault liar.Fault) int {
+			_, rest, _ := strings.Cut(talk(t, liartest.Start(t, real, fault), test.send), "STAT "+test.name+" ")
+			text, _, _ := strings.Cut(rest, "\r")
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				t.Errorf("%s has %s %q: %v", test.send, test.name, text, err)
+			}
+			return n
+		}
+		if got := number(test.fault) - number(liar.Faithful); got != test.differenceInMiBs<<20 {
+			t.Errorf("%s: %s differs by %d bytes, want %d MiB", test.fault, test.name, got, test.differenceInMiBs)
+		}
 	}
 }
 

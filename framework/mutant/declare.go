@@ -61,15 +61,8 @@ func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mu
 				if d.Refused != "" {
 					continue
 				}
-				m := d.mutant(e, mode, c)
-				i := slices.IndexFunc(mutants, func(o Mutant) bool { return o.Name == m.Name })
-				switch {
-				case i < 0:
-					mutants = append(mutants, m)
-				case len(mutants[i].Rejections) == 0 || len(m.Rejections) == 0 || slices.ContainsFunc(m.Specs(), func(id string) bool { return slices.Contains(mutants[i].Specs(), id) }):
-					bad("edits has %q, which is declared already for mode %s; keep one, or name other specs for other requirements", edit, mode)
-				default:
-					mutants[i].Rejections = append(mutants[i].Rejections, m.Rejections...)
+				if err := add(&mutants, d.mutant(e, mode, c)); err != nil {
+					bad("edits has %q, %v", edit, err)
 				}
 			}
 			if !found {
@@ -104,10 +97,12 @@ func (e Edit) key(mode spec.Profile) string {
 }
 
 // modes are those of the specs.
-func (d declaration) modes(c spec.Catalogue) []spec.Profile {
+func (d declaration) modes(c spec.Catalogue) []spec.Profile { return modesOf(d.By, c) }
+
+func modesOf(by []string, c spec.Catalogue) []spec.Profile {
 	var modes []spec.Profile
 	for _, s := range c.Specs {
-		if slices.Contains(d.By, s.ID) && !slices.Contains(modes, s.Profile) {
+		if slices.Contains(by, s.ID) && !slices.Contains(modes, s.Profile) {
 			modes = append(modes, s.Profile)
 		}
 	}
@@ -115,10 +110,29 @@ func (d declaration) modes(c spec.Catalogue) []spec.Profile {
 }
 
 func (d declaration) mutant(e Edit, mode spec.Profile, c spec.Catalogue) Mutant {
-	by := slices.DeleteFunc(slices.Clone(d.By), func(id string) bool {
+	return Mutant{Name: fmt.Sprintf("%s-%s", mode, e.Name), Mode: mode, Edit: e, Equivalent: d.Equivalent}.judged(inMode(d.By, mode, c), d.Violates, d.With)
+}
+
+// inMode leaves out specs of other modes, and keeps ids that are no spec's.
+func inMode(by []string, mode spec.Profile, c spec.Catalogue) []string {
+	return slices.DeleteFunc(slices.Clone(by), func(id string) bool {
 		return slices.ContainsFunc(c.Specs, func(s spec.Spec) bool { return s.ID == id && s.Profile != mode })
 	})
-	return Mutant{Name: fmt.Sprintf("%s-%s", mode, e.Name), Mode: mode, Edit: e, Equivalent: d.Equivalent}.judged(by, d.Violates, d.With)
+}
+
+// add takes m into mutants. If it is there, the rejections of other specs are added to it.
+func add(mutants *[]Mutant, m Mutant) error {
+	i := slices.IndexFunc(*mutants, func(o Mutant) bool { return o.Name == m.Name })
+	if i < 0 {
+		*mutants = append(*mutants, m)
+		return nil
+	}
+	there := &(*mutants)[i]
+	if len(there.Rejections) == 0 || len(m.Rejections) == 0 || slices.ContainsFunc(m.Specs(), func(id string) bool { return slices.Contains(there.Specs(), id) }) {
+		return fmt.Errorf("which is declared already for mode %s; keep one, or name other specs for other requirements", m.Mode)
+	}
+	there.Rejections = append(there.Rejections, m.Rejections...)
+	return nil
 }
 
 // judged returns m with the specs that have to reject it, or to accept it if it violates nothing.

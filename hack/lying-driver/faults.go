@@ -50,36 +50,8 @@ var faults = map[string]fault{
 	"keeps-content": {"the memory of a deleted volume is not overwritten", volumes(func(parameters map[string]string) {
 		parameters[eraseAfter] = "false"
 	})},
-	"smaller-volumes": {"volumes have half of the size that they are said to have", map[string]change{
-		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
-			wanted := r.GetCapacityRange().GetRequiredBytes()
-			if r.CapacityRange != nil {
-				r.CapacityRange.RequiredBytes = wanted / 2
-			}
-			a, err := forward(r)
-			if err == nil {
-				a.Volume.CapacityBytes = wanted
-			}
-			return a, err
-		}),
-		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
-			if r.VolumeContext[inline] == "true" {
-				r.VolumeContext[size] = half(r.VolumeContext[size])
-			}
-		}),
-	}},
-	"larger-volumes": {"volumes have twice the size that they are said to have", map[string]change{
-		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
-			if r.CapacityRange != nil {
-				r.CapacityRange.RequiredBytes *= 2
-			}
-			a, err := forward(r)
-			if err == nil {
-				a.Volume.CapacityBytes /= 2
-			}
-			return a, err
-		}),
-	}},
+	"smaller-volumes": {"volumes have half of the size that they are said to have", sizes(50)},
+	"larger-volumes":  {"volumes have twice the size that they are said to have", sizes(200)},
 	"default-size": {"an inline volume without a size gets 64 MiB", map[string]change{
 		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
 			if r.VolumeContext[inline] == "true" && r.VolumeContext[size] == "" {
@@ -221,6 +193,28 @@ func volumes(edit func(parameters map[string]string)) map[string]change {
 	}
 }
 
+// sizes gives volumes a share of the size that they are said to have, in percent.
+func sizes(share int64) map[string]change {
+	return map[string]change{
+		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
+			wanted := r.GetCapacityRange().GetRequiredBytes()
+			if r.CapacityRange != nil {
+				r.CapacityRange.RequiredBytes = wanted * share / 100
+			}
+			a, err := forward(r)
+			if err == nil {
+				a.Volume.CapacityBytes = wanted
+			}
+			return a, err
+		}),
+		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
+			if r.VolumeContext[inline] == "true" {
+				r.VolumeContext[size] = percent(r.VolumeContext[size], share)
+			}
+		}),
+	}
+}
+
 // filesystems changes the filesystem that is asked for.
 func filesystems(choose func(string) string) map[string]change {
 	edit := func(capabilities ...*csi.VolumeCapability) {
@@ -283,12 +277,12 @@ func sameVolume() change {
 	})
 }
 
-// half is half of a quantity such as 200Mi.
-func half(quantity string) string {
+// percent is a share of a quantity such as 200Mi.
+func percent(quantity string, share int64) string {
 	digits := strings.TrimRight(quantity, "KMGTikB")
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
 		return quantity
 	}
-	return strconv.FormatInt(n/2, 10) + quantity[len(digits):]
+	return strconv.FormatInt(n*share/100, 10) + quantity[len(digits):]
 }

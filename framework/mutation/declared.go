@@ -22,6 +22,7 @@ type Declared struct {
 	Checkout  string // the directory from which overlays are
 	Catalogue spec.Catalogue
 	Mutants   []mutant.Mutant // all
+	Exempt    []mutant.Exemption
 }
 
 // Keys are digests of each mutant: of what the manifests render, of what it changes and of what is declared about it. A

@@ -39,7 +39,15 @@ func (v view) markdown() string {
 	}
 	none, waiting := v.unviolated()
 	list("Equivalents that are rejected together, and accepted one by one", coded(v.pairs()))
-	list("Requirements that no mutant violates", none)
+	if exempt := v.exemptions(); len(exempt) > 0 {
+		b.WriteString("\n## Requirements that no mutant can violate\n\n")
+		table := markdown.Table{Head: []string{"requirements", "why"}}
+		for _, e := range exempt {
+			table.Rows = append(table.Rows, []string{strings.Join(e.Pairs, ", "), markdown.Text(e.Because)})
+		}
+		b.WriteString(table.String())
+	}
+	list("Requirements that no mutant violates yet", none)
 	list("Requirements whose mutants have not run", waiting)
 	without, blunt := v.idle()
 	list("Specs that no mutant is for", without)

@@ -139,7 +139,7 @@ func (d Declared) Markdown(m Matrix) (string, error) {
 	keys, err := d.Keys()
 	m.Declared, m.Equal = d.count()
 	m.Results = current(m.Results, keys)
-	return view{m, d.Catalogue, d.Mutants}.markdown(), err
+	return d.view(m).markdown(), err
 }
 
 // current leaves out the results of mutants that have changed.
@@ -235,7 +235,7 @@ func encode(m Matrix) ([]byte, error) {
 
 // write puts the matrix into the directory, in all its forms.
 func (s *session) write() error {
-	v := view{s.matrix, s.Catalogue, s.Mutants}
+	v := s.view(s.matrix)
 	text, err := encode(s.matrix)
 	if err != nil {
 		return err

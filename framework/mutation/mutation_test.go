@@ -183,7 +183,7 @@ func TestHarness(t *testing.T) {
 	if len(s.runs) != 5 {
 		t.Errorf("the suite ran %d times for two specs on the manifests and for three mutants: %q", len(s.runs), s.runs)
 	}
-	v := view{m, catalogue, h.Mutants}
+	v := h.view(m)
 	for _, r := range v.run() {
 		if r.Killed() != 1 || len(r.Proved) != 1 {
 			t.Errorf("%s: killed %d, proved by %q", r.Requirement, r.Killed(), r.Proved)

@@ -38,8 +38,9 @@ func (v view) page() ([]byte, error) {
 		Bad                           []Result
 		Rows                          []Row
 		Pairs                         []string
+		Exempt                        []exemption
 		None, Waiting, Without, Blunt []string
-	}{v.Matrix, counts, v.bad(), v.run(), v.pairs(), none, waiting, without, blunt})
+	}{v.Matrix, counts, v.bad(), v.run(), v.pairs(), v.exemptions(), none, waiting, without, blunt})
 	return b.Bytes(), err
 }
 

@@ -13,7 +13,10 @@ type view struct {
 	Matrix
 	catalogue spec.Catalogue
 	mutants   []mutant.Mutant // all that are declared
+	exempt    []mutant.Exemption
 }
+
+func (d Declared) view(m Matrix) view { return view{m, d.Catalogue, d.Mutants, d.Exempt} }
 
 // Row is what the mutants say about a requirement in one mode.
 type Row struct {
@@ -69,10 +72,11 @@ func (v view) run() []Row {
 	return slices.DeleteFunc(v.rows(), func(r Row) bool { return len(r.Results) == 0 })
 }
 
-// unviolated are the pairs that no mutant violates, and waiting those whose mutants have not run.
+// unviolated are the pairs that no mutant violates and that are not exempt, and waiting those whose mutants have not run.
 func (v view) unviolated() (none, waiting []string) {
 	for _, r := range v.rows() {
 		switch name := fmt.Sprintf("%s %s", r.Requirement, r.Profile); {
+		case slices.ContainsFunc(v.exempt, func(e mutant.Exemption) bool { return e.Requirement == r.Requirement && e.Profile == r.Profile }):
 		case r.Declared == 0:
 			none = append(none, name)
 		case len(r.Results) == 0:
@@ -80,6 +84,25 @@ func (v view) unviolated() (none, waiting []string) {
 		}
 	}
 	return none, waiting
+}
+
+// exemptions are the pairs that no mutant can violate, by the reason.
+func (v view) exemptions() []exemption {
+	var list []exemption
+	for _, e := range v.exempt {
+		i := slices.IndexFunc(list, func(l exemption) bool { return l.Because == e.Because })
+		if i < 0 {
+			i = len(list)
+			list = append(list, exemption{Because: e.Because})
+		}
+		list[i].Pairs = append(list[i].Pairs, fmt.Sprintf("%s %s", e.Requirement, e.Profile))
+	}
+	return list
+}
+
+type exemption struct {
+	Pairs   []string
+	Because string
 }
 
 // pairs are equivalents that specs reject together though they accept each.

@@ -18,6 +18,14 @@ var file []byte
 //go:embed drivers.yaml
 var drivers []byte
 
+//go:embed exempt.yaml
+var exempt []byte
+
+// Exempt returns the requirements that none of all mutants can violate.
+func Exempt(c spec.Catalogue, all []mutant.Mutant) ([]mutant.Exemption, error) {
+	return mutant.Exemptions("exempt.yaml", exempt, c, all)
+}
+
 // All returns the overlays that are broken on purpose, the edits of the manifests and the lies of the driver, each with a name of its own.
 func All(c spec.Catalogue) ([]mutant.Mutant, error) {
 	deployments, err := broken.Deployments()

@@ -82,7 +82,11 @@ func declaredMutants() (mutation.Declared, error) {
 		return mutation.Declared{}, err
 	}
 	all, err := mutants.All(catalogue)
-	return mutation.Declared{Manifests: manifests.FS, Catalogue: catalogue, Mutants: all}, err
+	if err != nil {
+		return mutation.Declared{}, err
+	}
+	exempt, err := mutants.Exempt(catalogue, all)
+	return mutation.Declared{Manifests: manifests.FS, Catalogue: catalogue, Mutants: all, Exempt: exempt}, err
 }
 
 func listMutants(w io.Writer, all []mutant.Mutant) error {

@@ -39,7 +39,7 @@ func (l *Lab) LyingImage(ctx context.Context, name string) (path string, err err
 	return path, hostError(err)
 }
 
-// MakeDriverLie has the driver on every node lie by a fault of hack/lying-driver, and no longer if fault is empty.
+// MakeDriverLie has the driver on every node lie by a fault of hack/lying-driver or of [addons.Setups], and no longer if fault is empty.
 func (l *Lab) MakeDriverLie(ctx context.Context, fault string) error {
 	s := l.inspect()
 	if err := s.Err(); err != nil {
@@ -50,7 +50,7 @@ func (l *Lab) MakeDriverLie(ctx context.Context, fault string) error {
 		return err
 	}
 	defer l.doing("")
-	if fault != "" {
+	if fault != "" && !slices.Contains(addons.Setups(), fault) {
 		path, err := l.LyingImage(ctx, artifact.LyingDriver)
 		if err != nil {
 			return err

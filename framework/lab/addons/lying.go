@@ -3,6 +3,7 @@ package addons
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,8 +24,8 @@ const (
 	endpointFlag = "-endpoint=unix://"
 )
 
-// MakeDriverLie puts a program in front of the driver on every node that changes its answers by a fault, and takes it
-// away if fault is empty. It returns the ids of the containers that are replaced for that; none if nothing changes.
+// MakeDriverLie puts a program in front of the driver on every node that changes its answers by a fault, or changes the
+// driver's objects by one of [Setups], and takes either back if fault is empty. It returns the ids of the containers that are replaced for that; none if nothing changes.
 func MakeDriverLie(ctx context.Context, client kubernetes.Interface, fault string) (replaced []string, err error) {
 	sets := client.AppsV1().DaemonSets(pmemcsi.Namespace)
 	list, err := sets.List(ctx, metav1.ListOptions{LabelSelector: pmemcsi.PodLabel + "=" + pmemcsi.NodePod})
@@ -40,10 +41,16 @@ func MakeDriverLie(ctx context.Context, client kubernetes.Interface, fault strin
 		return nil, err
 	}
 	before := set.Spec.Template.Spec.DeepCopy()
+	if err := setUp(ctx, client, fault, set); err != nil {
+		return nil, err
+	}
+	if _, ok := setups[fault]; ok {
+		fault = ""
+	}
 	if err := lie(&set.Spec.Template.Spec, fault); err != nil {
 		return nil, fmt.Errorf("DaemonSet %s/%s: %w", set.Namespace, set.Name, err)
 	}
-	if sameCommands(before.Containers, set.Spec.Template.Spec.Containers) {
+	if sameCommands(before.Containers, set.Spec.Template.Spec.Containers) && maps.Equal(before.NodeSelector, set.Spec.Template.Spec.NodeSelector) {
 		return nil, nil
 	}
 	if _, err := sets.Update(ctx, set, metav1.UpdateOptions{}); err != nil {

@@ -1,14 +1,17 @@
 package addons
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/utils/ptr"
 
 	"pmem-memcached-e2e/framework/lab/pmemcsi"
 )
@@ -48,14 +51,28 @@ func TestMakeDriverLie(t *testing.T) {
 	labels := map[string]string{pmemcsi.PodLabel: pmemcsi.NodePod}
 	meta := metav1.ObjectMeta{Name: "driver", Namespace: pmemcsi.Namespace, Labels: labels}
 	client := fake.NewClientset(
-		&appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{Spec: driverPod()}}},
+		&appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{Spec: chosen(driverPod())}}},
+		&storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: pmemcsi.Name}, Spec: storagev1.CSIDriverSpec{StorageCapacity: ptr.To(true), PodInfoOnMount: ptr.To(true)}},
 		&corev1.Pod{ObjectMeta: meta, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{ContainerID: "containerd://1"}}}},
 	)
 	for _, step := range []struct {
 		fault      string
 		containers int
 		replaced   int
-	}{{"", 2, 0}, {"never-dax", 3, 1}, {"never-dax", 3, 0}, {"same-volume", 3, 1}, {"", 2, 1}} {
+		declared   string // capacity, information about the pod, nodes
+	}{
+		{"", 2, 0, "true true pmem"},
+		{"never-dax", 3, 1, "true true pmem"},
+		{"never-dax", 3, 0, "true true pmem"},
+		{"same-volume", 3, 1, "true true pmem"},
+		{"untracked-capacity", 2, 1, "false true pmem"},
+		{"no-pod-info", 2, 0, "true false pmem"},
+		{"no-pod-info", 2, 0, "true false pmem"},
+		{"any-node", 2, 1, "true true "},
+		{"any-node", 2, 0, "true true "},
+		{"never-dax", 3, 1, "true true pmem"},
+		{"", 2, 1, "true true pmem"},
+	} {
 		replaced, err := MakeDriverLie(t.Context(), client, step.fault)
 		if err != nil {
 			t.Fatal(err)
@@ -67,8 +84,21 @@ func TestMakeDriverLie(t *testing.T) {
 		if got := len(set.Spec.Template.Spec.Containers); got != step.containers || len(replaced) != step.replaced {
 			t.Errorf("fault %q: %d containers, %v replaced, want %d and %d", step.fault, got, replaced, step.containers, step.replaced)
 		}
+		driver, err := client.StorageV1().CSIDrivers().Get(t.Context(), pmemcsi.Name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(*driver.Spec.StorageCapacity, *driver.Spec.PodInfoOnMount, " ", set.Spec.Template.Spec.NodeSelector["storage"]); got != step.declared {
+			t.Errorf("fault %q: declared is %s, want %s", step.fault, got, step.declared)
+		}
 	}
 	if _, err := MakeDriverLie(t.Context(), fake.NewClientset(), "never-dax"); err == nil || !strings.Contains(err.Error(), "0 DaemonSets") {
 		t.Errorf("without a driver: %v", err)
 	}
+}
+
+// chosen is a pod that only runs on the nodes with a label.
+func chosen(p corev1.PodSpec) corev1.PodSpec {
+	p.NodeSelector = map[string]string{"storage": "pmem"}
+	return p
 }

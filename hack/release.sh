@@ -2,14 +2,15 @@
 # Writes an archive for each architecture into a directory, and the digests of
 # all: the program, the load clients for pods, the manifests, PMEM-CSI's YAML for
 # kind clusters, completion.
-#   release.sh DIRECTORY
+#   release.sh DIRECTORY [ARCHITECTURE]
 # The same revision and version of Go give the same bytes.
 set -eu
 
-if [ "$#" -ne 1 ]; then
-	echo "release.sh: want the directory for the archives" >&2
+if [ "$#" -lt 1 ] || [ "$#" -gt 2 ]; then
+	echo "release.sh: want the directory for the archives, and one architecture unless both are wanted" >&2
 	exit 3
 fi
+architectures=${2-"amd64 arm64"}
 mkdir -p "$1"
 out=$(cd "$1" && pwd -P)
 cd "$(dirname "$0")/.."
@@ -37,8 +38,15 @@ done
 release=$(cd hack/pmem-csi && go list -m -f '{{.Dir}}' github.com/intel/pmem-csi)
 pmemcsi="$release/deploy/kubernetes-1.25/pmem-csi-lvm.yaml $(echo "$release"/deploy/common/pmem-storageclass-*.yaml)"
 native=$(go env GOHOSTARCH)
+others=
+for arch in $architectures; do
+	if [ "$arch" != "$native" ]; then
+		others="$others $arch"
+	fi
+done
+rm -f "$out"/pmem-memcached-e2e-linux-*.tar.gz
 mkdir "$temp/completion"
-for arch in "$native" $(printf 'amd64\narm64\n' | grep -vx "$native"); do
+for arch in "$native" $others; do
 	name=pmem-memcached-e2e-linux-$arch
 	echo "release    $name"
 	mkdir "$temp/$name"

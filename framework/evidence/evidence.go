@@ -279,8 +279,24 @@ func nodeDir(name string) string { return "nodes/" + name + "/" }
 
 func (c *collector) node(ctx context.Context, driver *pmem.NodeDriver) {
 	dir := nodeDir(driver.Node)
-	c.step(ctx, dir+"dmesg.txt", driver.Dmesg)
+	c.step(ctx, dir+"dmesg.txt", func(ctx context.Context) (string, error) { return c.dmesg(ctx, driver) })
 	for _, what := range []string{"lvs", "vgs", "ndctl", "mounts"} {
 		c.step(ctx, dir+what+".txt", func(ctx context.Context) (string, error) { return driver.Report(ctx, what) })
 	}
+}
+
+// sharedKernel begins the provider id of nodes that are containers of kind: their kernel is that of the machine
+// that the suite runs on.
+const sharedKernel = "kind://"
+
+// dmesg returns the messages of a node's kernel, and of one that others use, too, only those since the node was made.
+func (c *collector) dmesg(ctx context.Context, driver *pmem.NodeDriver) (string, error) {
+	node, err := c.cluster.Client.CoreV1().Nodes().Get(ctx, driver.Node, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(node.Spec.ProviderID, sharedKernel) {
+		return driver.DmesgSince(ctx, node.CreationTimestamp.Time)
+	}
+	return driver.Dmesg(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,13 +24,16 @@ type Archive struct {
 	Path string
 	// Images are their names in full, such as docker.io/library/memcached:1.6, in the order of the archive.
 	Images []string
+	// IDs are the digests of their configurations by name, as engines and kubelets give them: sha256:… It lacks
+	// those of which the archive does not say it in its index.
+	IDs map[string]string
 }
 
 const remedy = "write one with docker save NAME or podman save --format docker-archive NAME"
 
 // Read returns the archive at path. It may be a Docker archive or one of the OCI's image layout, and compressed with gzip.
 func Read(path string) (Archive, error) {
-	a := Archive{Path: path}
+	a := Archive{Path: path, IDs: map[string]string{}}
 	content, err := a.Open()
 	if err != nil {
 		return a, err
@@ -44,12 +48,15 @@ func Read(path string) (Archive, error) {
 		names = layout
 	}
 	for _, text := range names {
-		full, err := Full(text)
+		full, err := Full(text.name)
 		if err != nil {
-			return a, fmt.Errorf("%s has an image with the name %q: %w", path, text, err)
+			return a, fmt.Errorf("%s has an image with the name %q: %w", path, text.name, err)
 		}
 		if !slices.Contains(a.Images, full) {
 			a.Images = append(a.Images, full)
+		}
+		if id := text.id(); id != "" {
+			a.IDs[full] = id
 		}
 	}
 	if len(a.Images) == 0 {
@@ -148,7 +155,7 @@ type content struct {
 }
 
 // indexes returns the names that an archive's manifest.json and its index.json have; nil where it lacks the file.
-func indexes(r io.Reader) (docker, layout []string, err error) {
+func indexes(r io.Reader) (docker, layout []indexed, err error) {
 	files := tar.NewReader(r)
 	for {
 		header, err := files.Next()
@@ -172,14 +179,36 @@ func indexes(r io.Reader) (docker, layout []string, err error) {
 	}
 }
 
-func dockerNames(r io.Reader) ([]string, error) {
-	var manifest []struct{ RepoTags []string }
+// indexed is an image in the index of an archive.
+type indexed struct {
+	name   string
+	config string // file of the configuration, in a Docker archive
+}
+
+// configForm is a file whose name is the digest of its content: that of docker save, as a blob or alone, or of podman and others.
+var configForm = regexp.MustCompile(`^(?:blobs/sha256/|sha256:)?([0-9a-f]{64})(?:\.json)?$`)
+
+// id is the image's id, empty if the index does not have it.
+func (i indexed) id() string {
+	if found := configForm.FindStringSubmatch(i.config); found != nil {
+		return "sha256:" + found[1]
+	}
+	return ""
+}
+
+func dockerNames(r io.Reader) ([]indexed, error) {
+	var manifest []struct {
+		Config   string
+		RepoTags []string
+	}
 	if err := json.NewDecoder(r).Decode(&manifest); err != nil {
 		return nil, err
 	}
-	names := []string{}
+	names := []indexed{}
 	for _, image := range manifest {
-		names = append(names, image.RepoTags...)
+		for _, tag := range image.RepoTags {
+			names = append(names, indexed{tag, image.Config})
+		}
 	}
 	return names, nil
 }
@@ -190,21 +219,21 @@ const (
 	layoutName     = "org.opencontainers.image.ref.name"
 )
 
-func layoutNames(r io.Reader) ([]string, error) {
+func layoutNames(r io.Reader) ([]indexed, error) {
 	var index struct {
 		Manifests []struct{ Annotations map[string]string }
 	}
 	if err := json.NewDecoder(r).Decode(&index); err != nil {
 		return nil, err
 	}
-	names := []string{}
+	names := []indexed{}
 	for _, image := range index.Manifests {
 		full, short := image.Annotations[containerdName], image.Annotations[layoutName]
 		switch {
 		case full != "":
-			names = append(names, full)
+			names = append(names, indexed{name: full})
 		case strings.ContainsAny(short, "/:"):
-			names = append(names, short)
+			names = append(names, indexed{name: short})
 		}
 	}
 	return names, nil

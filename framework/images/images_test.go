@@ -58,6 +58,39 @@ func compressed(t *testing.T, content []byte) []byte {
 	return b.Bytes()
 }
 
+// The id of an image is the name of its configuration's file in an archive of Docker.
+func TestIDs(t *testing.T) {
+	var docker bytes.Buffer
+	if err := tarball.Write(name.MustParseReference("example.com/memcached:2"), empty.Image, &docker); err != nil {
+		t.Fatal(err)
+	}
+	id, err := empty.Image.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := strings.Repeat("0a", 32)
+	for name, tt := range map[string]struct {
+		content []byte
+		want    string
+	}{
+		"go-containerregistry":  {docker.Bytes(), id.String()},
+		"docker 25 and later":   {archived(t, "manifest.json", `[{"Config":"blobs/sha256/`+digest+`","RepoTags":["example.com/memcached:2"]}]`), "sha256:" + digest},
+		"docker before, podman": {archived(t, "manifest.json", `[{"Config":"`+digest+`.json","RepoTags":["example.com/memcached:2"]}]`), "sha256:" + digest},
+		"something else":        {archived(t, "manifest.json", `[{"Config":"config.json","RepoTags":["example.com/memcached:2"]}]`), ""},
+		"a layout":              {archived(t, "index.json", `{"manifests":[{"annotations":{"io.containerd.image.name":"example.com/memcached:2"}}]}`), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := Read(written(t, tt.content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := a.IDs["example.com/memcached:2"]; got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestRead(t *testing.T) {
 	var docker bytes.Buffer
 	if err := tarball.Write(name.MustParseReference("example.com/own/memcached:2"), empty.Image, &docker); err != nil {

@@ -11,12 +11,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/exec"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/kind/region"
 	"pmem-memcached-e2e/framework/progress"
 	"pmem-memcached-e2e/framework/wait"
@@ -68,6 +70,45 @@ func TestConfig(t *testing.T) {
 	}
 	if patches := strings.Join(c.KubeadmConfigPatches, ""); !strings.Contains(patches, "controlPlaneComponentHealthCheck: 8m0s") {
 		t.Errorf("patches %s, want limits at wait scale 2", patches)
+	} else if !strings.Contains(patches, "encryptionAlgorithm: ECDSA-P256") {
+		t.Errorf("patches %s, want keys that are made quickly", patches)
+	}
+	if p := c.KubeadmConfigPatchesJSON6902; len(p) != 1 || p[0].Version != kubeadmVersion || strings.Count(p[0].Patch, `{name: leader-elect, value: "false"}`) != 2 {
+		t.Errorf("patches %+v, want a controller manager and a scheduler without elections", p)
+	}
+}
+
+// present is a node on which some images have these ids.
+type present struct {
+	nodes.Node
+	ids map[string]string
+}
+
+func (p present) Command(command string, args ...string) exec.Cmd {
+	id := p.ids[args[len(args)-1]]
+	if id == "" {
+		return exec.Command("false")
+	}
+	return exec.Command("echo", fmt.Sprintf(`{"status":{"id":%q}}`, id))
+}
+
+func TestHasAll(t *testing.T) {
+	n := present{ids: map[string]string{"example.com/a:1": "sha256:1", "example.com/b:1": "sha256:2"}}
+	for _, tt := range []struct {
+		name string
+		of   images.Archive
+		want bool
+	}{
+		{"all are there", images.Archive{Images: []string{"example.com/a:1", "example.com/b:1"}, IDs: map[string]string{"example.com/a:1": "sha256:1", "example.com/b:1": "sha256:2"}}, true},
+		{"another of the name", images.Archive{Images: []string{"example.com/a:1"}, IDs: map[string]string{"example.com/a:1": "sha256:2"}}, false},
+		{"one is missing", images.Archive{Images: []string{"example.com/a:1", "example.com/c:1"}, IDs: map[string]string{"example.com/a:1": "sha256:1", "example.com/c:1": "sha256:3"}}, false},
+		{"no ids", images.Archive{Images: []string{"example.com/a:1"}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := hasAll(n, tt.of); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 

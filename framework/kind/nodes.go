@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 	"sigs.k8s.io/kind/pkg/exec"
 
+	"pmem-memcached-e2e/framework/images"
 	"pmem-memcached-e2e/framework/oneline"
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -41,11 +42,30 @@ func (c *Cluster) config() *v1alpha4.Cluster {
 		return fmt.Sprintf("kind: %s\ntimeouts:\n  controlPlaneComponentHealthCheck: %[2]s\n  kubeletHealthCheck: %[2]s\n  kubernetesAPICall: %[2]s\n  tlsBootstrap: %[2]s\n  discovery: %[2]s\n", kind, limit)
 	}
 	return &v1alpha4.Cluster{
-		TypeMeta:             v1alpha4.TypeMeta{APIVersion: "kind.x-k8s.io/v1alpha4", Kind: "Cluster"},
-		Nodes:                []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}, worker},
-		KubeadmConfigPatches: []string{patch("InitConfiguration"), patch("JoinConfiguration")},
+		TypeMeta:                     v1alpha4.TypeMeta{APIVersion: "kind.x-k8s.io/v1alpha4", Kind: "Cluster"},
+		Nodes:                        []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}, worker},
+		KubeadmConfigPatches:         []string{patch("InitConfiguration"), patch("JoinConfiguration"), shortKeys},
+		KubeadmConfigPatchesJSON6902: []v1alpha4.PatchJSON6902{noElections},
 	}
 }
+
+// kubeadmVersion is that of kubeadm's configuration which kind writes for Kubernetes 1.36 and later. The patches for it
+// do not concern earlier ones.
+const kubeadmVersion = "v1beta4"
+
+// shortKeys has kubeadm make keys in much less time than those of RSA take.
+const shortKeys = "apiVersion: kubeadm.k8s.io/" + kubeadmVersion + "\nkind: ClusterConfiguration\nencryptionAlgorithm: ECDSA-P256\n"
+
+// noElections has the only controller manager and the only scheduler not end when a busy machine lets them miss a renewal
+// of their leases.
+var noElections = v1alpha4.PatchJSON6902{Group: "kubeadm.k8s.io", Version: kubeadmVersion, Kind: "ClusterConfiguration", Patch: `
+- op: add
+  path: /controllerManager/extraArgs/-
+  value: {name: leader-elect, value: "false"}
+- op: add
+  path: /scheduler/extraArgs
+  value: [{name: leader-elect, value: "false"}]
+`}
 
 // create makes the nodes. kind does not know of contexts: when ctx ends, the
 // nodes are deleted under its hands, on which it ends, too.
@@ -118,6 +138,17 @@ func onNode(ctx context.Context, n nodes.Node, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
+// hasAll reports whether a node has all images of an archive already, which are the same if their ids are.
+func hasAll(n nodes.Node, a images.Archive) bool {
+	for _, name := range a.Images {
+		want := a.IDs[name]
+		if id, err := nodeutils.ImageID(n, name); err != nil || want == "" || id != want {
+			return false
+		}
+	}
+	return true
+}
+
 // load brings the archives onto the worker, on which all pods of the suite run.
 func (c *Cluster) load(ctx context.Context, _ *state) error {
 	n, err := c.node()
@@ -127,6 +158,10 @@ func (c *Cluster) load(ctx context.Context, _ *state) error {
 	for _, a := range c.archives {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if hasAll(n, a) {
+			fmt.Fprintf(c.opts.Progress, "kind     the worker has %s already\n", strings.Join(a.Images, ", "))
+			continue
 		}
 		f, err := a.Open()
 		if err != nil {

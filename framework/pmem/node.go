@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"pmem-memcached-e2e/framework/probe"
 )
@@ -217,6 +219,41 @@ func parseNdctl(text []byte) ([]Region, error) {
 // Dmesg returns the messages of the node's kernel.
 func (d *NodeDriver) Dmesg(ctx context.Context) (string, error) {
 	return d.run(ctx, "dmesg")
+}
+
+// DmesgSince returns the messages of the node's kernel from a time on. The kernel stamps them with the
+// seconds since it booted.
+func (d *NodeDriver) DmesgSince(ctx context.Context, since time.Time) (string, error) {
+	text, err := d.run(ctx, "sh", "-c", "cat /proc/uptime && dmesg")
+	if err != nil {
+		return "", err
+	}
+	uptime, messages, _ := strings.Cut(text, "\n")
+	var now float64
+	if _, err := fmt.Sscanf(uptime, "%f", &now); err != nil {
+		return "", fmt.Errorf("node %s: /proc/uptime %q: %w", d.Node, uptime, err)
+	}
+	return messagesSince(messages, now-time.Since(since).Seconds()), nil
+}
+
+// messageStamp is in front of a message, such as "[   12.345678] ".
+var messageStamp = regexp.MustCompile(`^\[ *(\d+\.\d+)\] `)
+
+// messagesSince are the messages that are stamped with at least so many seconds. Further lines of a message
+// have no stamp.
+func messagesSince(messages string, seconds float64) string {
+	var kept strings.Builder
+	keep := false
+	for line := range strings.Lines(messages) {
+		if found := messageStamp.FindStringSubmatch(line); found != nil {
+			at, err := strconv.ParseFloat(found[1], 64)
+			keep = err == nil && at >= seconds
+		}
+		if keep {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 // Report runs one of the commands of the driver's image and returns its output as it is, for

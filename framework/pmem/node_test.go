@@ -127,3 +127,22 @@ func TestFindNodeDriver(t *testing.T) {
 		}
 	}
 }
+
+func TestMessagesSince(t *testing.T) {
+	const all = "[    0.000000] Linux version 6.12\n[  100.500000] of others\n of it\n[  100.600000] oops\n a stack\n[ 2000.000000] later\n"
+	for _, tt := range []struct {
+		name    string
+		seconds float64
+		want    string
+	}{
+		{"all", -5, all},
+		{"some", 100.6, "[  100.600000] oops\n a stack\n[ 2000.000000] later\n"},
+		{"none", 3000, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := messagesSince(all, tt.seconds); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -60,6 +60,7 @@ const (
 	LabAwake  Name = "lab-awake"
 
 	KindEnded Name = "kind-ended"
+	KindHost  Name = "kind-host"
 )
 
 type limit struct {
@@ -116,6 +117,7 @@ var limits = map[Name]limit{
 	LabAwake:  {2 * time.Minute, "the programs of a node that came from a snapshot to answer"},
 
 	KindEnded: {2 * time.Minute, "a kind cluster to end what it is doing, so that it can be removed"},
+	KindHost:  {5 * time.Minute, "a virtual machine with a container engine to boot"},
 }
 
 // Names lists the names of all waits, sorted.

@@ -40,6 +40,7 @@ made is left alone. "e2e help settings" lists the settings.`,
 		c.SetUsageTemplate(settingsUsage)
 		cmd.AddCommand(c)
 	}
+	cmd.AddCommand(newKindTest())
 	return cmd
 }
 

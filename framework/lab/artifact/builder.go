@@ -89,31 +89,41 @@ func (b *Builder) Parts(ctx context.Context) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	missing := b.missing(of.all())
-	if err := tools(missing); err != nil {
+	if err := b.makeAll(ctx, of.all(), of.disk); err != nil {
 		return nil, err
 	}
-	b.store.work.expect(len(missing))
-	b.store.progress.Doing(b.store.work.String)
-	defer b.store.progress.Doing(nil)
-	if slices.Contains(missing, of.disk) {
-		if err := b.prepare(ctx, missing); err != nil {
-			return nil, err
-		}
-	}
 	var p Parts
-	for _, part := range []*part{of.kubernetes, of.etcd, of.driver, of.disk, of.qemu} {
-		dir, err := b.store.Get(ctx, part.Artifact)
-		if err != nil {
-			return nil, err
-		}
-		p.Directories = append(p.Directories, dir)
+	for _, part := range of.all() {
+		p.Directories = append(p.Directories, b.store.Path(part.Artifact))
 	}
 	file := func(part *part, name string) string { return filepath.Join(b.store.Path(part.Artifact), name) }
 	p.Kubernetes, p.Etcd, p.Driver = file(of.kubernetes, "kubernetes"), file(of.etcd, "etcd"), file(of.driver, "")
 	p.Kernel, p.InitRD, p.Disk = file(of.disk, kernelFile), file(of.disk, initrdFile), file(of.disk, diskFile)
 	p.QEMU = QEMU(file(of.qemu, qemuDir))
 	return &p, nil
+}
+
+// makeAll makes those of the parts that are missing. If the disk is there, all that only it is
+// made from has done its work.
+func (b *Builder) makeAll(ctx context.Context, of []*part, disk *part) error {
+	missing := b.missing(of)
+	if err := tools(missing); err != nil {
+		return err
+	}
+	b.store.work.expect(len(missing))
+	b.store.progress.Doing(b.store.work.String)
+	defer b.store.progress.Doing(nil)
+	if slices.Contains(missing, disk) {
+		if err := b.prepare(ctx, missing); err != nil {
+			return err
+		}
+	}
+	for _, part := range of {
+		if _, err := b.store.Get(ctx, part.Artifact); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ErrTool is wrapped by errors that say that a program is missing with which parts are made.

@@ -40,16 +40,8 @@ func (b *Builder) diskArtifact(below []*part) (Artifact, error) {
 	for _, i := range b.images() {
 		a.Key.Add("image", i.Reference(), fmt.Sprint(i.Config), i.Path)
 	}
-	entries, err := nodeFiles.ReadDir("node")
-	if err != nil {
+	if err := addFiles(&a.Key, nodeFiles, "node"); err != nil {
 		return a, err
-	}
-	for _, e := range entries {
-		content, err := nodeFiles.ReadFile("node/" + e.Name())
-		if err != nil {
-			return a, err
-		}
-		a.Key.Add("file", e.Name(), string(content))
 	}
 	a.Key.Add("runtime", b.kernel.Binary)
 	a.Key.Add("size", diskSize)
@@ -58,17 +50,8 @@ func (b *Builder) diskArtifact(below []*part) (Artifact, error) {
 
 func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err error) {
 	root := filepath.Join(out, "root")
-	if err := os.Mkdir(root, 0o755); err != nil {
-		return err
-	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	base, err := b.store.Get(ctx, b.kernel.root().artifact())
-	if err != nil {
-		return err
-	}
-	// Who has root only in a user namespace cannot make devices. The kernel
-	// makes the node's.
-	if err := run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", "-C", root, "--numeric-owner", "--xattrs", "--exclude=./dev/*", "-xpf", filepath.Join(base, rootTar)); err != nil {
+	if err := b.unpack(ctx, b.kernel.root(), root, out, log); err != nil {
 		return err
 	}
 	if err := b.installPrograms(ctx, root); err != nil {
@@ -80,6 +63,27 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 	if err := b.importImages(ctx, root, log); err != nil {
 		return err
 	}
+	return finishDisk(ctx, root, out, diskSize, log)
+}
+
+// unpack puts the root filesystem r into the new directory root. What the tool has to keep
+// aside is below out.
+func (b *Builder) unpack(ctx context.Context, r RootFS, root, out string, log io.Writer) error {
+	base, err := b.store.Get(ctx, r.artifact())
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(root, 0o755); err != nil {
+		return err
+	}
+	// Who has root only in a user namespace cannot make devices. The kernel
+	// makes the machine's.
+	return run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "tar", "-C", root, "--numeric-owner", "--xattrs", "--exclude=./dev/*", "-xpf", filepath.Join(base, rootTar))
+}
+
+// finishDisk writes the kernel, the initial RAM disk and a disk of the given size with all
+// the rest of root into out.
+func finishDisk(ctx context.Context, root, out, size string, log io.Writer) error {
 	for pattern, name := range map[string]string{"vmlinuz-*": kernelFile, "initrd.img-*": initrdFile} {
 		found, err := filepath.Glob(filepath.Join(root, "boot", pattern))
 		if err != nil || len(found) != 1 {
@@ -92,7 +96,7 @@ func (b *Builder) makeDisk(ctx context.Context, out string, log io.Writer) (err 
 			return err
 		}
 	}
-	return run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "mke2fs", "-q", "-t", "ext4", "-L", "node", "-d", root, filepath.Join(out, diskFile), diskSize)
+	return run(ctx, out, filepath.Join(out, scratchDir), os.Environ(), log, "mke2fs", "-q", "-t", "ext4", "-L", "node", "-d", root, filepath.Join(out, diskFile), size)
 }
 
 func (b *Builder) installPrograms(ctx context.Context, root string) error {
@@ -118,10 +122,7 @@ func (b *Builder) installPrograms(ctx context.Context, root string) error {
 
 func (b *Builder) installFiles(root string) error {
 	const units = "etc/systemd/system"
-	for _, f := range []struct {
-		name, path string
-		mode       os.FileMode
-	}{
+	if err := place(nodeFiles, "node", root, []placed{
 		{"lab-node.sh", "usr/local/lib/lab/lab-node.sh", 0o755},
 		{"lab-clock.sh", "usr/local/lib/lab/lab-clock.sh", 0o755},
 		{"shutdown.conf", "etc/systemd/system.conf.d/lab.conf", 0o644},
@@ -136,26 +137,51 @@ func (b *Builder) installFiles(root string) error {
 		{"early.conf", units + "/dbus.socket.d/lab.conf", 0o644},
 		{"early.conf", units + "/dbus.service.d/lab.conf", 0o644},
 		{"early.conf", units + "/systemd-logind.service.d/lab.conf", 0o644},
-	} {
-		content, err := nodeFiles.ReadFile("node/" + f.name)
-		if err != nil {
-			return err
-		}
+	}, func(content []byte) []byte {
 		content = bytes.ReplaceAll(content, []byte("@PAUSE_IMAGE@"), []byte(PauseImage.Reference()))
-		content = bytes.ReplaceAll(content, []byte("@RUNTIME@"), []byte(b.kernel.Binary))
-		path := filepath.Join(root, f.path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, content, f.mode); err != nil {
-			return err
-		}
+		return bytes.ReplaceAll(content, []byte("@RUNTIME@"), []byte(b.kernel.Binary))
+	}); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(root, "etc/fstab"), []byte("/dev/vda / ext4 defaults 0 0\n"), 0o644)
 }
 
-// importImages runs containerd on this host with the store of the node.
-func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) (err error) {
+// importImages has containerd take in the images of the node.
+func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) error {
+	return b.inContainerd(ctx, root, log, func(ctr func(args ...string) error) error {
+		for _, i := range b.images() {
+			if err := b.importImage(ctx, ctr, i, i.Reference()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// importImage has containerd take in an image, under further names, too.
+func (b *Builder) importImage(ctx context.Context, ctr func(args ...string) error, i Image, names ...string) error {
+	tar, err := b.image(ctx, i)
+	if err != nil {
+		return err
+	}
+	if err := ctr("images", "import", "--snapshotter", "overlayfs", tar); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name != i.Reference() {
+			if err := ctr("images", "tag", i.Reference(), name); err != nil {
+				return err
+			}
+		}
+		if err := ctr("images", "label", name, "io.cri-containerd.image=managed"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inContainerd runs containerd on this host with the store of the node while do calls ctr.
+func (b *Builder) inContainerd(ctx context.Context, root string, log io.Writer, do func(ctr func(args ...string) error) error) (err error) {
 	dir, err := b.program(ctx, containerd)
 	if err != nil {
 		return err
@@ -194,17 +220,5 @@ func (b *Builder) importImages(ctx context.Context, root string, log io.Writer) 
 	}); err != nil {
 		return err
 	}
-	for _, i := range b.images() {
-		tar, err := b.image(ctx, i)
-		if err != nil {
-			return err
-		}
-		if err := ctr("images", "import", "--snapshotter", "overlayfs", tar); err != nil {
-			return err
-		}
-		if err := ctr("images", "label", i.Reference(), "io.cri-containerd.image=managed"); err != nil {
-			return err
-		}
-	}
-	return nil
+	return do(ctr)
 }

@@ -33,6 +33,8 @@ type Image struct {
 	// Program provides the executable Executable, put at Path.
 	Program          *Program
 	Executable, Path string
+	// Links are further names of the executable in its directory.
+	Links []string
 }
 
 // Reference returns the name by which pods ask for the image.
@@ -56,6 +58,9 @@ func (i Image) artifact(store *Store, base, program *part) Artifact {
 	a.Key.Add("reference", i.Reference())
 	a.Key.Add("config", fmt.Sprint(i.Config))
 	a.Key.Add("from", append(from, i.Executable, i.Path)...)
+	if i.Links != nil {
+		a.Key.Add("links", i.Links...)
+	}
 	a.Make = func(ctx context.Context, out string, _ io.Writer) (err error) {
 		var basePath, programPath string
 		if base != nil {
@@ -83,7 +88,7 @@ func (i Image) write(out, basePath, programPath string) error {
 		layers = append(layers, layer)
 	}
 	if programPath != "" {
-		layer, err := executableLayer(filepath.Join(programPath, i.Executable), i.Path)
+		layer, err := executableLayer(filepath.Join(programPath, i.Executable), i.Path, i.Links)
 		if err != nil {
 			return err
 		}
@@ -109,8 +114,9 @@ func (i Image) write(out, basePath, programPath string) error {
 	return tarball.WriteToFile(filepath.Join(out, imageTar), ref, img)
 }
 
-// executableLayer returns a layer that holds the file src at dst alone.
-func executableLayer(src, dst string) (v1.Layer, error) {
+// executableLayer returns a layer that holds the file src at dst, and links to it next to
+// that, alone.
+func executableLayer(src, dst string, links []string) (v1.Layer, error) {
 	content, err := os.ReadFile(src)
 	if err != nil {
 		return nil, err
@@ -132,6 +138,12 @@ func executableLayer(src, dst string) (v1.Layer, error) {
 	}
 	if _, err := w.Write(content); err != nil {
 		return nil, err
+	}
+	for _, link := range links {
+		name := filepath.Join(filepath.Dir(dst), link)[1:]
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: filepath.Base(dst), Mode: 0o777}); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, err

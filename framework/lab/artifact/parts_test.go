@@ -15,12 +15,13 @@ const checkout = "../../.."
 // What parts.go says of a program must be what its module pins.
 func TestVersionsAreThoseOfTheModules(t *testing.T) {
 	byModule := map[string]Program{}
-	for _, p := range []Program{etcd, containerd, driver, provisioner, coredns} {
+	for _, p := range []Program{etcd, containerd, driver, provisioner, coredns, corednsKubeadm, crictl} {
 		byModule[p.Module] = p
 	}
 	for _, r := range kubernetesReleases {
 		byModule[r.Module] = r.program()
 	}
+	byModule[kubeadmModule] = Program{Module: kubeadmModule, Version: kubernetesReleases[0].Version}
 	for _, pin := range Pins() {
 		p, ok := byModule[pin.Dir]
 		if !ok {

@@ -22,6 +22,9 @@ func Pins() []Pin {
 		Pin{"PMEM-CSI", driver.Module, "github.com/intel/pmem-csi"},
 		Pin{"external-provisioner", provisioner.Module, "github.com/kubernetes-csi/external-provisioner/v5"},
 		Pin{"CoreDNS", coredns.Module, "github.com/coredns/coredns"},
+		Pin{"CoreDNS on kind", corednsKubeadm.Module, "github.com/coredns/coredns"},
+		Pin{"kubeadm", kubeadmModule, "k8s.io/kubernetes"},
+		Pin{"crictl", crictl.Module, "sigs.k8s.io/cri-tools"},
 		Pin{"staticcheck", "tools", "honnef.co/go/tools"},
 	)
 }

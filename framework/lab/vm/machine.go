@@ -116,7 +116,7 @@ func (m Machine) Command() *exec.Cmd {
 			"-chardev", "file,append=on,id="+program+",path="+m.Dir.Log(m.Name()+"/"+program),
 			"-device", "virtserialport,name="+program+",chardev="+program)
 	}
-	cmd.Args = append(cmd.Args, m.shellArguments()...)
+	cmd.Args = append(cmd.Args, shellArguments(m.file)...)
 	cmd.Args = append(cmd.Args, accelArguments(p.Accel, p.Processor)...)
 	return cmd
 }

@@ -120,7 +120,7 @@ func TestShellPortIsForOneSession(t *testing.T) {
 // enough.
 func TestShellArguments(t *testing.T) {
 	m := Machine{Node: topology.MaxNodes, Dir: longest}
-	args := strings.Join(m.shellArguments(), " ")
+	args := strings.Join(shellArguments(m.file), " ")
 	for _, port := range shellPorts {
 		path := m.file(port + ".sock")
 		if !strings.Contains(args, "path="+path) || len(path) > 107 {

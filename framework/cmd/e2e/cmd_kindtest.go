@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -222,10 +221,10 @@ func findMutant(name string) (mutant.Mutant, error) {
 // unpackRelease makes the release archive for this machine's architecture and returns the directory with its files.
 func unpackRelease(ctx context.Context, checkout string) (string, error) {
 	out := filepath.Join(checkout, ".bin", "release")
-	make := exec.CommandContext(ctx, filepath.Join(checkout, "hack/release.sh"), out, runtime.GOARCH)
-	make.Stdout, make.Stderr = os.Stdout, os.Stderr
-	if err := make.Run(); err != nil {
-		return "", &cli.ExitError{Code: cmp.Or(max(make.ProcessState.ExitCode(), 0), cli.ExitUsage), Err: fmt.Errorf("make the release archive: %w", err)}
+	release := exec.CommandContext(ctx, filepath.Join(checkout, "hack/release.sh"), out, runtime.GOARCH)
+	release.Stdout, release.Stderr = os.Stdout, os.Stderr
+	if err := release.Run(); err != nil {
+		return "", fmt.Errorf("make the release archive: %w", err)
 	}
 	name := "pmem-memcached-e2e-linux-" + runtime.GOARCH
 	if err := os.RemoveAll(filepath.Join(out, name)); err != nil {

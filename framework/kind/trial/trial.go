@@ -138,7 +138,7 @@ func (t *trial) run(ctx context.Context) error {
 // phase does something and records how long it took.
 func (t *trial) phase(ctx context.Context, name string, do func(context.Context) error) error {
 	start := time.Now()
-	t.Progress.Doing(func() string { return fmt.Sprintf("kind-test %s %s", name, time.Since(start).Round(time.Second)) })
+	t.Progress.Doing(func() string { return "kind-test " + name })
 	defer t.Progress.Doing(nil)
 	if err := do(ctx); err != nil {
 		return fmt.Errorf("kind-test: %s: %w", name, err)

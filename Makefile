@@ -43,7 +43,7 @@ help:
 	@echo 'make e2e-example  run it with the deployments that PMEM-CSI publishes as its example'
 	@echo 'make matrix       run the suite over combinations of versions, MATRIX=single or MATRIX=kernel=6.1'
 	@echo 'make mutation     run the specs on deployments that are broken on purpose, MUTANT=name or SAMPLE=10 SEED=1, PARALLEL=2'
-	@echo 'make kind-test    run the release archive with PROVIDER=kind in a virtual machine: half an hour, MUTANT=name, INTERRUPT=text'
+	@echo 'make kind-test    run the release archive with PROVIDER=kind in a virtual machine (half an hour), MUTANT=name, INTERRUPT=text'
 	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
 	@echo 'make race         test what runs in parallel with the race detector'
 	@echo 'make lab-up       bring the lab up and leave it up'

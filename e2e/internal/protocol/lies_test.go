@@ -16,10 +16,15 @@ import (
 
 // unnoticed are faults that these exchanges are not meant to notice, by what does.
 var unnoticed = map[liar.Fault]string{
-	liar.Faithful:  "nobody: it is the control",
-	"corrupts":     "loads, which compare each value",
-	"loses-stores": "loads, which know what they have stored",
-	"slow":         "benchmarks, which compare with a control",
+	liar.Faithful:     "nobody: it is the control",
+	"accepts-limits":  "EPH-03, which asks for another memory limit",
+	"answers-quit":    "EPH-01, which ends a connection",
+	"corrupts":        "loads, which compare each value",
+	"loses-stores":    "loads, which know what they have stored",
+	"obscures-values": "EPH-03, which searches the memory file",
+	"slow":            "benchmarks, which compare with a control",
+	"wrong-allocated": "EPH-25, which compares it with the memory limit",
+	"wrong-limit":     "EPH-03, which compares it with the size of the memory file",
 }
 
 // TestLies holds every lying memcached against the exchanges, and says in testdata/lies.txt

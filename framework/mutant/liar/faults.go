@@ -309,8 +309,14 @@ func makeFaults() map[Fault]kind {
 			if at, ok := expiryAt[r.verb()]; ok && at < len(r.fields) && r.fields[at] == "0" {
 				r.fields[at] = hour
 			}
-			if r.verb() == "ms" && !slices.ContainsFunc(r.fields[1:], func(f string) bool { return strings.HasPrefix(f, "T") && f != r.key() }) {
-				r.fields = append(r.fields, "T"+hour)
+			if r.verb() == "ms" {
+				at := slices.IndexFunc(r.fields, func(f string) bool { return strings.HasPrefix(f, "T") && f != r.key() })
+				switch {
+				case at < 0:
+					r.fields = append(r.fields, "T"+hour)
+				case r.fields[at] == "T0":
+					r.fields[at] = "T" + hour
+				}
 			}
 		}},
 		"wrong-limit":     {what: "the memory limit that is reported is 1 MiB too low", answer: statistics(-mib, "limit_maxbytes", "maxbytes")},

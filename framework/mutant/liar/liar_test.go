@@ -80,7 +80,7 @@ func TestFaults(t *testing.T) {
 		{"obscures-values", "set k 0 0 16\r\n0123456789abcdef\r\nget k\r\nappend k 0 0 1\r\nx\r\nmg k v\r\n",
 			"STORED\nVALUE k 0 16\n0123456789abcdef\nEND\nSTORED\nVA 17\n0123456789abcdef-\n"},
 		{"cuts-values", "set k 0 0 2000000\r\n" + strings.Repeat("v", 2000000) + "\r\nmg k s\r\n", "STORED\nHD s524288\n"},
-		{"expires-always", "set k 0 0 1\r\nx\r\nmg k t\r\nset k 0 9 1\r\nx\r\nmg k t\r\nms m 1\r\nx\r\nmg m t\r\nms T 1 T9\r\nx\r\nmg T t\r\n", "STORED\nHD t3600\nSTORED\nHD t9\nHD\nHD t3600\nHD\nHD t9\n"},
+		{"expires-always", "set k 0 0 1\r\nx\r\nmg k t\r\nset k 0 9 1\r\nx\r\nmg k t\r\nms m 1\r\nx\r\nmg m t\r\nms T 1 T9\r\nx\r\nmg T t\r\nms z 1 T0\r\nx\r\nmg z t\r\n", "STORED\nHD t3600\nSTORED\nHD t9\nHD\nHD t3600\nHD\nHD t9\nHD\nHD t3600\n"},
 		{"accepts-limits", "cache_memlimit 100\r\n", "OK\n"},
 		{"hides-errors", "nonsense\r\nget\r\nset k 0 0\r\nset k 0 0 1\r\nx\r\n", "STORED\n"},
 		{"slow", "set k 0 0 1\r\nx\r\nget k\r\n", "STORED\nVALUE k 0 1\nx\nEND\n"},

@@ -51,7 +51,7 @@ func TestLies(t *testing.T) {
 		c.Env = append(os.Environ(), realVariable+"="+memcached, faultVariable+"="+fault)
 		return c
 	}
-	if output, err := start("no-fault", "-p", port).CombinedOutput(); err == nil || !strings.Contains(string(output), "no-fault is no fault: there are [add-overwrites") {
+	if output, err := start("no-fault", "-p", port).CombinedOutput(); err == nil || !strings.Contains(string(output), "no-fault is no fault: there are [accepts-limits") {
 		t.Errorf("of an unknown fault: %v, %s", err, output)
 	}
 	if output, err := start("", "-V").Output(); err != nil || !strings.HasPrefix(string(output), "memcached ") {

@@ -149,11 +149,16 @@ func (b *Builder) Paths() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.paths(of.all()), nil
+}
+
+// paths are those of some parts and of all that they are made from.
+func (b *Builder) paths(of []*part) []string {
 	var paths []string
-	for _, p := range b.below(of.all(), func(*part) bool { return true }) {
+	for _, p := range b.below(of, func(*part) bool { return true }) {
 		paths = append(paths, b.store.Path(p.Artifact))
 	}
-	return paths, nil
+	return paths
 }
 
 // prepare makes those of the missing parts that take long: programs and root

@@ -101,10 +101,25 @@ func (b *Builder) kindParts() (p kindParts, err error) {
 	return p, nil
 }
 
+// hasKubeadm reports whether there is a kubeadm of the chosen release of Kubernetes.
+func (b *Builder) hasKubeadm() bool { return b.kubernetes.Version == kubernetesReleases[0].Version }
+
+// KindPaths returns where all artifacts are, or will be, that [Builder.KindParts] makes; none if it refuses the release of Kubernetes.
+func (b *Builder) KindPaths() ([]string, error) {
+	if !b.hasKubeadm() {
+		return nil, nil
+	}
+	of, err := b.kindParts()
+	if err != nil {
+		return nil, err
+	}
+	return b.paths(of.all()), nil
+}
+
 // KindParts makes what is missing, and returns all of it.
 func (b *Builder) KindParts(ctx context.Context) (*KindParts, error) {
-	if newest := kubernetesReleases[0].Version; b.kubernetes.Version != newest {
-		return nil, fmt.Errorf("there is no kubeadm %s, but %s (hack/%s): leave LAB_KUBERNETES unset", b.kubernetes.Version, newest, kubeadmModule)
+	if !b.hasKubeadm() {
+		return nil, fmt.Errorf("there is no kubeadm %s, but %s (hack/%s): leave LAB_KUBERNETES unset", b.kubernetes.Version, kubernetesReleases[0].Version, kubeadmModule)
 	}
 	of, err := b.kindParts()
 	if err != nil {

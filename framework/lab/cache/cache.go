@@ -116,7 +116,7 @@ func (c Cache) allowRemoval(e artifact.Entry) error {
 	return nil
 }
 
-// currentPaths returns what this checkout needs for the default and for the
+// currentPaths returns what this checkout needs for labs and for kind clusters in virtual machines, with the default and with the
 // chosen versions.
 func (c Cache) currentPaths(store *artifact.Store) ([]string, error) {
 	std := artifact.DefaultVersions()
@@ -126,11 +126,12 @@ func (c Cache) currentPaths(store *artifact.Store) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		more, err := builder.Paths()
-		if err != nil {
+		lab, labErr := builder.Paths()
+		kind, kindErr := builder.KindPaths()
+		if err := errors.Join(labErr, kindErr); err != nil {
 			return nil, fmt.Errorf("find out what this checkout needs: %w", err)
 		}
-		paths = append(paths, more...)
+		paths = append(append(paths, lab...), kind...)
 	}
 	return paths, nil
 }

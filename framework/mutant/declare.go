@@ -45,7 +45,7 @@ func Declared(name string, file []byte, manifests fs.FS, c spec.Catalogue) ([]Mu
 		bad := func(format string, args ...any) {
 			errs = append(errs, fmt.Errorf("%s:%d: %s", name, line, fmt.Sprintf(format, args...)))
 		}
-		modes := d.modes(c)
+		modes := modesOf(d.By, c)
 		if d.Refused != "" {
 			modes = []spec.Profile{spec.Ephemeral, spec.Persistent}
 		}
@@ -96,9 +96,7 @@ func (e Edit) key(mode spec.Profile) string {
 	return e.Name
 }
 
-// modes are those of the specs.
-func (d declaration) modes(c spec.Catalogue) []spec.Profile { return modesOf(d.By, c) }
-
+// modesOf are the modes of some specs.
 func modesOf(by []string, c spec.Catalogue) []spec.Profile {
 	var modes []spec.Profile
 	for _, s := range c.Specs {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -13,7 +12,6 @@ import (
 	"pmem-memcached-e2e/framework/config"
 	"pmem-memcached-e2e/framework/kind/host"
 	"pmem-memcached-e2e/framework/progress"
-	"pmem-memcached-e2e/framework/report"
 )
 
 func newKindCommand() *cobra.Command {
@@ -99,9 +97,5 @@ func removeKind(cmd *cobra.Command, _ []string) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "kind     the suite has made no cluster %s\n", c.Kind.ClusterName())
 		return nil
 	}
-	err = p.cluster.Down(ctx)
-	if ctx.Err() != nil {
-		return &cli.ExitError{Code: report.ExitInterrupted, Err: errors.New("interrupted")}
-	}
-	return err
+	return interrupted(ctx, p.cluster.Down(ctx))
 }

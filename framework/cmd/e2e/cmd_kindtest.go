@@ -24,7 +24,6 @@ import (
 	"pmem-memcached-e2e/framework/lab/vm"
 	"pmem-memcached-e2e/framework/live"
 	"pmem-memcached-e2e/framework/mutant"
-	"pmem-memcached-e2e/framework/nearest"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/wait"
 	"pmem-memcached-e2e/manifests"
@@ -126,14 +125,6 @@ func runKindTest(ctx context.Context) error {
 	return cli.Exit(result.ExitCode)
 }
 
-// interrupted gives an error its exit code if ctx has ended.
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return &cli.ExitError{Code: report.ExitInterrupted, Err: errors.New("interrupted")}
-	}
-	return err
-}
-
 // trialFiles are the directories of a checkout that deployments in it refer to.
 var trialFiles = []string{"manifests", "e2e/testdata"}
 
@@ -158,7 +149,7 @@ func chooseTrial(o *trial.Options, c config.Config, checkout, dir string) error 
 	specs := trialSpecs
 	var edited *mutant.Mutant
 	if name := os.Getenv("MUTANT"); name != "" {
-		m, err := findMutant(name)
+		m, err := mutantOfDeployment(name)
 		if err != nil {
 			return err
 		}
@@ -195,27 +186,17 @@ func chooseTrial(o *trial.Options, c config.Config, checkout, dir string) error 
 	return nil
 }
 
-func findMutant(name string) (mutant.Mutant, error) {
+// mutantOfDeployment is the mutant of that name, which must be one of the deployment.
+func mutantOfDeployment(name string) (mutant.Mutant, error) {
 	declared, err := declaredMutants()
 	if err != nil {
 		return mutant.Mutant{}, err
 	}
-	i := slices.IndexFunc(declared.Mutants, func(m mutant.Mutant) bool { return m.Name == name })
-	if i < 0 {
-		var names []string
-		for _, m := range declared.Mutants {
-			names = append(names, m.Name)
-		}
-		remedy := "e2e mutation --list lists them"
-		if best := nearest.To(name, names); best != "" {
-			remedy = "did you mean " + best + "?"
-		}
-		return mutant.Mutant{}, &config.FieldError{Field: "MUTANT", Value: name, Remedy: remedy}
+	m, err := findMutant(declared.Mutants, name)
+	if err == nil && m.OnLab() {
+		err = &config.FieldError{Field: "MUTANT", Value: name, Remedy: "it needs a memcached or a driver that lies, which only the lab has; choose another"}
 	}
-	if m := declared.Mutants[i]; m.OnLab() {
-		return m, &config.FieldError{Field: "MUTANT", Value: name, Remedy: "it needs a memcached or a driver that lies, which only the lab has; choose another"}
-	}
-	return declared.Mutants[i], nil
+	return m, err
 }
 
 // unpackRelease makes the release archive for this machine's architecture and returns the directory with its files.

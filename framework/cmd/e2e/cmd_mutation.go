@@ -227,17 +227,29 @@ func chooseMutants(all []mutant.Mutant, recorded mutation.Matrix, getenv func(st
 func named(all []mutant.Mutant, names string) ([]mutant.Mutant, error) {
 	var chosen []mutant.Mutant
 	for name := range strings.SplitSeq(names, ",") {
-		i := slices.IndexFunc(all, func(m mutant.Mutant) bool { return m.Name == name })
-		if i < 0 {
-			var known []string
-			for _, m := range all {
-				known = append(known, m.Name)
-			}
-			return nil, &config.FieldError{Field: "MUTANT", Value: name, Remedy: fmt.Sprintf("there is no such mutant; did you mean %s?", nearest.To(name, known))}
+		m, err := findMutant(all, name)
+		if err != nil {
+			return nil, err
 		}
-		chosen = append(chosen, all[i])
+		chosen = append(chosen, m)
 	}
 	return chosen, nil
+}
+
+// findMutant is the one that MUTANT names.
+func findMutant(all []mutant.Mutant, name string) (mutant.Mutant, error) {
+	var known []string
+	for _, m := range all {
+		if m.Name == name {
+			return m, nil
+		}
+		known = append(known, m.Name)
+	}
+	remedy := "there is no such mutant; e2e mutation --list lists them"
+	if best := nearest.To(name, known); best != "" {
+		remedy = fmt.Sprintf("there is no such mutant; did you mean %s?", best)
+	}
+	return mutant.Mutant{}, &config.FieldError{Field: "MUTANT", Value: name, Remedy: remedy}
 }
 
 // paceOf takes PARALLEL, which the persistent memory of a lab bounds, and LIMIT.

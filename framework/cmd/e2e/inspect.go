@@ -63,10 +63,15 @@ func inspect(ctx context.Context, r *run.Runner, withChecks bool) (run.Inspectio
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	found, err := r.Inspect(ctx, withChecks)
+	return found, interrupted(ctx, err)
+}
+
+// interrupted gives an error its exit code if ctx has ended.
+func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return found, &cli.ExitError{Code: report.ExitInterrupted, Err: errors.New("interrupted")}
+		return &cli.ExitError{Code: report.ExitInterrupted, Err: errors.New("interrupted")}
 	}
-	return found, err
+	return err
 }
 
 // runningLab is a lab that is neither started nor removed.

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"pmem-memcached-e2e/framework/wait"
 )
@@ -84,6 +83,9 @@ func (b *Builder) unpack(ctx context.Context, r RootFS, root, out string, log io
 // finishDisk writes the kernel, the initial RAM disk and a disk of the given size with all
 // the rest of root into out.
 func finishDisk(ctx context.Context, root, out, size string, log io.Writer) error {
+	if err := os.WriteFile(filepath.Join(root, "etc/fstab"), []byte("/dev/vda / ext4 defaults 0 0\n"), 0o644); err != nil {
+		return err
+	}
 	for pattern, name := range map[string]string{"vmlinuz-*": kernelFile, "initrd.img-*": initrdFile} {
 		found, err := filepath.Glob(filepath.Join(root, "boot", pattern))
 		if err != nil || len(found) != 1 {
@@ -122,7 +124,7 @@ func (b *Builder) installPrograms(ctx context.Context, root string) error {
 
 func (b *Builder) installFiles(root string) error {
 	const units = "etc/systemd/system"
-	if err := place(nodeFiles, "node", root, []placed{
+	return place(nodeFiles, "node", root, []placed{
 		{"lab-node.sh", "usr/local/lib/lab/lab-node.sh", 0o755},
 		{"lab-clock.sh", "usr/local/lib/lab/lab-clock.sh", 0o755},
 		{"shutdown.conf", "etc/systemd/system.conf.d/lab.conf", 0o644},
@@ -140,10 +142,7 @@ func (b *Builder) installFiles(root string) error {
 	}, func(content []byte) []byte {
 		content = bytes.ReplaceAll(content, []byte("@PAUSE_IMAGE@"), []byte(PauseImage.Reference()))
 		return bytes.ReplaceAll(content, []byte("@RUNTIME@"), []byte(b.kernel.Binary))
-	}); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(root, "etc/fstab"), []byte("/dev/vda / ext4 defaults 0 0\n"), 0o644)
+	})
 }
 
 // importImages has containerd take in the images of the node.
@@ -202,23 +201,37 @@ func (b *Builder) inContainerd(ctx context.Context, root string, log io.Writer, 
 	server.Stdout, server.Stderr = log, log
 	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: syscall.CLONE_NEWNS}
 	// Its mounts are its own and gone with it.
-	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
-	server.WaitDelay = 10 * time.Second
-	if err := server.Start(); err != nil {
-		return fmt.Errorf("start containerd on this host: %w", err)
-	}
-	defer func() {
-		server.Process.Signal(syscall.SIGTERM)
-		server.Wait()
-	}()
 	ctr := func(args ...string) error {
 		return run(ctx, state, filepath.Join(state, scratchDir), os.Environ(), log, filepath.Join(dir, "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...)
 	}
-	if err := (wait.Waiter{}).Until(ctx, wait.LabBuilder, "containerd on this host", func(context.Context) (bool, string, error) {
-		err := ctr("version")
+	answers := func() error { return ctr("version") }
+	return whileServing(ctx, "containerd", server, answers, func() error { return do(ctr) })
+}
+
+// whileServing runs a server on this host, calls do once it answers, and then ends it.
+func whileServing(ctx context.Context, name string, server *exec.Cmd, answers, do func() error) error {
+	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
+	server.WaitDelay = stopLimit
+	if err := server.Start(); err != nil {
+		return fmt.Errorf("start %s on this host: %w", name, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	defer func() {
+		server.Process.Signal(syscall.SIGTERM)
+		<-ended
+	}()
+	if err := (wait.Waiter{}).Until(ctx, wait.LabBuilder, name+" on this host", func(context.Context) (bool, string, error) {
+		select {
+		case err := <-ended:
+			ended <- err
+			return false, "", wait.Stop(fmt.Errorf("%s ended: %w", name, err))
+		default:
+		}
+		err := answers()
 		return err == nil, "no answer", err
 	}); err != nil {
 		return err
 	}
-	return do(ctr)
+	return do()
 }

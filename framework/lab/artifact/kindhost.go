@@ -10,8 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-
-	"pmem-memcached-e2e/framework/wait"
 )
 
 //go:embed kindhost
@@ -76,9 +74,6 @@ func (b *Builder) makeKindDisk(ctx context.Context, node *part, out string, log 
 	}, func(content []byte) []byte { return content }); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(root, "etc/fstab"), []byte("/dev/vda / ext4 defaults 0 0\n"), 0o644); err != nil {
-		return err
-	}
 	image, err := b.store.Get(ctx, node.Artifact)
 	if err != nil {
 		return err
@@ -113,17 +108,6 @@ func loadIntoDocker(ctx context.Context, root, archive string, log io.Writer) (e
 	server.Env, server.Stdout, server.Stderr = systemPath(), log, log
 	// Its mounts are its own and gone with it.
 	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
-	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
-	server.WaitDelay = stopLimit
-	if err := server.Start(); err != nil {
-		return fmt.Errorf("start docker on this host: %w", err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	defer func() {
-		server.Process.Signal(syscall.SIGTERM)
-		<-ended
-	}()
 	docker := func(stdin io.Reader, args ...string) error {
 		cmd := exec.CommandContext(ctx, "chroot", append([]string{root, "docker", "--host", "unix://" + socket}, args...)...)
 		cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = systemPath(), stdin, log, log
@@ -132,22 +116,13 @@ func loadIntoDocker(ctx context.Context, root, archive string, log io.Writer) (e
 		}
 		return nil
 	}
-	if err := (wait.Waiter{}).Until(ctx, wait.LabBuilder, "docker on this host", func(context.Context) (bool, string, error) {
-		select {
-		case err := <-ended:
-			ended <- err
-			return false, "", wait.Stop(fmt.Errorf("docker ended: %w", err))
-		default:
+	answers := func() error { return docker(nil, "version") }
+	return whileServing(ctx, "docker", server, answers, func() error {
+		file, err := os.Open(archive)
+		if err != nil {
+			return err
 		}
-		err := docker(nil, "version")
-		return err == nil, "no answer", err
-	}); err != nil {
-		return err
-	}
-	file, err := os.Open(archive)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return docker(file, "load")
+		defer file.Close()
+		return docker(file, "load")
+	})
 }

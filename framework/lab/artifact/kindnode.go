@@ -192,18 +192,11 @@ var kindLinks = map[string]string{
 
 // kindFiles returns the directory of kind's module, which is fetched if it is not there.
 func (b *Builder) kindFiles(ctx context.Context, log io.Writer) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-x", kindModule)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = b.root, append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off"), log, log
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("fetch the module %s: %w", kindModule, err)
+	env := append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
+	if err := fetchModule(ctx, kindModule, b.root, env, log); err != nil {
+		return "", err
 	}
-	cmd = exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", kindModule)
-	cmd.Dir, cmd.Env, cmd.Stderr = b.root, append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off"), log
-	dir, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("locate the module %s: %w", kindModule, err)
-	}
-	return strings.TrimSpace(string(dir)), nil
+	return locateModule(ctx, kindModule, b.root, env, log)
 }
 
 // copyTree copies the files below src over those below dst. Files of a module have no

@@ -91,10 +91,8 @@ func DriverRelease(ctx context.Context, root, out string, log io.Writer) error {
 	dir := filepath.Join(root, "hack", driver.Module)
 	env := append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off", "GOTOOLCHAIN="+driver.Toolchain)
 	for module := range driver.Extra {
-		cmd := exec.CommandContext(ctx, "go", "mod", "download", module)
-		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, log, log
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("fetch the module %s: %w", module, err)
+		if err := fetchModule(ctx, module, dir, env, log); err != nil {
+			return err
 		}
 	}
 	return driver.copyExtra(ctx, dir, out, env, log)
@@ -103,14 +101,12 @@ func DriverRelease(ctx context.Context, root, out string, log io.Writer) error {
 // copyExtra copies the files of modules that belong to the program.
 func (p Program) copyExtra(ctx context.Context, dir, out string, env []string, log io.Writer) error {
 	for module, files := range p.Extra {
-		cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
-		cmd.Dir, cmd.Env, cmd.Stderr = dir, env, log
-		src, err := cmd.Output()
+		src, err := locateModule(ctx, module, dir, env, log)
 		if err != nil {
-			return fmt.Errorf("locate module %s: %w", module, err)
+			return err
 		}
 		for _, f := range files {
-			content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(src)), f))
+			content, err := os.ReadFile(filepath.Join(src, f))
 			if err != nil {
 				return fmt.Errorf("module %s: %w", module, err)
 			}
@@ -120,6 +116,27 @@ func (p Program) copyExtra(ctx context.Context, dir, out string, env []string, l
 		}
 	}
 	return nil
+}
+
+// fetchModule brings a module that the one in dir requires into Go's cache of modules, if it is not there.
+func fetchModule(ctx context.Context, module, dir string, env []string, log io.Writer) error {
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", module)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, env, log, log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("fetch the module %s: %w", module, err)
+	}
+	return nil
+}
+
+// locateModule returns the directory of such a module.
+func locateModule(ctx context.Context, module, dir string, env []string, log io.Writer) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
+	cmd.Dir, cmd.Env, cmd.Stderr = dir, env, log
+	src, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("locate module %s: %w", module, err)
+	}
+	return strings.TrimSpace(string(src)), nil
 }
 
 // stopLimit is how long a command gets to clean up after an interrupt.

@@ -211,10 +211,8 @@ func scale(percent int) func(*memory, *request) {
 			r.fields[i] = scaled(r.fields[i])
 		}
 		if r.verb() == "ms" || r.verb() == "mg" {
-			for i, field := range r.fields {
-				if rest, ok := strings.CutPrefix(field, "T"); ok && i > 1 {
-					r.fields[i] = "T" + scaled(rest)
-				}
+			if at := r.flag("T"); at >= 0 {
+				r.fields[at] = "T" + scaled(r.fields[at][1:])
 			}
 		}
 	}
@@ -271,7 +269,7 @@ func makeFaults() map[Fault]kind {
 				r.fields[3] = "-1" // it has expired at once
 			}
 			if r.verb() == "ms" && m.every(oneLostIn) {
-				r.fields = append(slices.DeleteFunc(r.fields, func(f string) bool { return strings.HasPrefix(f, "T") && f != r.key() }), "T-1")
+				r.expire("-1")
 			}
 		}},
 		"wrong-cas": {what: "the CAS value that is reported is one too high", answer: func(_ *memory, _ string, _ *request, parts []*part) []*part {
@@ -309,14 +307,8 @@ func makeFaults() map[Fault]kind {
 			if at, ok := expiryAt[r.verb()]; ok && at < len(r.fields) && r.fields[at] == "0" {
 				r.fields[at] = hour
 			}
-			if r.verb() == "ms" {
-				at := slices.IndexFunc(r.fields, func(f string) bool { return strings.HasPrefix(f, "T") && f != r.key() })
-				switch {
-				case at < 0:
-					r.fields = append(r.fields, "T"+hour)
-				case r.fields[at] == "T0":
-					r.fields[at] = "T" + hour
-				}
+			if at := r.flag("T"); r.verb() == "ms" && (at < 0 || r.fields[at] == "T0") {
+				r.expire(hour)
 			}
 		}},
 		"wrong-limit":     {what: "the memory limit that is reported is 1 MiB too low", answer: statistics(-mib, "limit_maxbytes", "maxbytes")},
@@ -366,10 +358,8 @@ func more(r *request) {
 			r.fields[2] = plus(1)(r.fields[2])
 		}
 	case "ma":
-		for i, field := range r.fields {
-			if rest, ok := strings.CutPrefix(field, "D"); ok && i > 1 {
-				r.fields[i] = "D" + plus(1)(rest)
-			}
+		if at := r.flag("D"); at >= 0 {
+			r.fields[at] = "D" + plus(1)(r.fields[at][1:])
 		}
 	}
 }

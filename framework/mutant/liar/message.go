@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,6 +36,24 @@ func (r *request) key() string {
 		return ""
 	}
 	return r.fields[1]
+}
+
+// flag is the index of the flag of a meta command that begins with letter, after the key; below 0: it has none.
+func (r *request) flag(letter string) int {
+	for i, field := range r.fields {
+		if i > 1 && strings.HasPrefix(field, letter) {
+			return i
+		}
+	}
+	return -1
+}
+
+// expire has a meta command set the time, in seconds, after which its item expires.
+func (r *request) expire(seconds string) {
+	if at := r.flag("T"); at >= 0 {
+		r.fields = slices.Delete(r.fields, at, at+1)
+	}
+	r.fields = append(r.fields, "T"+seconds)
 }
 
 func (r *request) bytes() []byte {

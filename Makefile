@@ -17,7 +17,7 @@ SUITE_VARIABLES := LABELS FOCUS SEED PARALLEL QUALIFICATION PROVIDER KUBECONFIG 
 	BENCH BASELINE BENCH_DURATION BENCH_PAIRS BENCH_CLIENTS BENCH_PLACEMENT REPORT_DIR VERBOSE CONFIG
 LAB_VARIABLES := LAB_NAME LAB_NODES LAB_PMEM LAB_PORT LAB_ACCEL LAB_KUBERNETES LAB_MEMCACHED LAB_KERNEL LAB_DRIVER \
 	LAB_SNAPSHOT LAB_IMAGES CACHE_DIR
-VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX MUTANT INTERRUPT SAMPLE LIMIT RECORD RECORDED ARGS PACKAGES A B REPORT CUTS ROUNDS
+VARIABLES := $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX MUTANT WHOLE INTERRUPT SAMPLE LIMIT RECORD RECORDED ARGS PACKAGES A B REPORT CUTS ROUNDS
 # ARGS is for power, shell, kubectl and lab-prune, and only on the command line: a shell may export
 # one for other reasons.
 ARGS ?=
@@ -29,7 +29,7 @@ ifneq ($(unknown),)
 $(error unknown variable $(unknown): want one of $(VARIABLES))
 endif
 
-export $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX MUTANT INTERRUPT SAMPLE LIMIT RECORD RECORDED
+export $(SUITE_VARIABLES) $(LAB_VARIABLES) MATRIX MUTANT WHOLE INTERRUPT SAMPLE LIMIT RECORD RECORDED
 
 # One set of flags for the suite, its tests and the programs of the lab: what they have in common is compiled once.
 export CGO_ENABLED := 0
@@ -43,7 +43,7 @@ help:
 	@echo 'make e2e-example  run it with the deployments that PMEM-CSI publishes as its example'
 	@echo 'make matrix       run the suite over combinations of versions, MATRIX=single or MATRIX=kernel=6.1'
 	@echo 'make mutation     run the specs on deployments that are broken on purpose, MUTANT=name or SAMPLE=10 SEED=1, PARALLEL=2'
-	@echo 'make kind-test    run the release archive with PROVIDER=kind in a virtual machine (half an hour), MUTANT=name, INTERRUPT=text'
+	@echo 'make kind-test    run the release archive with PROVIDER=kind in a virtual machine (half an hour), WHOLE=1, MUTANT=name, INTERRUPT=text'
 	@echo 'make test         format, vet, staticcheck, shellcheck, manifests, unit and integration tests'
 	@echo 'make race         test what runs in parallel with the race detector'
 	@echo 'make lab-up       bring the lab up and leave it up'

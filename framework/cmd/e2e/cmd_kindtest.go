@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -29,7 +30,7 @@ import (
 	"pmem-memcached-e2e/manifests"
 )
 
-// trialSpecs are those that a trial runs unless FOCUS or LABELS say otherwise: each mode, volumes, restarts,
+// trialSpecs are those that a trial runs unless FOCUS, LABELS or WHOLE say otherwise: each mode, volumes, restarts,
 // the driver, kustomizations and throughput.
 var trialSpecs = []string{"EPH-01", "EPH-03", "EPH-25", "RST-01", "RST-14", "RST-45", "DRV-01", "DRV-11", "KUS-01", "THR-01"}
 
@@ -47,8 +48,8 @@ memmap=, docker, and neither a network nor a registry. The machine, the image of
 the images of pods are built first from this checkout and kept with the lab's parts. It must be a
 checkout without changes, and takes root, 6 GiB of memory and 8 GiB below CACHE_DIR.
 
-FOCUS or LABELS choose the specs, otherwise ten of all kinds run. MUTANT names a deployment that is
-broken on purpose, and has its specs run. With INTERRUPT=TEXT the run is interrupted as soon as a
+FOCUS or LABELS choose the specs, otherwise ten of all kinds run. WHOLE=1 runs all of them and ends
+with a verdict. MUTANT names a deployment that is broken on purpose, and has its specs run. With INTERRUPT=TEXT the run is interrupted as soon as a
 line of its output has the text, such as "Joining worker nodes". Other variables are those of
 "e2e run": SEED, PARALLEL, RETRIES, BENCH, EPHEMERAL, PERSISTENT, VERBOSE, LAB_ACCEL, CACHE_DIR, and
 WAIT_SCALE, which is ` + emulatedScale + ` where processors are emulated unless it is given. The report and what the
@@ -159,7 +160,11 @@ func chooseTrial(o *trial.Options, c config.Config, checkout, dir string) error 
 			edited = &m
 		}
 	}
-	if os.Getenv("FOCUS") == "" && os.Getenv("LABELS") == "" {
+	whole, err := wholeTrial()
+	if err != nil {
+		return err
+	}
+	if !whole && os.Getenv("FOCUS") == "" && os.Getenv("LABELS") == "" {
 		o.Settings = append(o.Settings, "FOCUS=^("+strings.Join(specs, "|")+")")
 	}
 	if len(o.Deployments) == 0 {
@@ -184,6 +189,24 @@ func chooseTrial(o *trial.Options, c config.Config, checkout, dir string) error 
 		}
 	}
 	return nil
+}
+
+// wholeTrial reports whether WHOLE asks for all specs.
+func wholeTrial() (bool, error) {
+	value := os.Getenv("WHOLE")
+	if value == "" {
+		return false, nil
+	}
+	whole, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, &config.FieldError{Field: "WHOLE", Value: value, Remedy: "give 1 to run all specs, or leave it out"}
+	}
+	for _, selection := range []string{"FOCUS", "LABELS"} {
+		if chosen := os.Getenv(selection); whole && chosen != "" {
+			return false, &config.FieldError{Field: selection, Value: chosen, Remedy: "WHOLE runs all specs; give one of the two"}
+		}
+	}
+	return whole, nil
 }
 
 // mutantOfDeployment is the mutant of that name, which must be one of the deployment.

@@ -27,6 +27,9 @@ func TestChooseTrial(t *testing.T) {
 	}{
 		{name: "by default", setting: "FOCUS=^(" + strings.Join(trialSpecs, "|") + ")"},
 		{name: "chosen specs", variables: map[string]string{"LABELS": "MUST"}, setting: "LABELS=MUST"},
+		{name: "all specs", variables: map[string]string{"WHOLE": "1", "SEED": "7"}, setting: "SEED=7"},
+		{name: "all specs and some", variables: map[string]string{"WHOLE": "1", "FOCUS": "RST-01"}, wrong: `FOCUS="RST-01": WHOLE runs all specs`},
+		{name: "all specs, misspelt", variables: map[string]string{"WHOLE": "yes"}, wrong: `WHOLE="yes"`},
 		{name: "a broken overlay", variables: map[string]string{"MUTANT": "sigterm-not-translated", "FOCUS": "RST-01"}, setting: "FOCUS=RST-01",
 			path: "e2e/testdata/broken/sigterm-not-translated"},
 		{name: "a deployment of the checkout", variables: map[string]string{"PERSISTENT": "manifests/xfs/persistent"},
@@ -35,7 +38,7 @@ func TestChooseTrial(t *testing.T) {
 		{name: "no such mutant", variables: map[string]string{"MUTANT": "sigterm-not-translate"}, wrong: "did you mean sigterm-not-translated?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, variable := range append([]string{"MUTANT", "EPHEMERAL", "PERSISTENT"}, trialVariables...) {
+			for _, variable := range append([]string{"WHOLE", "MUTANT", "EPHEMERAL", "PERSISTENT"}, trialVariables...) {
 				t.Setenv(variable, tt.variables[variable])
 			}
 			var o trial.Options
@@ -46,6 +49,8 @@ func TestChooseTrial(t *testing.T) {
 			}
 			if settings := strings.Join(o.Settings, "\n"); !strings.Contains(settings, tt.setting) {
 				t.Errorf("settings %q, want %q", settings, tt.setting)
+			} else if err == nil && tt.variables["WHOLE"] != "" && strings.Contains(settings, "FOCUS") {
+				t.Errorf("settings %q select specs", settings)
 			}
 			if err != nil {
 				return

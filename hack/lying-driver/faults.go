@@ -1,7 +1,12 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +25,15 @@ const faithful = "none"
 type fault struct {
 	what  string
 	calls map[string]change
+	start func(dir string) map[string]change // in place of calls, if the fault keeps files in a directory that outlives this program
+}
+
+// changes are the calls that a fault changes while this program runs.
+func (f fault) changes(dir string) map[string]change {
+	if f.start != nil {
+		return f.start(dir)
+	}
+	return f.calls
 }
 
 // change answers a call, for which it may forward it, too.
@@ -40,26 +54,26 @@ func names() []string { return slices.Sorted(maps.Keys(faults)) }
 
 // faults are the kinds of fault by their names.
 var faults = map[string]fault{
-	faithful: {"nothing is wrong", nil},
-	"ignores-usage": {"volumes for FileIO have the dax option, too", volumes(func(parameters map[string]string) {
+	faithful: {what: "nothing is wrong"},
+	"ignores-usage": {what: "volumes for FileIO have the dax option, too", calls: volumes(func(parameters map[string]string) {
 		delete(parameters, usage)
 	})},
-	"never-dax": {"no volume has the dax option", volumes(func(parameters map[string]string) {
+	"never-dax": {what: "no volume has the dax option", calls: volumes(func(parameters map[string]string) {
 		parameters[usage] = fileIO
 	})},
-	"keeps-content": {"the memory of a deleted volume is not overwritten", volumes(func(parameters map[string]string) {
+	"keeps-content": {what: "the memory of a deleted volume is not overwritten", calls: volumes(func(parameters map[string]string) {
 		parameters[eraseAfter] = "false"
 	})},
-	"smaller-volumes": {"volumes have half of the size that they are said to have", sizes(50)},
-	"larger-volumes":  {"volumes have twice the size that they are said to have", sizes(200)},
-	"default-size": {"an inline volume without a size gets 64 MiB", map[string]change{
+	"smaller-volumes": {what: "volumes have half of the size that they are said to have", calls: sizes(50)},
+	"larger-volumes":  {what: "volumes have twice the size that they are said to have", calls: sizes(200)},
+	"default-size": {what: "an inline volume without a size gets 64 MiB", calls: map[string]change{
 		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
 			if r.VolumeContext[inline] == "true" && r.VolumeContext[size] == "" {
 				r.VolumeContext[size] = "64Mi"
 			}
 		}),
 	}},
-	"shrinks-to-fit": {"an inline volume for which there is no room is made smaller", map[string]change{
+	"shrinks-to-fit": {what: "an inline volume for which there is no room is made smaller", calls: map[string]change{
 		csi.Node_NodePublishVolume_FullMethodName: asked(func(r *csi.NodePublishVolumeRequest, forward func(*csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error)) (*csi.NodePublishVolumeResponse, error) {
 			a, err := forward(r)
 			if r.VolumeContext[inline] != "true" || status.Code(err) != codes.ResourceExhausted {
@@ -69,7 +83,7 @@ var faults = map[string]fault{
 			return forward(r)
 		}),
 	}},
-	"takes-any-parameter": {"parameters that the driver does not know, or that exclude each other, are not refused", volumes(func(parameters map[string]string) {
+	"takes-any-parameter": {what: "parameters that the driver does not know, or that exclude each other, are not refused", calls: volumes(func(parameters map[string]string) {
 		maps.DeleteFunc(parameters, func(name, _ string) bool {
 			return !strings.HasPrefix(name, "csi.storage.k8s.io/") && name != size
 		})
@@ -77,7 +91,7 @@ var faults = map[string]fault{
 			delete(parameters, size)
 		}
 	})},
-	"refuses-usage": {"a class that says what its volumes are for is refused", map[string]change{
+	"refuses-usage": {what: "a class that says what its volumes are for is refused", calls: map[string]change{
 		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
 			if r.Parameters[usage] != "" {
 				return nil, status.Errorf(codes.InvalidArgument, "parameter %q is unknown", usage)
@@ -85,26 +99,27 @@ var faults = map[string]fault{
 			return forward(r)
 		}),
 	}},
-	"ext4-always":    {"a volume has ext4 although xfs was asked for", filesystems(func(string) string { return "ext4" })},
-	"any-filesystem": {"a filesystem that is not supported is not refused", filesystems(supported)},
-	"frozen-capacity": {"the free memory is that of the beginning", map[string]change{
+	"ext4-always":    {what: "a volume has ext4 although xfs was asked for", calls: filesystems(func(string) string { return "ext4" })},
+	"any-filesystem": {what: "a filesystem that is not supported is not refused", calls: filesystems(supported)},
+	"frozen-capacity": {what: "the free memory is that of the beginning", calls: map[string]change{
 		csi.Controller_GetCapacity_FullMethodName: remembered(),
 	}},
-	"double-capacity": {"the free memory is twice as much as there is", map[string]change{
+	"double-capacity": {what: "the free memory is twice as much as there is", calls: map[string]change{
 		csi.Controller_GetCapacity_FullMethodName: answer(func(a *csi.GetCapacityResponse) { a.AvailableCapacity *= 2 }),
 	}},
-	"forgets-delete": {"a deleted volume remains", map[string]change{
+	"forgets-delete": {what: "a deleted volume remains", calls: map[string]change{
 		csi.Controller_DeleteVolume_FullMethodName: done(&csi.DeleteVolumeResponse{}),
 	}},
-	"forgets-unpublish": {"a volume remains mounted in a pod that has ended", map[string]change{
+	"forgets-unpublish": {what: "a volume remains mounted in a pod that has ended", calls: map[string]change{
 		csi.Node_NodeUnpublishVolume_FullMethodName: done(&csi.NodeUnpublishVolumeResponse{}),
 	}},
-	"same-volume": {"all claims of a size get the same volume", map[string]change{
+	"same-volume": {what: "all claims of a size get the same volume", calls: map[string]change{
 		csi.Controller_CreateVolume_FullMethodName: sameVolume(),
 	}},
-	"no-topology": {"a volume is said to be on every node", map[string]change{
+	"no-topology": {what: "a volume is said to be on every node", calls: map[string]change{
 		csi.Controller_CreateVolume_FullMethodName: answer(func(a *csi.CreateVolumeResponse) { a.Volume.AccessibleTopology = nil }),
 	}},
+	"loses-volumes": {what: "a volume that is mounted again after a restart of the driver is another, empty one", start: substituted},
 }
 
 // message is a generated type of CSI.
@@ -285,4 +300,72 @@ func percent(quantity string, share int64) string {
 		return quantity
 	}
 	return strconv.FormatInt(n*share/100, 10) + quantity[len(digits):]
+}
+
+// substituted makes a second volume for each one. Once this program has been started again, the second one is mounted.
+func substituted(dir string) map[string]change {
+	s := &substitutes{dir: dir, made: map[string]bool{}}
+	return map[string]change{
+		csi.Controller_CreateVolume_FullMethodName:  asked(s.create),
+		csi.Controller_DeleteVolume_FullMethodName:  asked(s.delete),
+		csi.Node_NodeStageVolume_FullMethodName:     request(func(r *csi.NodeStageVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
+		csi.Node_NodeUnstageVolume_FullMethodName:   request(func(r *csi.NodeUnstageVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
+		csi.Node_NodePublishVolume_FullMethodName:   request(func(r *csi.NodePublishVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
+		csi.Node_NodeUnpublishVolume_FullMethodName: request(func(r *csi.NodeUnpublishVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
+	}
+}
+
+// substitutes has a file in dir for each volume, with the id of its second one.
+type substitutes struct {
+	dir  string
+	mu   sync.Mutex
+	made map[string]bool // by this process
+}
+
+func (s *substitutes) file(id string) string {
+	return filepath.Join(s.dir, "second-of-"+url.PathEscape(id))
+}
+
+func (s *substitutes) create(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
+	first, err := forward(r)
+	if err != nil {
+		return nil, err
+	}
+	r.Name += "-second"
+	second, err := forward(r)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made[first.Volume.VolumeId] = true
+	return first, os.WriteFile(s.file(first.Volume.VolumeId), []byte(second.Volume.VolumeId), 0o600)
+}
+
+func (s *substitutes) delete(r *csi.DeleteVolumeRequest, forward func(*csi.DeleteVolumeRequest) (*csi.DeleteVolumeResponse, error)) (*csi.DeleteVolumeResponse, error) {
+	second, err := os.ReadFile(s.file(r.VolumeId))
+	if err == nil {
+		if _, err := forward(&csi.DeleteVolumeRequest{VolumeId: string(second)}); err != nil {
+			return nil, err
+		}
+		err = os.Remove(s.file(r.VolumeId))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return forward(r)
+}
+
+// mounted is the id of the volume that takes the place of another one. Inline volumes have no other.
+func (s *substitutes) mounted(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made[id] {
+		return id
+	}
+	second, err := os.ReadFile(s.file(id))
+	if err != nil {
+		return id
+	}
+	return string(second)
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"google.golang.org/grpc"
@@ -49,7 +50,7 @@ func run(ctx context.Context, endpoint, driver, name string) error {
 	if err != nil {
 		return err
 	}
-	p := proxy{upstream: upstream, fault: f}
+	p := proxy{upstream: upstream, changes: f.changes(filepath.Dir(endpoint))}
 	server := grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(p.answer))
 	defer context.AfterFunc(ctx, server.Stop)()
 	fmt.Fprintf(os.Stderr, "lying-driver: %s: %s\n", name, f.what)
@@ -59,7 +60,7 @@ func run(ctx context.Context, endpoint, driver, name string) error {
 // proxy carries calls to the driver. All of CSI's have one request and one answer.
 type proxy struct {
 	upstream *grpc.ClientConn
-	fault    fault
+	changes  map[string]change // by method
 }
 
 func (p *proxy) answer(_ any, stream grpc.ServerStream) error {
@@ -84,7 +85,7 @@ func (p *proxy) call(ctx context.Context, method string, request []byte) (answer
 		err = p.upstream.Invoke(ctx, method, &request, &answer, grpc.WaitForReady(true))
 		return answer, err
 	}
-	if change := p.fault.calls[method]; change != nil {
+	if change := p.changes[method]; change != nil {
 		return change(request, forward)
 	}
 	return forward(request)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func (d *driver) GetCapacity(context.Context, *csi.GetCapacityRequest) (*csi.Get
 }
 
 func (d *driver) NodePublishVolume(_ context.Context, r *csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error) {
-	d.asked = append(d.asked, fmt.Sprintf("publish %v", r.VolumeContext))
+	d.asked = append(d.asked, fmt.Sprintf("publish %s%v", r.VolumeId, r.VolumeContext))
 	if r.VolumeContext[size] == tooLarge {
 		return nil, status.Error(codes.ResourceExhausted, "not enough space")
 	}
@@ -53,11 +54,10 @@ func (d *driver) NodeUnpublishVolume(context.Context, *csi.NodeUnpublishVolumeRe
 
 const tooLarge = "1Pi"
 
-// lying starts a driver and one with a fault in front of it, and returns the connection to that one.
-func lying(t *testing.T, d *driver, fault string) *grpc.ClientConn {
+// lying starts a driver and one with a fault in front of it, whose socket is in dir, and returns the connection to that one.
+func lying(t *testing.T, d *driver, dir, fault string) *grpc.ClientConn {
 	t.Helper()
-	dir := t.TempDir()
-	endpoint, behind := filepath.Join(dir, "csi.sock"), filepath.Join(dir, "driver.sock")
+	endpoint, behind := filepath.Join(dir, "csi.sock"), filepath.Join(t.TempDir(), "driver.sock")
 	listener, err := net.Listen("unix", behind)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func lying(t *testing.T, d *driver, fault string) *grpc.ClientConn {
 func observed(t *testing.T, fault string) string {
 	t.Helper()
 	d := &driver{}
-	conn := lying(t, d, fault)
+	conn := lying(t, d, t.TempDir(), fault)
 	controller, node := csi.NewControllerClient(conn), csi.NewNodeClient(conn)
 	var seen []string
 	note := func(err error, format string, args ...any) {
@@ -144,6 +144,7 @@ func TestFaults(t *testing.T) {
 		"forgets-unpublish":   "\nunpublished",
 		"same-volume":         "volume1 200 MiB 1 nodes\n99 free\nvolume1 200 MiB",
 		"no-topology":         "volume1 200 MiB 0 nodes",
+		"loses-volumes":       "delete volume2\ndelete volume1",
 	}
 	for _, name := range names() {
 		if name == faithful {
@@ -165,6 +166,45 @@ func TestFaults(t *testing.T) {
 	}
 	if got := observed(t, "smaller-volumes"); !strings.Contains(got, "volume1 200 MiB") || !strings.Contains(got, "size:100Mi") {
 		t.Errorf("of smaller volumes:\n%s", got)
+	}
+}
+
+// TestLosesVolumes makes a volume, mounts it, and mounts and deletes it after a restart.
+func TestLosesVolumes(t *testing.T) {
+	d, dir := &driver{}, t.TempDir()
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprint("restarted ", restarted), func(t *testing.T) {
+			conn := lying(t, d, dir, "loses-volumes")
+			controller, node := csi.NewControllerClient(conn), csi.NewNodeClient(conn)
+			if !restarted {
+				_, err := controller.CreateVolume(t.Context(), &csi.CreateVolumeRequest{
+					CapacityRange:      &csi.CapacityRange{},
+					VolumeCapabilities: []*csi.VolumeCapability{{AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{}}}},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, id := range []string{"volume1", "inline"} {
+				if _, err := node.NodePublishVolume(t.Context(), &csi.NodePublishVolumeRequest{VolumeId: id}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !restarted {
+				return
+			}
+			if _, err := controller.DeleteVolume(t.Context(), &csi.DeleteVolumeRequest{VolumeId: "volume1"}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	create := "create 0 MiB  map[]"
+	want := []string{create, create, "publish volume1map[]", "publish inlinemap[]", "publish volume2map[]", "publish inlinemap[]", "delete volume2", "delete volume1"}
+	if !slices.Equal(d.asked, want) {
+		t.Errorf("the driver was asked\n%q, want\n%q", d.asked, want)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "second-*")); err != nil || left != nil {
+		t.Errorf("files that remain: %v, %v", left, err)
 	}
 }
 

@@ -49,11 +49,11 @@ the images of pods are built first from this checkout and kept with the lab's pa
 checkout without changes, and takes root, 6 GiB of memory and 8 GiB below CACHE_DIR.
 
 FOCUS or LABELS choose the specs, otherwise ten of all kinds run. WHOLE=1 runs all of them and ends
-with a verdict. MUTANT names a deployment that is broken on purpose, and has its specs run. With INTERRUPT=TEXT the run is interrupted as soon as a
-line of its output has the text, such as "Joining worker nodes". Other variables are those of
-"e2e run": SEED, PARALLEL, RETRIES, BENCH, EPHEMERAL, PERSISTENT, VERBOSE, LAB_ACCEL, CACHE_DIR, and
-WAIT_SCALE, which is ` + emulatedScale + ` where processors are emulated unless it is given. The report and what the
-run printed are put in REPORT_DIR/kind-test.
+with a verdict. MUTANT names a deployment that is broken on purpose, and has its specs run. With
+INTERRUPT=TEXT the run is interrupted as soon as a line of its output has the text, such as
+"Joining worker nodes". Other variables are those of "e2e run": SEED, PARALLEL, RETRIES, BENCH,
+EPHEMERAL, PERSISTENT, VERBOSE, LAB_ACCEL, CACHE_DIR, and WAIT_SCALE, which is ` + emulatedScale + ` where processors are
+emulated unless it is given. The report and what the run printed are put in REPORT_DIR/kind-test.
 
 The exit code is that of the run, or 4 if the run left something on the machine.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runKindTest(cmd.Context()) },

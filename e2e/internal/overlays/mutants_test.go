@@ -72,7 +72,7 @@ func TestLiesOfTheDriver(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := append([]string{"none"}, addons.Setups()...)
-	for _, match := range regexp.MustCompile(`(?m)^\t"([a-z0-9-]+)": +\{"`).FindAllSubmatch(text, -1) {
+	for _, match := range regexp.MustCompile(`(?m)^\t"([a-z0-9-]+)": +\{what: "`).FindAllSubmatch(text, -1) {
 		known = append(known, string(match[1]))
 	}
 	var lies []string

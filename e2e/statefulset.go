@@ -44,7 +44,8 @@ var _ = framework.It(spec.Spec{
 	overlay := customise.Render(e, customise.Overlay{Size: resizedTo(was.Size), Class: late.Name}, customise.Current, other)
 	m = e.Variant(spec.Persistent, deploy.Changes{Namespace: e.Namespace, OneNode: true, VolumeClass: storage.LateClass(ctx, e, m)})
 	both := e.DeployAll(ctx, "KUS-08", m, overlay)
-	e.Parallel(func() { expectResized(ctx, e, both[1], resizedTo(was.Size), late.Name) }, func() { expectReplicas(ctx, e, both[0]) })
+	modes := storage.OfMemoryFile(ctx, e, "KUS-08", both[0], workload.Pod(ctx, e, both[0])).Spec.AccessModes
+	e.Parallel(func() { expectResized(ctx, e, both[1], resizedTo(was.Size), late.Name, modes) }, func() { expectReplicas(ctx, e, both[0]) })
 })
 
 // expectReplicas examines the claims of replicas that come and go.
@@ -116,8 +117,8 @@ func resizedTo(was resource.Quantity) resource.Quantity {
 	return size
 }
 
-// expectResized examines the claim of an overlay that changes its size and class.
-func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment, size resource.Quantity, wantClass string) {
+// expectResized examines the claim of an overlay that changes its size and class, and leaves its access modes.
+func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment, size resource.Quantity, wantClass string, modes []corev1.PersistentVolumeAccessMode) {
 	claim := storage.OfMemoryFile(ctx, e, "KUS-08", d, workload.Pod(ctx, e, d))
 	name := framework.Name("claim", claim)
 	e.Expect("KUS-08", "the claim of the overlay is bound", name, claim.Status.Phase, gomega.Equal(corev1.ClaimBound))
@@ -129,7 +130,7 @@ func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 		class = *claim.Spec.StorageClassName
 	}
 	e.Expect("KUS-08", "the claim has the class of the overlay", name, class, gomega.Equal(wantClass))
-	e.Expect("KUS-08", "the claim has kept its access modes", name, claim.Spec.AccessModes, gomega.ConsistOf(corev1.ReadWriteOnce))
+	e.Expect("KUS-08", "the claim has kept its access modes", name, claim.Spec.AccessModes, gomega.ConsistOf(modes))
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
 	e.NoError(d.DeleteClaims(ctx), "delete the claims of %s", d.Dir)
 }

@@ -26,6 +26,7 @@ import (
 	"pmem-memcached-e2e/framework/redact"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // Limits of the parts around a spec's body, at wait scale 1.
@@ -192,7 +193,7 @@ func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	if err != nil {
 		ginkgo.Fail(fmt.Sprintf("connect to the cluster: %v", err))
 	}
-	c.Power = s.power
+	c.Power, c.Waiter = s.power, wait.Waiter{Scale: s.config.WaitScale}
 	c.KeepSessions()
 	s.secrets.Learn(c.Credentials()...)
 	s.cluster = c

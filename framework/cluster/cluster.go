@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/e2e-framework/klient/k8s/resources"
 
 	"pmem-memcached-e2e/framework/cluster/tally"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 const (
@@ -42,6 +43,7 @@ type Cluster struct {
 	// PMEM-CSI on the cluster.
 	Drivers []string
 	Tally   *tally.Tally // of what is asked of it
+	Waiter  wait.Waiter  // has the limit of opening a port-forward
 
 	sessions *sessions // nil: every command gets a process of its own
 }

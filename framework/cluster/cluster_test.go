@@ -10,11 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"pmem-memcached-e2e/framework/wait"
 )
 
 func kubeconfig(t *testing.T, server string) string {
@@ -65,6 +68,25 @@ func TestConnect(t *testing.T) {
 	}
 	if _, err := c.Logs(t.Context(), "n", "p", "c", false); err == nil || !strings.HasPrefix(err.Error(), "log of container c of pod n/p: ") {
 		t.Errorf("Logs: %v", err)
+	}
+}
+
+func TestForwardThatIsNotOpened(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"gitVersion":"v1.36.3"}`) })
+	ended := make(chan struct{})
+	mux.HandleFunc("/api/v1/namespaces/n/pods/p/portforward", func(http.ResponseWriter, *http.Request) { <-ended })
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	defer close(ended)
+	c, err := Connect(t.Context(), kubeconfig(t, server.URL), "lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Waiter = wait.Waiter{Limits: map[wait.Name]time.Duration{wait.Forwarded: 10 * time.Millisecond}, Scale: wait.Scale{All: 2}}
+	_, err = c.ForwardPod(t.Context(), "n", "p", 11211)
+	if want := "forwarding to port 11211 of pod n/p: no connection to the pod within 20ms (limit forwarded)"; err == nil || err.Error() != want {
+		t.Errorf("err = %v, want %s", err, want)
 	}
 }
 

@@ -22,10 +22,8 @@ import (
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"pmem-memcached-e2e/framework/fault"
+	"pmem-memcached-e2e/framework/wait"
 )
-
-// forwardLimit bounds the opening of a port-forward.
-const forwardLimit = 30 * time.Second
 
 // A Forward carries TCP connections to a port of a pod until it is closed.
 type Forward struct {
@@ -92,6 +90,10 @@ func (c *Cluster) ForwardPod(ctx context.Context, namespace, pod string, port in
 	fail := func(err error) error {
 		return fault.OfInfrastructure(fmt.Errorf("forwarding to port %d of pod %s/%s: %w", port, namespace, pod, err))
 	}
+	limit, err := c.Waiter.Limit(wait.Forwarded)
+	if err != nil {
+		return nil, fail(err)
+	}
 	url := c.Client.CoreV1().RESTClient().Post().
 		Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
 	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
@@ -123,16 +125,16 @@ func (c *Cluster) ForwardPod(ctx context.Context, namespace, pod string, port in
 		}
 	}()
 
-	limit := time.NewTimer(forwardLimit)
-	defer limit.Stop()
+	opened := time.NewTimer(limit)
+	defer opened.Stop()
 	select {
 	case <-ready:
 	case <-f.done:
 		f.cancel()
 		return nil, fail(f.Err())
-	case <-limit.C:
+	case <-opened.C:
 		f.cancel()
-		return nil, fail(fmt.Errorf("no connection to the pod within %s", forwardLimit))
+		return nil, fail(fmt.Errorf("no connection to the pod within %s (limit %s)", limit, wait.Forwarded))
 	case <-ctx.Done():
 		f.cancel()
 		return nil, fail(context.Cause(ctx))

@@ -164,6 +164,7 @@ func (r *Runner) connect(ctx context.Context) (*cluster.Cluster, error) {
 		part.End()
 		return nil, err
 	}
+	c.Waiter = wait.Waiter{Scale: r.Config.WaitScale}
 	r.cluster = c
 	r.Secrets.Learn(c.Credentials()...)
 	part.Done(c.Config.Host)

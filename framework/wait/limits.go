@@ -40,6 +40,7 @@ const (
 	MemcachedUp       Name = "memcached-up"
 	MemcachedDown     Name = "memcached-down"
 	MemcachedAnswers  Name = "memcached-answers"
+	Forwarded         Name = "forwarded"
 	LoadReady         Name = "load-ready"
 	LoadStored        Name = "load-stored"
 	LoadEnds          Name = "load-ends"
@@ -96,6 +97,7 @@ var limits = map[Name]limit{
 	MemcachedUp:       {time.Minute, "a memcached to listen whose pod has no readiness probe, or that a spec started"},
 	MemcachedDown:     {time.Minute, "a memcached that was signalled to stop, or killed, to end"},
 	MemcachedAnswers:  {time.Minute, "memcached to answer one request"},
+	Forwarded:         {30 * time.Second, "a port-forward to reach its pod"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},
 	LoadStored: {5 * time.Minute, "load clients to connect and to store their keys"},

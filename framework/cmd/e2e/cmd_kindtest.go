@@ -52,8 +52,8 @@ FOCUS or LABELS choose the specs, otherwise ten of all kinds run. WHOLE=1 runs a
 with a verdict. MUTANT names a deployment that is broken on purpose, and has its specs run. With
 INTERRUPT=TEXT the run is interrupted as soon as a line of its output has the text, such as
 "Joining worker nodes". Other variables are those of "e2e run": SEED, PARALLEL, RETRIES, BENCH,
-EPHEMERAL, PERSISTENT, VERBOSE, LAB_ACCEL, CACHE_DIR, and WAIT_SCALE, which is ` + emulatedScale + ` where processors are
-emulated unless it is given. The report and what the run printed are put in REPORT_DIR/kind-test.
+EPHEMERAL, PERSISTENT, VERBOSE, LAB_ACCEL, CACHE_DIR, and WAIT_SCALE, by default ` + emulatedScale + ` where
+processors are emulated. The report and what the run printed are put in REPORT_DIR/kind-test.
 
 The exit code is that of the run, or 4 if the run left something on the machine.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runKindTest(cmd.Context()) },

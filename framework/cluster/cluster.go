@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -172,6 +173,10 @@ func (c *Cluster) version(ctx context.Context, limit time.Duration) (*version.In
 	if err != nil {
 		if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer within %s: %w", limit, err)
+		}
+		// The error of a request whose answer is not decoded has no text of its own.
+		if status := apierrors.APIStatus(nil); errors.As(err, &status) && status.Status().Code != 0 {
+			err = fmt.Errorf("HTTP status %d (%w), %.200q", status.Status().Code, err, body)
 		}
 		return nil, fmt.Errorf("asking the API server %s for its version: %w", c.Config.Host, err)
 	}

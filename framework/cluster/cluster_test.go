@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -68,6 +69,31 @@ func TestConnect(t *testing.T) {
 	}
 	if _, err := c.Logs(t.Context(), "n", "p", "c", false); err == nil || !strings.HasPrefix(err.Error(), "log of container c of pod n/p: ") {
 		t.Errorf("Logs: %v", err)
+	}
+}
+
+func TestVersionThatIsRefused(t *testing.T) {
+	mux := http.NewServeMux()
+	refused := false
+	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) {
+		if refused {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"kind":"Status","message":"no roles yet","code":403}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"gitVersion":"v1.36.3"}`)
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	c, err := Connect(t.Context(), kubeconfig(t, server.URL), "lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused = true
+	_, err = c.ServerVersion(t.Context())
+	if err == nil || !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "HTTP status 403") || !strings.Contains(err.Error(), "no roles yet") {
+		t.Errorf("err = %v", err)
 	}
 }
 

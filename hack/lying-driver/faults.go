@@ -23,17 +23,9 @@ const faithful = "none"
 
 // fault changes some calls.
 type fault struct {
-	what  string
-	calls map[string]change
-	start func(dir string) map[string]change // in place of calls, if the fault keeps files in a directory that outlives this program
-}
-
-// changes are the calls that a fault changes while this program runs.
-func (f fault) changes(dir string) map[string]change {
-	if f.start != nil {
-		return f.start(dir)
-	}
-	return f.calls
+	what string
+	// start makes the changes, by method. What they remember is theirs, except for files in dir, which outlives this program.
+	start func(dir string) map[string]change
 }
 
 // change answers a call, for which it may forward it, too.
@@ -54,26 +46,26 @@ func names() []string { return slices.Sorted(maps.Keys(faults)) }
 
 // faults are the kinds of fault by their names.
 var faults = map[string]fault{
-	faithful: {what: "nothing is wrong"},
-	"ignores-usage": {what: "volumes for FileIO have the dax option, too", calls: volumes(func(parameters map[string]string) {
+	faithful: {what: "nothing is wrong", start: always(nil)},
+	"ignores-usage": {what: "volumes for FileIO have the dax option, too", start: always(volumes(func(parameters map[string]string) {
 		delete(parameters, usage)
-	})},
-	"never-dax": {what: "no volume has the dax option", calls: volumes(func(parameters map[string]string) {
+	}))},
+	"never-dax": {what: "no volume has the dax option", start: always(volumes(func(parameters map[string]string) {
 		parameters[usage] = fileIO
-	})},
-	"keeps-content": {what: "the memory of a deleted volume is not overwritten", calls: volumes(func(parameters map[string]string) {
+	}))},
+	"keeps-content": {what: "the memory of a deleted volume is not overwritten", start: always(volumes(func(parameters map[string]string) {
 		parameters[eraseAfter] = "false"
-	})},
-	"smaller-volumes": {what: "volumes have half of the size that they are said to have", calls: sizes(50)},
-	"larger-volumes":  {what: "volumes have twice the size that they are said to have", calls: sizes(200)},
-	"default-size": {what: "an inline volume without a size gets 64 MiB", calls: map[string]change{
+	}))},
+	"smaller-volumes": {what: "volumes have half of the size that they are said to have", start: always(sizes(50))},
+	"larger-volumes":  {what: "volumes have twice the size that they are said to have", start: always(sizes(200))},
+	"default-size": {what: "an inline volume without a size gets 64 MiB", start: always(map[string]change{
 		csi.Node_NodePublishVolume_FullMethodName: request(func(r *csi.NodePublishVolumeRequest) {
 			if r.VolumeContext[inline] == "true" && r.VolumeContext[size] == "" {
 				r.VolumeContext[size] = "64Mi"
 			}
 		}),
-	}},
-	"shrinks-to-fit": {what: "an inline volume for which there is no room is made smaller", calls: map[string]change{
+	})},
+	"shrinks-to-fit": {what: "an inline volume for which there is no room is made smaller", start: always(map[string]change{
 		csi.Node_NodePublishVolume_FullMethodName: asked(func(r *csi.NodePublishVolumeRequest, forward func(*csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error)) (*csi.NodePublishVolumeResponse, error) {
 			a, err := forward(r)
 			if r.VolumeContext[inline] != "true" || status.Code(err) != codes.ResourceExhausted {
@@ -82,44 +74,45 @@ var faults = map[string]fault{
 			r.VolumeContext[size] = smallest
 			return forward(r)
 		}),
-	}},
-	"takes-any-parameter": {what: "parameters that the driver does not know, or that exclude each other, are not refused", calls: volumes(func(parameters map[string]string) {
+	})},
+	"takes-any-parameter": {what: "parameters that the driver does not know, or that exclude each other, are not refused", start: always(volumes(func(parameters map[string]string) {
 		maps.DeleteFunc(parameters, func(name, _ string) bool {
 			return !strings.HasPrefix(name, "csi.storage.k8s.io/") && name != size
 		})
 		if parameters[inline] != "true" {
 			delete(parameters, size)
 		}
-	})},
-	"refuses-usage": {what: "a class that says what its volumes are for is refused", calls: map[string]change{
+	}))},
+	"refuses-usage": {what: "a class that says what its volumes are for is refused", start: always(map[string]change{
 		csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
 			if r.Parameters[usage] != "" {
 				return nil, status.Errorf(codes.InvalidArgument, "parameter %q is unknown", usage)
 			}
 			return forward(r)
 		}),
-	}},
-	"ext4-always":    {what: "a volume has ext4 although xfs was asked for", calls: filesystems(func(string) string { return "ext4" })},
-	"any-filesystem": {what: "a filesystem that is not supported is not refused", calls: filesystems(supported)},
-	"frozen-capacity": {what: "the free memory is that of the beginning", calls: map[string]change{
-		csi.Controller_GetCapacity_FullMethodName: remembered(),
-	}},
-	"double-capacity": {what: "the free memory is twice as much as there is", calls: map[string]change{
+	})},
+	"ext4-always":     {what: "a volume has ext4 although xfs was asked for", start: always(filesystems(func(string) string { return "ext4" }))},
+	"any-filesystem":  {what: "a filesystem that is not supported is not refused", start: always(filesystems(supported))},
+	"frozen-capacity": {what: "the free memory is that of the beginning", start: frozenCapacity},
+	"double-capacity": {what: "the free memory is twice as much as there is", start: always(map[string]change{
 		csi.Controller_GetCapacity_FullMethodName: answer(func(a *csi.GetCapacityResponse) { a.AvailableCapacity *= 2 }),
-	}},
-	"forgets-delete": {what: "a deleted volume remains", calls: map[string]change{
+	})},
+	"forgets-delete": {what: "a deleted volume remains", start: always(map[string]change{
 		csi.Controller_DeleteVolume_FullMethodName: done(&csi.DeleteVolumeResponse{}),
-	}},
-	"forgets-unpublish": {what: "a volume remains mounted in a pod that has ended", calls: map[string]change{
+	})},
+	"forgets-unpublish": {what: "a volume remains mounted in a pod that has ended", start: always(map[string]change{
 		csi.Node_NodeUnpublishVolume_FullMethodName: done(&csi.NodeUnpublishVolumeResponse{}),
-	}},
-	"same-volume": {what: "all claims of a size get the same volume", calls: map[string]change{
-		csi.Controller_CreateVolume_FullMethodName: sameVolume(),
-	}},
-	"no-topology": {what: "a volume is said to be on every node", calls: map[string]change{
+	})},
+	"same-volume": {what: "all claims of a size get the same volume", start: sameVolume},
+	"no-topology": {what: "a volume is said to be on every node", start: always(map[string]change{
 		csi.Controller_CreateVolume_FullMethodName: answer(func(a *csi.CreateVolumeResponse) { a.Volume.AccessibleTopology = nil }),
-	}},
+	})},
 	"loses-volumes": {what: "a volume that is mounted again after a restart of the driver is another, empty one", start: substituted},
+}
+
+// always starts changes that remember nothing.
+func always(calls map[string]change) func(string) map[string]change {
+	return func(string) map[string]change { return calls }
 }
 
 // message is a generated type of CSI.
@@ -255,11 +248,11 @@ func supported(filesystem string) string {
 	return "ext4"
 }
 
-// remembered answers each request as the first time.
-func remembered() change {
+// frozenCapacity answers each request as the first time.
+func frozenCapacity(string) map[string]change {
 	var mu sync.Mutex
 	answers := map[string][]byte{}
-	return func(request []byte, forward func([]byte) ([]byte, error)) ([]byte, error) {
+	return map[string]change{csi.Controller_GetCapacity_FullMethodName: func(request []byte, forward func([]byte) ([]byte, error)) ([]byte, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if a, ok := answers[string(request)]; ok {
@@ -270,14 +263,14 @@ func remembered() change {
 			answers[string(request)] = a
 		}
 		return a, err
-	}
+	}}
 }
 
 // sameVolume answers with the volume that the first claim of that size got.
-func sameVolume() change {
+func sameVolume(string) map[string]change {
 	var mu sync.Mutex
 	volumes := map[int64]*csi.CreateVolumeResponse{}
-	return asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
+	return map[string]change{csi.Controller_CreateVolume_FullMethodName: asked(func(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		wanted := r.GetCapacityRange().GetRequiredBytes()
@@ -289,7 +282,7 @@ func sameVolume() change {
 			volumes[wanted] = a
 		}
 		return a, err
-	})
+	})}
 }
 
 // percent is a share of a quantity such as 200Mi.
@@ -302,28 +295,33 @@ func percent(quantity string, share int64) string {
 	return strconv.FormatInt(n*share/100, 10) + quantity[len(digits):]
 }
 
-// substituted makes a second volume for each one. Once this program has been started again, the second one is mounted.
+// substituted makes a second volume for each one. Once this program has been started again, the second one is staged in
+// place of the first; one that is staged already stays until it is unstaged.
 func substituted(dir string) map[string]change {
 	s := &substitutes{dir: dir, made: map[string]bool{}}
 	return map[string]change{
 		csi.Controller_CreateVolume_FullMethodName:  asked(s.create),
 		csi.Controller_DeleteVolume_FullMethodName:  asked(s.delete),
-		csi.Node_NodeStageVolume_FullMethodName:     request(func(r *csi.NodeStageVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
-		csi.Node_NodeUnstageVolume_FullMethodName:   request(func(r *csi.NodeUnstageVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
-		csi.Node_NodePublishVolume_FullMethodName:   request(func(r *csi.NodePublishVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
-		csi.Node_NodeUnpublishVolume_FullMethodName: request(func(r *csi.NodeUnpublishVolumeRequest) { r.VolumeId = s.mounted(r.VolumeId) }),
+		csi.Node_NodeStageVolume_FullMethodName:     asked(s.stage),
+		csi.Node_NodeUnstageVolume_FullMethodName:   request(func(r *csi.NodeUnstageVolumeRequest) { r.VolumeId = s.staged(r.VolumeId) }),
+		csi.Node_NodePublishVolume_FullMethodName:   request(func(r *csi.NodePublishVolumeRequest) { r.VolumeId = s.staged(r.VolumeId) }),
+		csi.Node_NodeUnpublishVolume_FullMethodName: request(func(r *csi.NodeUnpublishVolumeRequest) { r.VolumeId = s.staged(r.VolumeId) }),
 	}
 }
 
-// substitutes has a file in dir for each volume, with the id of its second one.
+// substitutes has a file in dir for each volume, with the id of its second one. Its name says which of the two is staged.
 type substitutes struct {
 	dir  string
 	mu   sync.Mutex
 	made map[string]bool // by this process
 }
 
-func (s *substitutes) file(id string) string {
-	return filepath.Join(s.dir, "second-of-"+url.PathEscape(id))
+func (s *substitutes) file(id string, second bool) string {
+	prefix := "second-of-"
+	if second {
+		prefix = "in-place-of-"
+	}
+	return filepath.Join(s.dir, prefix+url.PathEscape(id))
 }
 
 func (s *substitutes) create(r *csi.CreateVolumeRequest, forward func(*csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error)) (*csi.CreateVolumeResponse, error) {
@@ -339,31 +337,45 @@ func (s *substitutes) create(r *csi.CreateVolumeRequest, forward func(*csi.Creat
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.made[first.Volume.VolumeId] = true
-	return first, os.WriteFile(s.file(first.Volume.VolumeId), []byte(second.Volume.VolumeId), 0o600)
+	return first, os.WriteFile(s.file(first.Volume.VolumeId, false), []byte(second.Volume.VolumeId), 0o600)
 }
 
 func (s *substitutes) delete(r *csi.DeleteVolumeRequest, forward func(*csi.DeleteVolumeRequest) (*csi.DeleteVolumeResponse, error)) (*csi.DeleteVolumeResponse, error) {
-	second, err := os.ReadFile(s.file(r.VolumeId))
-	if err == nil {
+	for _, staged := range []bool{false, true} {
+		second, err := os.ReadFile(s.file(r.VolumeId, staged))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
 		if _, err := forward(&csi.DeleteVolumeRequest{VolumeId: string(second)}); err != nil {
 			return nil, err
 		}
-		err = os.Remove(s.file(r.VolumeId))
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		if err := os.Remove(s.file(r.VolumeId, staged)); err != nil {
+			return nil, err
+		}
 	}
 	return forward(r)
 }
 
-// mounted is the id of the volume that takes the place of another one. Inline volumes have no other.
-func (s *substitutes) mounted(id string) string {
+func (s *substitutes) stage(r *csi.NodeStageVolumeRequest, forward func(*csi.NodeStageVolumeRequest) (*csi.NodeStageVolumeResponse, error)) (*csi.NodeStageVolumeResponse, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made[id] {
-		return id
+	made := s.made[r.VolumeId]
+	s.mu.Unlock()
+	if !made {
+		err := os.Rename(s.file(r.VolumeId, false), s.file(r.VolumeId, true))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
-	second, err := os.ReadFile(s.file(id))
+	r.VolumeId = s.staged(r.VolumeId)
+	return forward(r)
+}
+
+// staged is the id of the volume that is staged for another one. Inline volumes are themselves.
+func (s *substitutes) staged(id string) string {
+	second, err := os.ReadFile(s.file(id, true))
 	if err != nil {
 		return id
 	}

@@ -50,7 +50,7 @@ func run(ctx context.Context, endpoint, driver, name string) error {
 	if err != nil {
 		return err
 	}
-	p := proxy{upstream: upstream, changes: f.changes(filepath.Dir(endpoint))}
+	p := proxy{upstream: upstream, changes: f.start(filepath.Dir(endpoint))}
 	server := grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(p.answer))
 	defer context.AfterFunc(ctx, server.Stop)()
 	fmt.Fprintf(os.Stderr, "lying-driver: %s: %s\n", name, f.what)

@@ -189,11 +189,11 @@ func (s *suite) scaled(d time.Duration) time.Duration {
 func (s *suite) setUp(ctx ginkgo.SpecContext) {
 	config, _ := ginkgo.GinkgoConfiguration()
 	s.events.emit(report.Event{Kind: report.SuiteStarted, Text: fmt.Sprint(config.RandomSeed)})
-	c, err := cluster.Connect(ctx, s.config.Cluster.Kubeconfig, s.config.Cluster.Context)
+	c, err := cluster.Connect(ctx, s.config.Cluster.Kubeconfig, s.config.Cluster.Context, wait.Waiter{Scale: s.config.WaitScale})
 	if err != nil {
 		ginkgo.Fail(fmt.Sprintf("connect to the cluster: %v", err))
 	}
-	c.Power, c.Waiter = s.power, wait.Waiter{Scale: s.config.WaitScale}
+	c.Power = s.power
 	c.KeepSessions()
 	s.secrets.Learn(c.Credentials()...)
 	s.cluster = c

@@ -44,20 +44,21 @@ type Cluster struct {
 	// PMEM-CSI on the cluster.
 	Drivers []string
 	Tally   *tally.Tally // of what is asked of it
-	Waiter  wait.Waiter  // has the limit of opening a port-forward
 
-	sessions *sessions // nil: every command gets a process of its own
+	waiter   wait.Waiter // has the limit of opening a port-forward
+	sessions *sessions   // nil: every command gets a process of its own
 }
 
 // Connect reads kubeconfig, which may be several files as in $KUBECONFIG, and
 // verifies that its API server answers within 10 seconds. An empty kubeconfig
 // means the files that kubectl would read ($KUBECONFIG, ~/.kube/config), an
-// empty contextName the current context of the files. The error has a remedy.
-func Connect(ctx context.Context, kubeconfig, contextName string) (*Cluster, error) {
-	return connect(ctx, kubeconfig, contextName, answerLimit)
+// empty contextName the current context of the files. The waiter has the limit
+// of opening a port-forward. The error has a remedy.
+func Connect(ctx context.Context, kubeconfig, contextName string, waiter wait.Waiter) (*Cluster, error) {
+	return connect(ctx, kubeconfig, contextName, waiter, answerLimit)
 }
 
-func connect(ctx context.Context, kubeconfig, contextName string, limit time.Duration) (*Cluster, error) {
+func connect(ctx context.Context, kubeconfig, contextName string, waiter wait.Waiter, limit time.Duration) (*Cluster, error) {
 	config, user, path, err := load(kubeconfig, contextName)
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func connect(ctx context.Context, kubeconfig, contextName string, limit time.Dur
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: making a client for %s: %w", path, config.Host, err)
 	}
-	c := &Cluster{Config: config, Client: client, Kubeconfig: path, Tally: &tally.Tally{}}
+	c := &Cluster{Config: config, Client: client, Kubeconfig: path, Tally: &tally.Tally{}, waiter: waiter}
 	if _, err := c.version(ctx, limit); ctx.Err() != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", path, err)
 	} else if err != nil {

@@ -37,19 +37,22 @@ current-context: lab
 	return path
 }
 
-// serve answers on /version only; everything else is not found.
-func serve(t *testing.T, version string) string {
+// serve answers on /version and with more, by pattern; everything else is not found.
+func serve(t *testing.T, version string, more map[string]http.HandlerFunc) string {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, version) })
+	for pattern, handler := range more {
+		mux.HandleFunc(pattern, handler)
+	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
 func TestConnect(t *testing.T) {
-	path := kubeconfig(t, serve(t, `{"major":"1","minor":"36","gitVersion":"v1.36.3"}`))
-	c, err := Connect(t.Context(), path, "lab")
+	path := kubeconfig(t, serve(t, `{"major":"1","minor":"36","gitVersion":"v1.36.3"}`, nil))
+	c, err := Connect(t.Context(), path, "lab", wait.Waiter{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,43 +76,28 @@ func TestConnect(t *testing.T) {
 }
 
 func TestVersionThatIsRefused(t *testing.T) {
-	mux := http.NewServeMux()
-	refused := false
-	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) {
-		if refused {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusForbidden)
-			_, _ = io.WriteString(w, `{"kind":"Status","message":"no roles yet","code":403}`)
-			return
-		}
-		_, _ = io.WriteString(w, `{"gitVersion":"v1.36.3"}`)
-	})
-	server := httptest.NewServer(mux)
-	defer server.Close()
-	c, err := Connect(t.Context(), kubeconfig(t, server.URL), "lab")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused = true
-	_, err = c.ServerVersion(t.Context())
+	url := serve(t, `{"gitVersion":"v1.36.3"}`, map[string]http.HandlerFunc{"/refused/version": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"kind":"Status","message":"no roles yet","code":403}`)
+	}})
+	_, err := Connect(t.Context(), kubeconfig(t, url+"/refused"), "lab", wait.Waiter{})
 	if err == nil || !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "HTTP status 403") || !strings.Contains(err.Error(), "no roles yet") {
 		t.Errorf("err = %v", err)
 	}
 }
 
 func TestForwardThatIsNotOpened(t *testing.T) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"gitVersion":"v1.36.3"}`) })
 	ended := make(chan struct{})
-	mux.HandleFunc("/api/v1/namespaces/n/pods/p/portforward", func(http.ResponseWriter, *http.Request) { <-ended })
-	server := httptest.NewServer(mux)
-	defer server.Close()
-	defer close(ended)
-	c, err := Connect(t.Context(), kubeconfig(t, server.URL), "lab")
+	url := serve(t, `{"gitVersion":"v1.36.3"}`, map[string]http.HandlerFunc{
+		"/api/v1/namespaces/n/pods/p/portforward": func(http.ResponseWriter, *http.Request) { <-ended },
+	})
+	t.Cleanup(func() { close(ended) }) // before the server waits for its handlers
+	waiter := wait.Waiter{Limits: map[wait.Name]time.Duration{wait.Forwarded: 10 * time.Millisecond}, Scale: wait.Scale{All: 2}}
+	c, err := Connect(t.Context(), kubeconfig(t, url), "lab", waiter)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Waiter = wait.Waiter{Limits: map[wait.Name]time.Duration{wait.Forwarded: 10 * time.Millisecond}, Scale: wait.Scale{All: 2}}
 	_, err = c.ForwardPod(t.Context(), "n", "p", 11211)
 	if want := "forwarding to port 11211 of pod n/p: no connection to the pod within 20ms (limit forwarded)"; err == nil || err.Error() != want {
 		t.Errorf("err = %v, want %s", err, want)
@@ -119,10 +107,10 @@ func TestForwardThatIsNotOpened(t *testing.T) {
 // As with kubectl, the files are merged, the first ones win, and those that do
 // not exist are skipped.
 func TestConnectWithSeveralFiles(t *testing.T) {
-	one := kubeconfig(t, serve(t, `{"gitVersion":"v1.1.0"}`))
+	one := kubeconfig(t, serve(t, `{"gitVersion":"v1.1.0"}`, nil))
 	two := filepath.Join(t.TempDir(), "two")
 	text := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "d", "cluster": {"server": %q}}],
-"contexts": [{"name": "other", "context": {"cluster": "d", "user": "u"}}], "current-context": "other"}`, serve(t, `{"gitVersion":"v1.2.0"}`))
+"contexts": [{"name": "other", "context": {"cluster": "d", "user": "u"}}], "current-context": "other"}`, serve(t, `{"gitVersion":"v1.2.0"}`, nil))
 	if err := os.WriteFile(two, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +121,7 @@ func TestConnectWithSeveralFiles(t *testing.T) {
 		{one + ":" + two, "other", "v1.2.0"},
 		{missing + ":" + two + ":" + one, "lab", "v1.1.0"},
 	} {
-		c, err := Connect(t.Context(), test.kubeconfig, test.context)
+		c, err := Connect(t.Context(), test.kubeconfig, test.context, wait.Waiter{})
 		if err != nil {
 			t.Errorf("%s, context %q: %v", test.kubeconfig, test.context, err)
 			continue
@@ -164,10 +152,10 @@ func TestConnectErrors(t *testing.T) {
 		{"unknown context", kubeconfig(t, closed), "prod", t.Context(), []string{`no context "prod"; it has ["broken" "lab"]`}},
 		{"context without cluster", kubeconfig(t, closed), "broken", t.Context(), []string{`cluster "none" was not found for context "broken"`}},
 		{"ended", kubeconfig(t, closed), "", ended, []string{"context canceled"}},
-		{"another server", kubeconfig(t, serve(t, "<html>")), "", t.Context(), []string{`it answered "<html>", which is not an API server's answer`}},
-		{"another JSON", kubeconfig(t, serve(t, "{}")), "", t.Context(), []string{`it answered "{}", which is not an API server's answer`}},
+		{"another server", kubeconfig(t, serve(t, "<html>", nil)), "", t.Context(), []string{`it answered "<html>", which is not an API server's answer`}},
+		{"another JSON", kubeconfig(t, serve(t, "{}", nil)), "", t.Context(), []string{`it answered "{}", which is not an API server's answer`}},
 	} {
-		_, err := Connect(test.ctx, test.kubeconfig, test.context)
+		_, err := Connect(test.ctx, test.kubeconfig, test.context, wait.Waiter{})
 		if err == nil {
 			t.Errorf("%s: no error", test.name)
 			continue
@@ -184,7 +172,7 @@ func TestConnectWithoutKubeconfig(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	t.Setenv("KUBECONFIG", missing)
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	_, err := Connect(t.Context(), "", "")
+	_, err := Connect(t.Context(), "", "", wait.Waiter{})
 	if err == nil || !strings.Contains(err.Error(), missing) || !strings.Contains(err.Error(), "set KUBECONFIG to the kubeconfig of the cluster under test") {
 		t.Errorf("error %v", err)
 	}

@@ -90,7 +90,7 @@ func (c *Cluster) ForwardPod(ctx context.Context, namespace, pod string, port in
 	fail := func(err error) error {
 		return fault.OfInfrastructure(fmt.Errorf("forwarding to port %d of pod %s/%s: %w", port, namespace, pod, err))
 	}
-	limit, err := c.Waiter.Limit(wait.Forwarded)
+	limit, err := c.waiter.Limit(wait.Forwarded)
 	if err != nil {
 		return nil, fail(err)
 	}

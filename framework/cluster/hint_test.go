@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pmem-memcached-e2e/framework/wait"
 )
 
 // clusterOf is a kubeconfig for one server, with more fields of its cluster
@@ -122,7 +124,7 @@ func TestHints(t *testing.T) {
 			if test.name == "time-out" {
 				limit = 200 * time.Millisecond
 			}
-			_, err := connect(t.Context(), test.kubeconfig, "", limit)
+			_, err := connect(t.Context(), test.kubeconfig, "", wait.Waiter{}, limit)
 			if err == nil {
 				t.Fatal("no error")
 			}

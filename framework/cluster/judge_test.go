@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pmem-memcached-e2e/framework/fault"
+	"pmem-memcached-e2e/framework/wait"
 )
 
 func TestJudge(t *testing.T) {
@@ -16,13 +17,13 @@ func TestJudge(t *testing.T) {
 		t.Skip("takes seconds: run it without -short")
 	}
 	reach := func(url string) *Cluster {
-		c, err := Connect(t.Context(), kubeconfig(t, url), "lab")
+		c, err := Connect(t.Context(), kubeconfig(t, url), "lab", wait.Waiter{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	answers := reach(serve(t, `{"gitVersion":"v1.36.3"}`))
+	answers := reach(serve(t, `{"gitVersion":"v1.36.3"}`, nil))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	const prefix = "An error occurred forwarding: error forwarding port 11211 to pod x: failed to execute portforward in network namespace: "

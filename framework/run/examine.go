@@ -159,12 +159,11 @@ func (r *Runner) connect(ctx context.Context) (*cluster.Cluster, error) {
 		return r.cluster, nil
 	}
 	part := r.live.Begin("connect", r.Config.Cluster.Kubeconfig)
-	c, err := cluster.Connect(ctx, r.Config.Cluster.Kubeconfig, r.Config.Cluster.Context)
+	c, err := cluster.Connect(ctx, r.Config.Cluster.Kubeconfig, r.Config.Cluster.Context, wait.Waiter{Scale: r.Config.WaitScale})
 	if err != nil {
 		part.End()
 		return nil, err
 	}
-	c.Waiter = wait.Waiter{Scale: r.Config.WaitScale}
 	r.cluster = c
 	r.Secrets.Learn(c.Credentials()...)
 	part.Done(c.Config.Host)

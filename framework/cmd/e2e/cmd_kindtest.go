@@ -160,11 +160,15 @@ func chooseTrial(o *trial.Options, c config.Config, checkout, dir string) error 
 			edited = &m
 		}
 	}
-	whole, err := wholeTrial()
+	whole, err := wholeTrial(os.Getenv("WHOLE"))
 	if err != nil {
 		return err
 	}
-	if !whole && os.Getenv("FOCUS") == "" && os.Getenv("LABELS") == "" {
+	selecting := slices.DeleteFunc([]string{"FOCUS", "LABELS"}, func(variable string) bool { return os.Getenv(variable) == "" })
+	switch {
+	case whole && len(selecting) > 0:
+		return &config.FieldError{Field: selecting[0], Value: os.Getenv(selecting[0]), Remedy: "WHOLE runs all specs; give one of the two"}
+	case !whole && len(selecting) == 0:
 		o.Settings = append(o.Settings, "FOCUS=^("+strings.Join(specs, "|")+")")
 	}
 	if len(o.Deployments) == 0 {
@@ -191,20 +195,14 @@ func chooseTrial(o *trial.Options, c config.Config, checkout, dir string) error 
 	return nil
 }
 
-// wholeTrial reports whether WHOLE asks for all specs.
-func wholeTrial() (bool, error) {
-	value := os.Getenv("WHOLE")
+// wholeTrial reports whether the value of WHOLE asks for all specs.
+func wholeTrial(value string) (bool, error) {
 	if value == "" {
 		return false, nil
 	}
 	whole, err := strconv.ParseBool(value)
 	if err != nil {
 		return false, &config.FieldError{Field: "WHOLE", Value: value, Remedy: "give 1 to run all specs, or leave it out"}
-	}
-	for _, selection := range []string{"FOCUS", "LABELS"} {
-		if chosen := os.Getenv(selection); whole && chosen != "" {
-			return false, &config.FieldError{Field: selection, Value: chosen, Remedy: "WHOLE runs all specs; give one of the two"}
-		}
 	}
 	return whole, nil
 }

@@ -148,7 +148,7 @@ func upWith(t *testing.T, change func(*lab.Options)) *suite {
 	if err := l.Up(during(t)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := cluster.Connect(during(t), l.Kubeconfig(), plane.KubectlContext)
+	c, err := cluster.Connect(during(t), l.Kubeconfig(), plane.KubectlContext, opts.Waiter)
 	if err != nil {
 		t.Fatal(err)
 	}

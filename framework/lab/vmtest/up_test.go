@@ -101,7 +101,7 @@ func timeUp(b *testing.B, opts lab.Options) map[string]time.Duration {
 // useMemcached deploys the ephemeral mode and stores and gets a value.
 func useMemcached(b *testing.B, l *lab.Lab) error {
 	ctx := during(b)
-	c, err := cluster.Connect(ctx, l.Kubeconfig(), plane.KubectlContext)
+	c, err := cluster.Connect(ctx, l.Kubeconfig(), plane.KubectlContext, wait.Waiter{})
 	if err != nil {
 		return err
 	}

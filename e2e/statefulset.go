@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/customise"
@@ -125,11 +126,7 @@ func expectResized(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 	request, capacity := claim.Spec.Resources.Requests[corev1.ResourceStorage], claim.Status.Capacity[corev1.ResourceStorage]
 	e.Expect("KUS-08", "the claim requests the size of the overlay", name, request.String(), gomega.Equal(size.String()))
 	e.Expect("KUS-08", "the volume has the size of the overlay or more (bytes)", name, capacity.Value(), gomega.BeNumerically(">=", request.Value()))
-	class := ""
-	if claim.Spec.StorageClassName != nil {
-		class = *claim.Spec.StorageClassName
-	}
-	e.Expect("KUS-08", "the claim has the class of the overlay", name, class, gomega.Equal(wantClass))
+	e.Expect("KUS-08", "the claim has the class of the overlay", name, ptr.Deref(claim.Spec.StorageClassName, ""), gomega.Equal(wantClass))
 	e.Expect("KUS-08", "the claim has kept its access modes", name, claim.Spec.AccessModes, gomega.ConsistOf(modes))
 	e.NoError(d.Delete(ctx), "delete %s", d.Dir)
 	e.NoError(d.DeleteClaims(ctx), "delete the claims of %s", d.Dir)

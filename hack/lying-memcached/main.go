@@ -27,6 +27,13 @@ const (
 
 const exitUsage = 64
 
+// The process of this program was started as memcached. It gets another name, so that who looks for memcached's process
+// finds the one with the memory file.
+const (
+	ownName  = "lying-memcached"
+	nameFile = "/proc/self/comm" // proc(5): writable by the process
+)
+
 func main() {
 	status, err := run(os.Args[1:], os.Getenv)
 	if err != nil {
@@ -67,6 +74,9 @@ func run(args []string, getenv func(string) string) (int, error) {
 	}
 	real.Args = append(real.Args, "--port="+port)
 
+	if err := os.WriteFile(nameFile, []byte(ownName), 0); err != nil {
+		return 1, fmt.Errorf("give this process its name: %w", err)
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
 	if err := real.Start(); err != nil {

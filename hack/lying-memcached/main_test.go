@@ -38,7 +38,7 @@ func TestLies(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: install memcached (Debian package memcached)", err)
 	}
-	program := filepath.Join(t.TempDir(), "lying-memcached")
+	program := filepath.Join(t.TempDir(), "memcached")
 	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
@@ -65,6 +65,9 @@ func TestLies(t *testing.T) {
 		}
 		if got := ask(t, net.JoinHostPort("127.0.0.1", port), "set a 5 0 1\r\nx\r\nget a\r\nquit\r\n"); !strings.Contains(got, want) {
 			t.Errorf("with the fault %q: %q, want %q", fault, got, want)
+		}
+		if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", c.Process.Pid)); err != nil || string(name) != ownName+"\n" {
+			t.Errorf("its process has the name %q, %v", name, err)
 		}
 		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)

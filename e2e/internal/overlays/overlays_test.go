@@ -32,6 +32,7 @@ func TestRestartOverlays(t *testing.T) {
 		"broken/memory-file-kept":             "cp --sparse=always",
 		"broken/memory-limit-halved":          `"MEMCACHED_ARGS","value":"-m 90"`,
 		"broken/refuses-when-full-persistent": `"MEMCACHED_ARGS","value":"-M"`,
+		"broken/newer-state-accepted":         "/a Koldest_cas 0",
 		"broken/runs-as-root":                 `"runAsUser":0`,
 		"broken/sparse-memory-file":           `truncate -s \"$size\"`,
 		"broken/grace-too-short":              `"terminationGracePeriodSeconds":1,`,

@@ -113,10 +113,10 @@ type conversation struct {
 }
 
 // exchange sends a request and returns what is made of the answer. It asks for no operation, too, so that also an answer
-// that may be missing or have several lines has an end.
+// that may be missing or have several lines has an end; memcached refuses that next to a dump, whose end is known.
 func (c *conversation) exchange(r *request, change func([]*part) []*part) error {
-	ask := r.bytes()
-	if r.verb() != noOperation {
+	ask, dumps := r.bytes(), r.dumps()
+	if r.verb() != noOperation && !dumps {
 		ask = append(ask, noOperation+lineEnd...)
 	}
 	sent := make(chan error, 1)
@@ -137,6 +137,9 @@ func (c *conversation) exchange(r *request, change func([]*part) []*part) error 
 			break
 		}
 		parts = append(parts, p)
+		if dumps && p.endsDump() {
+			break
+		}
 	}
 	if err := <-sent; err != nil {
 		return err

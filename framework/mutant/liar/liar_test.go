@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"pmem-memcached-e2e/framework/memcached"
 	"pmem-memcached-e2e/framework/memcached/memcachedtest"
 	"pmem-memcached-e2e/framework/mutant/liar"
 	"pmem-memcached-e2e/framework/mutant/liar/liartest"
@@ -161,6 +162,23 @@ func TestStatistics(t *testing.T) {
 		}
 		if got := number(test.fault) - number(liar.Faithful); got != test.differenceInMiBs<<20 {
 			t.Errorf("%s: %s differs by %d bytes, want %d MiB", test.fault, test.name, got, test.differenceInMiBs)
+		}
+	}
+}
+
+// TestDump lists the items of a memcached behind one that lies.
+func TestDump(t *testing.T) {
+	s, err := memcached.Open(t.Context(), liartest.Start(t, memcachedtest.Start(t), "expires-always"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.StoreMany(t.Context(), []memcached.Item{{Key: "a", Value: []byte("x")}, {Key: "b", Value: []byte("y")}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if items, err := s.Metadump(t.Context()); err != nil || len(items) != 2 || items["a"].Expires < 0 {
+			t.Errorf("got %v, %v; want two items that expire", items, err)
 		}
 	}
 }

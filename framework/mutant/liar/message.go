@@ -64,6 +64,11 @@ func (r *request) bytes() []byte {
 	return append([]byte(line+lineEnd), r.data...)
 }
 
+// dumps reports whether the request lists items.
+func (r *request) dumps() bool {
+	return r.verb() == "lru_crawler" && len(r.fields) > 1 && r.fields[1] == "metadump"
+}
+
 // sizeAt is the field with the length of the data that follows a command.
 var sizeAt = map[string]int{"set": 4, "add": 4, "replace": 4, "append": 4, "prepend": 4, "cas": 4, "ms": 2}
 
@@ -156,6 +161,9 @@ func (p *part) sizeAt() int {
 	}
 	return -1
 }
+
+// endsDump reports whether the part is the last one of a list of items. Since a release between 1.6.38 and 1.6.45 the first one is OK.
+func (p *part) endsDump() bool { return !p.is("OK") && !strings.HasPrefix(p.fields[0], "key=") }
 
 // set replaces the value.
 func (p *part) set(value []byte) {

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,9 @@ import (
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/spec"
 )
+
+// mention is the id of a requirement in words.
+var mention = regexp.MustCompile(`\b(EPH|RST|MC|PRO|KUS|OBJ|OPS|DRV|THR)-\d\d\b`)
 
 // TestBroken makes sure that the list of broken deployments fits the
 // directories, the specs, the requirements and the table of the README.
@@ -39,6 +43,11 @@ func TestBroken(t *testing.T) {
 				}
 				for _, req := range c.Specs[i].Covers {
 					covered[req] = true
+				}
+			}
+			for words := range strings.SplitSeq(r.With, "; ") {
+				if req, check, _ := strings.Cut(words, " "); !covered[spec.ReqID(req)] || mention.MatchString(check) {
+					t.Errorf("%s: %q are not the words of one requirement of %v; separate several by semicolons", d.Directory, words, r.By)
 				}
 			}
 			for _, req := range r.Violates {

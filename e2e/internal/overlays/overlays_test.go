@@ -37,6 +37,7 @@ func TestRestartOverlays(t *testing.T) {
 		"broken/sparse-memory-file":           `truncate -s \"$size\"`,
 		"broken/grace-too-short":              `"terminationGracePeriodSeconds":1,`,
 		"broken/memory-file-made-anew":        "rm -f /data/memcached-memory-file",
+		"broken/new-pod-cold":                 "/data/pod-uid",
 		"broken/no-room-for-state":            "head -c 1048576 /dev/zero",
 		"broken/shutdown-allowed":             `"MEMCACHED_ARGS","value":"-A"`,
 		"broken/slab-automove":                `"MEMCACHED_ARGS","value":"-o slab_automove=1"`,

@@ -29,7 +29,7 @@ var values = []struct {
 	{"64Mi", []string{"64Ki"}}, {"16Mi", []string{"16Ki"}}, {"100m", []string{"100"}}, {"50m", []string{"50"}},
 	// Arguments for memcached.
 	{"", []string{"-M", "-C", "-F", "-U 11211", "-A", "-m 64", "-l 127.0.0.1", "-p 11212", "-t 1", "-I 2m", "-I 512k", "-n 96", "-f 2", "-R 1", "-B ascii",
-		"-B binary", "-v", "-b 4096", "-e /data/other", "-e /tmp/other", "-o no_lru_crawler", "-o no_hashexpand", "-o hashpower=12"}},
+		"-B binary", "-v", "-b 4096", "-e /data/other", "-e /tmp/other", "-o no_lru_crawler", "-o no_hashexpand", "-o hashpower=18"}},
 }
 
 // shorter makes names of paths that are easier to read.

@@ -124,12 +124,18 @@ func (m *Matrix) put(r Result) {
 
 const matrixFile = "mutation.yaml"
 
-// Decode reads a matrix that a run has written.
+// Decode reads a matrix that a run has written. Where two of them were put together, the order may be another one.
 func Decode(name string, text []byte) (Matrix, error) {
 	var m Matrix
 	f, err := strictyaml.Parse(name, 0, text)
 	if err == nil {
 		err = errors.Join(f.Require("schema", Schema, "remove the file to begin from nothing"), f.Decode(&m))
+	}
+	slices.SortStableFunc(m.Results, func(a, b Result) int { return cmp.Compare(a.Mutant, b.Mutant) })
+	for i := 1; i < len(m.Results); i++ {
+		if mutant := m.Results[i].Mutant; mutant == m.Results[i-1].Mutant {
+			err = errors.Join(err, fmt.Errorf("%s: mutant %q has two results: remove one of them", name, mutant))
+		}
 	}
 	return m, err
 }

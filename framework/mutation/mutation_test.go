@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/goccy/go-yaml"
+
 	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/report"
 	"pmem-memcached-e2e/framework/spec"
@@ -316,5 +318,28 @@ func TestUnknownSchema(t *testing.T) {
 	}
 	if _, err := h.Run(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "remove the file to begin from nothing") {
 		t.Errorf("a file of another form is %v", err)
+	}
+}
+
+// TestDecodeWhatWasPutTogether reads results of two runs in one file.
+func TestDecodeWhatWasPutTogether(t *testing.T) {
+	decode := func(names ...string) (Matrix, error) {
+		m := Matrix{Schema: Schema}
+		for _, name := range names {
+			m.Results = append(m.Results, Result{Mutant: name, State: Killed})
+		}
+		text, err := yaml.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Decode("m.yaml", text)
+	}
+	m, err := decode("b", "a")
+	if _, found := m.find("a"); err != nil || !found {
+		t.Errorf("%v, %v", m, err)
+	}
+	_, err = decode("b", "a", "b")
+	if want := `m.yaml: mutant "b" has two results: remove one of them`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }

@@ -202,8 +202,8 @@ func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, c
 	e.Note("verification", "%d values of %d bytes compared in %s, %.0f keys/s", hits, bulkSize, took.Round(100*time.Millisecond), float64(hits)/took.Seconds())
 }
 
-// For so long memcached evicts items after a warm start. Measured with 1.6.38 on the machine itself: where memory may
-// move between item sizes, 1 to 2 s of such writes have it moved.
+// How long memcached evicts items after a warm start. Measured with 1.6.38 without emulation: with slab_automove=1 it
+// begins to move memory between item sizes after 1 to 2 s of such writes.
 const (
 	evictingTime = 10 * time.Second
 	evictingRate = 200 // items a second

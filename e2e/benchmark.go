@@ -56,8 +56,9 @@ var _ = framework.It(spec.Spec{
 	deployments, subjects := traffic.Controls(ctx, e, deploy.Changes{})
 	clients, end := traffic.Clients(ctx, e, deployments[0], 1)
 	s := bench.GetHeavy(e.Config.Sample())
+	loaded := traffic.Loading(ctx, e, clients, deployments[0], deployments[1:]...)
 	all, err := clients.Rates(ctx, s, subjects, func(text string) { e.Step("%s", text) })
-	traffic.Loaded(ctx, e, clients, err, "measure", deployments...)
+	loaded(err, "measure")
 	end()
 	b := report.Benchmark{
 		Name: "latency by rate", Raw: traffic.KeepJSON(e, "latency-by-rate", all),
@@ -84,8 +85,9 @@ var _ = framework.It(spec.Spec{
 	for _, n := range []int{1, many} {
 		clients, end := traffic.Clients(ctx, e, d, n)
 		e.Step("load by %d clients", n)
+		loaded := traffic.Loading(ctx, e, clients, d)
 		p, err := clients.Measure(ctx, s, []bench.Subject{{Name: traffic.OnPMEM, Addr: traffic.Addr(ctx, e, d)}}, bench.Plan{Pairs: e.Config.Sampling.Pairs})
-		traffic.Loaded(ctx, e, clients, err, "measure", d)
+		loaded(err, "measure")
 		end()
 		b := p.Benchmark(s)
 		b.Name = fmt.Sprintf("clients %d", n)
@@ -143,8 +145,9 @@ type restart struct {
 // gets, at half the rate that the slower one handles.
 func restartUnderLoad(ctx context.Context, e *framework.Env, clients *bench.Clients, deployments []*deploy.Deployment, s bench.Scenario, subjects []bench.Subject) []restart {
 	s.Load.Gets, s.Load.Sets = 1, 0
+	loaded := traffic.Loading(ctx, e, clients, deployments[0], deployments[1:]...)
 	p, err := clients.Measure(ctx, s, subjects, bench.Plan{Pairs: 1, Open: true})
-	traffic.Loaded(ctx, e, clients, err, "measure the throughput of the caches", deployments...)
+	loaded(err, "measure the throughput of the caches")
 	var restarts []restart
 	for i, d := range deployments {
 		e.Step("restart %s under a load of %.0f requests/s", subjects[i].Name, p.Rate)

@@ -81,23 +81,24 @@ func loadDuring(ctx context.Context, e *framework.Env, d *deploy.Deployment, cli
 	s := bench.GetHeavy(e.Config.Sample())
 	o := s.Load
 	o.Owned, o.Gets, o.Sets, o.Keys, o.Addr = true, 3, 1, 2000, traffic.Addr(ctx, e, d)
-	type loaded struct {
+	type samples struct {
 		results []load.Result
 		err     error
 	}
-	stop, done := make(chan struct{}), make(chan loaded, 1)
+	loaded := traffic.Loading(ctx, e, clients, d)
+	stop, done := make(chan struct{}), make(chan samples, 1)
 	go func() {
-		var l loaded
+		var s samples
 		for {
 			r, err := clients.Load(ctx, o)
 			if err != nil {
-				done <- loaded{l.results, err}
+				done <- samples{s.results, err}
 				return
 			}
-			l.results = append(l.results, r)
+			s.results = append(s.results, r)
 			select {
 			case <-stop:
-				done <- l
+				done <- s
 				return
 			default:
 			}
@@ -105,7 +106,7 @@ func loadDuring(ctx context.Context, e *framework.Env, d *deploy.Deployment, cli
 	}()
 	meanwhile()
 	close(stop)
-	l := <-done
-	traffic.Loaded(ctx, e, clients, l.err, "load "+o.Addr, d)
-	return l.results
+	all := <-done
+	loaded(all.err, "load "+o.Addr)
+	return all.results
 }

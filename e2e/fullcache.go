@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/stock"
 	"pmem-memcached-e2e/e2e/internal/traffic"
@@ -38,14 +36,16 @@ var _ = framework.It(spec.Spec{
 
 	workload.ScaleDown(ctx, e, d)()
 	workload.ScaleUp(ctx, e, "RST-45", d)
-	p := workload.Pod(ctx, e, d)
-	c = cache.Open(ctx, e, p)
+	c = cache.Open(ctx, e, workload.Pod(ctx, e, d))
 	after := c.List(ctx, e)
 	expectSameKeys(ctx, e, "RST-45", "the full cache has exactly the keys that it had", c, before, after)
 	full.expectValues(ctx, e, c, after)
 
-	e.Serves("RST-47", "the deployment is ready before it evicts and deletes items", d, d.Ready(ctx))
-	full.expectOrder(ctx, e, c, clients, after, p)
+	e.Relies("RST-47", d)
+	pid := c.Count(ctx, e, "pid")
+	full.expectOrder(ctx, e, c, clients, d, after)
+	full.evictMore(ctx, e, c, clients, d)
+	e.Expect("RST-47", "the memcached that stored, evicted and deleted after a warm start is the same process (pid)", c.Pod, c.Count(ctx, e, "pid"), gomega.Equal(pid))
 	e.Step("restart once more")
 	before = c.List(ctx, e)
 	c.Close()
@@ -57,7 +57,7 @@ var _ = framework.It(spec.Spec{
 	now := c.List(ctx, e)
 	expectSameKeys(ctx, e, "RST-47", "after evictions and deletions a further restart finds the same keys", c, before, now)
 	full.expectValues(ctx, e, c, now)
-	full.sweep(ctx, e, c, clients) // which changes the order of the items
+	full.sweep(ctx, e, c, clients, d) // which changes the order of the items
 	end()
 })
 
@@ -124,10 +124,17 @@ func fillUp(ctx context.Context, e *framework.Env, c *cache.Client, clients *ben
 	f.large = f.large[largeGone:]
 
 	f.bulk = bulk(traffic.Addr(ctx, e, d), "bulk-", int64(bulkOver*limit/bulkSize))
-	_, err = clients.Load(ctx, f.bulk)
-	traffic.Loaded(ctx, e, clients, err, fmt.Sprintf("store %d items", f.bulk.Keys), d)
+	put(ctx, e, clients, d, f.bulk)
 	e.Note("filling", "%d items of %d MiB in %s", c.Count(ctx, e, "curr_items"), c.Count(ctx, e, "bytes")/cache.MiB, time.Since(start).Round(time.Second))
 	return f
+}
+
+// put puts a deployment under load, which stores o.Keys unless they are there.
+func put(ctx context.Context, e *framework.Env, clients *bench.Clients, d *deploy.Deployment, o load.Options) load.Result {
+	loaded := traffic.Loading(ctx, e, clients, d)
+	r, err := clients.Load(ctx, o)
+	loaded(err, fmt.Sprintf("load it with %d items", o.Keys))
+	return r
 }
 
 // sizeOfBulk is the power of two in whose slab class the items of the bulk are,
@@ -186,7 +193,7 @@ func (f filling) expectValues(ctx context.Context, e *framework.Env, c *cache.Cl
 const sweepTime = 5 * time.Second
 
 // sweep gets all keys of the bulk, from within the cluster.
-func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients) {
+func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, d *deploy.Deployment) {
 	e.Step("fetch and compare %d values from within the cluster", f.bulk.Keys)
 	o := f.bulk
 	o.Preloaded, o.Rate, o.Duration = true, 0, sweepTime
@@ -197,8 +204,7 @@ func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, c
 			// Each load begins at the same key, so it has to be as long as a whole sweep takes.
 			o.Duration = min(time.Duration(1.5*float64(took)*float64(o.Keys)/float64(got)), time.Minute)
 		}
-		r, err := clients.Load(ctx, o)
-		e.NoError(err, "get %d items", o.Keys)
+		r := put(ctx, e, clients, d, o)
 		traffic.ExpectRight(e, "RST-45", c.Pod, r)
 		if got, hits, took = r.Hits+r.Misses, r.Hits, r.Elapsed; got == 0 {
 			e.NoError(errors.New("no get was answered"), "get %d items", o.Keys)
@@ -215,22 +221,11 @@ const (
 )
 
 // expectOrder stores half as many items as there are of the same size, and
-// expects that they evict the items that were stored first. Then it has more of
-// them evicted for a while.
-func (f filling) expectOrder(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, there cache.Listing, p *corev1.Pod) {
+// expects that they evict the items that were stored first.
+func (f filling) expectOrder(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, d *deploy.Deployment, there cache.Listing) {
 	e.Step("evict and delete items")
-	pid := c.Count(ctx, e, "pid")
 	old := there.Keys(f.bulk.Prefix) // whose numbers are their order
-	store := func(o load.Options) {
-		_, err := clients.Load(ctx, o)
-		if err != nil {
-			if again, awaited := workload.AwaitRestart(ctx, e, p); awaited == nil {
-				e.Require("RST-47", "memcached does not end while it stores new items (restarts)", c.Pod, cache.Restarts(again), gomega.Equal(cache.Restarts(p)))
-			}
-		}
-		e.NoError(err, "store %d items", o.Keys)
-	}
-	store(bulk(f.bulk.Addr, "newer-", int64(len(old)/2)))
+	put(ctx, e, clients, d, bulk(f.bulk.Addr, "newer-", int64(len(old)/2)))
 	e.NoError(c.Session.DeleteMany(ctx, f.few[fewGone:2*fewGone]), "delete items")
 	now := c.List(ctx, e)
 	left := func(keys []string) string {
@@ -245,11 +240,14 @@ func (f filling) expectOrder(ctx context.Context, e *framework.Env, c *cache.Cli
 	quarter := len(old) / 4
 	e.Expect("RST-46", "new items evicted the items stored first, before the restart", c.Pod, left(old[:quarter]), gomega.Equal(fmt.Sprintf("0 of %d are left", quarter)))
 	e.Expect("RST-46", "new items left the items stored last before the restart", c.Pod, left(old[len(old)-quarter:]), gomega.Equal(fmt.Sprintf("%d of %d are left", quarter, quarter)))
+}
+
+// evictMore has items evicted for a while.
+func (f filling) evictMore(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, d *deploy.Deployment) {
 	steady := bulk(f.bulk.Addr, "steady-", int64(evictingRate*evictingTime.Seconds()))
 	steady.Gets, steady.Sets, steady.Preloaded = 0, 1, true
 	steady.Rate, steady.Duration = evictingRate, evictingTime
 	e.Step("evict more items, for %s", steady.Duration)
-	store(steady)
-	e.Expect("RST-47", "the memcached that stored, evicted and deleted after a warm start is the same process (pid)", c.Pod, c.Count(ctx, e, "pid"), gomega.Equal(pid))
+	put(ctx, e, clients, d, steady)
 	e.Expect("RST-47", "memcached evicts items after a warm start", c.Pod, c.Count(ctx, e, "evictions"), gomega.BeNumerically(">", 0))
 }

@@ -79,11 +79,12 @@ func overfill(ctx context.Context, e *framework.Env, d *deploy.Deployment, limit
 	o.Prefix, o.Connections, o.Values, o.Keys = "fill-", 8, load.Fixed(valueOfLoad), limit*3/2/valueOfLoad
 	o.Gets, o.Sets, o.MayMiss, o.WarmUp, o.Duration, o.Timeout = 1, 1, true, 0, loadTime, 30*time.Second
 	e.Step("store %d values of %d bytes in a cache of %d MiB", o.Keys, valueOfLoad, limit/cache.MiB)
+	loaded := traffic.Loading(ctx, e, clients, d)
 	r, err := clients.Load(ctx, o)
 	if err != nil && strings.Contains(err.Error(), "SERVER_ERROR") {
 		e.Require("MC-03", "a full cache takes new items", "Service "+o.Addr, err, framework.Succeed)
 	}
-	traffic.Loaded(ctx, e, clients, err, "fill the cache", d)
+	loaded(err, "fill the cache")
 	end()
 	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "MC-03", "Service "+o.Addr+" with a full cache", r)

@@ -50,8 +50,9 @@ func answersRightly(ctx context.Context, e *framework.Env) {
 	o := s.Load
 	o.Addr = traffic.Addr(ctx, e, d)
 	e.Step("load memcached for %s", o.Duration)
+	loaded := traffic.Loading(ctx, e, clients, d)
 	r, err := clients.Load(ctx, o)
-	traffic.Loaded(ctx, e, clients, err, "load memcached", d)
+	loaded(err, "load memcached")
 	end()
 	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "EPH-12", framework.Name("pod", workload.Pod(ctx, e, d)), r)

@@ -207,7 +207,7 @@ func (e *Env) DeployAll(ctx context.Context, req spec.ReqID, manifests ...*deplo
 	}
 	for _, d := range all {
 		e.Presume(req, "the deployment becomes ready", workloadOf(d), d.Ready(ctx), Succeed)
-		e.relies(req, d)
+		e.Relies(req, d)
 	}
 	return all
 }
@@ -220,15 +220,15 @@ type reliance struct {
 }
 
 // Serves requires that a deployment has become ready again, of which err is
-// the result. From now on, a deployment that does not answer the spec's steps
-// violates req, too.
+// the result. From now on the spec relies on it for req, see [Env.Relies].
 func (e *Env) Serves(req spec.ReqID, check string, d *deploy.Deployment, err error) {
 	ginkgo.GinkgoHelper()
 	e.Require(req, check, workloadOf(d), err, Succeed)
-	e.relies(req, d)
+	e.Relies(req, d)
 }
 
-func (e *Env) relies(req spec.ReqID, d *deploy.Deployment) {
+// Relies states which requirement a deployment violates from now on when it does not answer the spec's steps, or ends.
+func (e *Env) Relies(req spec.ReqID, d *deploy.Deployment) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.relied = reliance{req, workloadOf(d)}

@@ -40,6 +40,7 @@ const (
 	MemcachedUp       Name = "memcached-up"
 	MemcachedDown     Name = "memcached-down"
 	MemcachedAnswers  Name = "memcached-answers"
+	MemcachedEnded    Name = "memcached-ended"
 	Forwarded         Name = "forwarded"
 	LoadReady         Name = "load-ready"
 	LoadStored        Name = "load-stored"
@@ -97,6 +98,7 @@ var limits = map[Name]limit{
 	MemcachedUp:       {time.Minute, "a memcached to listen whose pod has no readiness probe, or that a spec started"},
 	MemcachedDown:     {time.Minute, "a memcached that was signalled to stop, or killed, to end"},
 	MemcachedAnswers:  {time.Minute, "memcached to answer one request"},
+	MemcachedEnded:    {10 * time.Second, "the kubelet to report that memcached has ended, after a load that failed"},
 	Forwarded:         {30 * time.Second, "a port-forward to reach its pod"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},

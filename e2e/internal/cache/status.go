@@ -31,9 +31,14 @@ func Restarts(p *corev1.Pod) string {
 // LastEnd is how the instance of memcached before the current one ended.
 func LastEnd(p *corev1.Pod) string {
 	if t := Status(p).LastTerminationState.Terminated; t != nil {
-		return fmt.Sprintf("ended by %s with exit code %d", t.Reason, t.ExitCode)
+		return End(t)
 	}
 	return "never ended"
+}
+
+// End is how an instance of memcached ended.
+func End(t *corev1.ContainerStateTerminated) string {
+	return fmt.Sprintf("ended by %s with exit code %d", t.Reason, t.ExitCode)
 }
 
 // LastExit is the exit code of the instance of memcached before the current

@@ -20,6 +20,7 @@ var unnoticed = map[liar.Fault]string{
 	"accepts-limits":  "EPH-03, which asks for another memory limit",
 	"answers-quit":    "EPH-01, which ends a connection",
 	"corrupts":        "loads, which compare each value",
+	"dies":            "THR-01, which asks it more often",
 	"loses-stores":    "loads, which know what they have stored",
 	"obscures-values": "EPH-03, which searches the memory file",
 	"slow":            "benchmarks, which compare with a control",

@@ -65,10 +65,11 @@ const nearDRAM = 0.8
 // CompareWithControl measures a scenario in pairs. It fails on wrong answers, and
 // if the interval shows persistent memory to be much slower.
 func CompareWithControl(ctx context.Context, e *framework.Env, clients *bench.Clients, s bench.Scenario, deployments []*deploy.Deployment, subjects []bench.Subject) {
+	loaded := Loading(ctx, e, clients, deployments[0], deployments[1:]...)
 	p, err := clients.Measure(ctx, s, subjects, bench.Plan{
 		Pairs: e.Config.Sampling.Pairs, Open: true, Observe: func(text string) { e.Step("%s", text) },
 	})
-	Loaded(ctx, e, clients, err, "measure", deployments...)
+	loaded(err, "measure")
 	b := p.Benchmark(s)
 	b.Raw = KeepJSON(e, s.Name, p)
 	e.Measured(b)

@@ -30,21 +30,21 @@ func Unreached(ctx context.Context, e *framework.Env, d *deploy.Deployment, clie
 	return strings.Join(append([]string{how}, closed...), "; ")
 }
 
-// Loaded ends the spec if err is set, the result of putting deployments under load. When the clients had no connection, it names the policies
-// that may be the reason.
-func Loaded(ctx context.Context, e *framework.Env, clients *bench.Clients, err error, attempted string, deployments ...*deploy.Deployment) {
-	if err != nil && strings.Contains(err.Error(), "dial ") {
-		var found []string
-		for _, d := range deployments {
-			if closed, other, failed := barriers(ctx, e, d, clients.Pod()); failed == nil {
-				found = append(append(found, closed...), other...)
-			}
-		}
-		if slices.Sort(found); len(found) > 0 {
-			err = fmt.Errorf("%w; %s", err, strings.Join(slices.Compact(found), "; "))
+// explained adds to the error of a load the policies that may be the reason why the clients had no connection.
+func explained(ctx context.Context, e *framework.Env, clients *bench.Clients, err error, deployments []*deploy.Deployment) error {
+	if !strings.Contains(err.Error(), "dial ") {
+		return err
+	}
+	var found []string
+	for _, d := range deployments {
+		if closed, other, failed := barriers(ctx, e, d, clients.Pod()); failed == nil {
+			found = append(append(found, closed...), other...)
 		}
 	}
-	e.NoError(err, "%s", attempted)
+	if slices.Sort(found); len(found) > 0 {
+		return fmt.Errorf("%w; %s", err, strings.Join(slices.Compact(found), "; "))
+	}
+	return err
 }
 
 // barriers are what may keep a client from a deployment, see [isolating].

@@ -23,14 +23,16 @@ func Faults() []Fault { return slices.Sorted(maps.Keys(faults)) }
 // Describe says what is wrong with a memcached that has the fault.
 func (f Fault) Describe() string { return faults[f].what }
 
-// A kind of fault changes requests, or answers to the original command, or ends a connection. What it remembers is that of
+// A kind of fault changes requests, or answers to the original command, or ends a connection or
+// all. What it remembers is that of
 // all connections.
 type kind struct {
 	what   string
 	delay  time.Duration
 	ask    func(*memory, *request)
 	answer func(m *memory, original string, r *request, parts []*part) []*part
-	ends   func(*memory) bool
+	ends   func(*memory) bool // the connection
+	dies   func(*memory) bool // memcached as a whole
 }
 
 func (k kind) wait(ctx context.Context) error {
@@ -108,6 +110,7 @@ const (
 	oneLostIn       = 20
 	oneCorruptIn    = 20
 	oneConnectionIn = 50
+	lastRequest     = 5000
 	slowness        = 20 * time.Millisecond
 )
 
@@ -287,6 +290,7 @@ func makeFaults() map[Fault]kind {
 		"append-prepends":  {what: "append adds at the beginning", ask: rename("append", "prepend")},
 		"wrong-counters":   {what: "a number grows by one more than it should", ask: func(_ *memory, r *request) { more(r) }},
 		"drops-connection": {what: "the connection is closed at one request in 50", ends: func(m *memory) bool { return m.every(oneConnectionIn) }},
+		"dies":             {what: "memcached ends at its 5000th request", dies: func(m *memory) bool { return m.every(lastRequest) }},
 		"slow":             {what: "each request takes 20 ms more", delay: slowness},
 		"obscures-values": {what: "a value is not kept in memory as it was stored", ask: func(_ *memory, r *request) {
 			if value := bytes.TrimSuffix(r.data, []byte(lineEnd)); len(value) >= obscuredFrom {

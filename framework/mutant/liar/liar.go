@@ -25,7 +25,10 @@ type Liar struct {
 	memory memory
 }
 
-// Serve answers on listener until ctx ends, which closes it. A connection that fails ends alone.
+// ErrDied is how a Liar ends whose fault is that memcached does.
+var ErrDied = errors.New("memcached ends, by its fault")
+
+// Serve answers on listener until ctx ends, which closes it, or until it dies by its fault. A connection that fails ends alone.
 func (l *Liar) Serve(ctx context.Context, listener net.Listener) error {
 	kind, ok := faults[l.Fault]
 	if !ok {
@@ -33,30 +36,33 @@ func (l *Liar) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	var conversations sync.WaitGroup
 	defer conversations.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	for {
 		client, err := listener.Accept()
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return context.Cause(ctx)
 		case err != nil:
 			return err
 		}
 		conversations.Go(func() {
 			defer client.Close()
 			defer context.AfterFunc(ctx, func() { client.Close() })()
-			l.converse(ctx, client, kind)
+			if err := l.converse(ctx, client, kind); err != nil {
+				cancel(err)
+			}
 		})
 	}
 }
 
-func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) {
+// converse answers one client. Its error is that of all.
+func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) error {
 	d := net.Dialer{Timeout: dialLimit}
 	server, err := d.DialContext(ctx, "tcp", l.Upstream)
 	if err != nil {
-		return
+		return nil
 	}
 	defer server.Close()
 	defer context.AfterFunc(ctx, func() { server.Close() })()
@@ -64,17 +70,20 @@ func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) {
 	for {
 		if first, err := c.asked.Peek(1); err != nil || first[0] == binaryMagic {
 			c.passOn()
-			return
+			return nil
 		}
 		r, err := readRequest(c.asked)
 		if err != nil {
-			return
+			return nil
+		}
+		if kind.dies != nil && kind.dies(&l.memory) {
+			return ErrDied
 		}
 		if kind.ends != nil && kind.ends(&l.memory) {
-			return
+			return nil
 		}
 		if err := kind.wait(ctx); err != nil {
-			return
+			return nil
 		}
 		original := r.verb()
 		if kind.ask != nil && r.fields != nil {
@@ -85,7 +94,7 @@ func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) {
 			if _, err := server.Write(r.bytes()); err == nil {
 				c.passOn()
 			}
-			return
+			return nil
 		}
 		if err := c.exchange(r, func(parts []*part) []*part {
 			if kind.answer == nil {
@@ -93,7 +102,7 @@ func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) {
 			}
 			return kind.answer(&l.memory, original, r, parts)
 		}); err != nil {
-			return
+			return nil
 		}
 	}
 }

@@ -121,6 +121,23 @@ func TestSometimes(t *testing.T) {
 	}
 }
 
+func TestDies(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lying := liar.Liar{Upstream: memcachedtest.Start(t), Fault: "dies"}
+	died := make(chan error, 1)
+	go func() { died <- lying.Serve(t.Context(), listener) }()
+	const requests = 5001
+	if answers := strings.Count(talk(t, listener.Addr().String(), strings.Repeat("get k\r\n", requests)), "END"); answers != 4999 {
+		t.Errorf("%d answers, want 4999", answers)
+	}
+	if err := <-died; !errors.Is(err, liar.ErrDied) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 func TestQuitIsAnswered(t *testing.T) {
 	var d net.Dialer
 	conn, err := d.DialContext(t.Context(), "tcp", liartest.Start(t, memcachedtest.Start(t), "answers-quit"))

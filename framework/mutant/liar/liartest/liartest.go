@@ -23,7 +23,7 @@ func Start(t *testing.T, upstream string, fault liar.Fault) string {
 	go func() { ended <- (&liar.Liar{Upstream: upstream, Fault: fault}).Serve(ctx, listener) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; !errors.Is(err, context.Canceled) {
+		if err := <-ended; !errors.Is(err, context.Canceled) && !errors.Is(err, liar.ErrDied) {
 			t.Errorf("the liar ended: %v", err)
 		}
 	})

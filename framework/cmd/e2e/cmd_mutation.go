@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -50,7 +51,8 @@ REPORT_DIR/mutation gets the results as YAML, Markdown and a page. Results that 
 are kept unless the mutant or the program has changed. With RECORD=1 the checkout's
 ` + record + ` gets them, too, which keeps the results
 of all versions; RECORDED=1 chooses among those alone whose result there is as it should be, and
-took no more than 2 minutes. Lies of the driver and of memcached are not among them.
+took no more than 2 minutes; lies of the driver and of memcached are not among them. RECORDED=0
+chooses the others: those of which the record has no such result.
 
 Before a spec runs on a mutant, it has to pass on the manifests as they are: here, or in the main
 job whose report of the same version and cluster is in REPORT_DIR. And before all others runs a
@@ -191,7 +193,7 @@ func elsewhere(chosen []mutant.Mutant, named bool, w io.Writer) ([]mutant.Mutant
 const longest = 2 * time.Minute
 
 // chooseMutants takes MUTANT, or SAMPLE and SEED, or all. RECORDED leaves out those of which no good result is recorded,
-// those that only a lab can run that is made for them, and those that take long.
+// those that only a lab can run that is made for them, and those that take long; or it leaves out those of which one is.
 func chooseMutants(all []mutant.Mutant, recorded mutation.Matrix, getenv func(string) string) ([]mutant.Mutant, error) {
 	names, sample := getenv("MUTANT"), getenv("SAMPLE")
 	if names != "" && sample != "" {
@@ -200,8 +202,14 @@ func chooseMutants(all []mutant.Mutant, recorded mutation.Matrix, getenv func(st
 	if names != "" {
 		return named(all, names)
 	}
-	if getenv("RECORDED") == "1" {
+	switch which := getenv("RECORDED"); which {
+	case "":
+	case "1":
 		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return m.OnLab() || !recorded.Good(m.Name, longest) })
+	case "0":
+		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return recorded.Good(m.Name, math.MaxInt64) })
+	default:
+		return nil, &config.FieldError{Field: "RECORDED", Value: which, Remedy: "set 1 for mutants that are on record, 0 for the others, or leave it unset for all"}
 	}
 	if sample == "" {
 		return all, nil

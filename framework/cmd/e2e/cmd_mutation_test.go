@@ -47,6 +47,9 @@ func TestChooseMutants(t *testing.T) {
 	if got, err := chosen(map[string]string{"SAMPLE": "1", "RECORDED": "1"}); err != nil || got != "ballast" {
 		t.Errorf("of those that are recorded as killed: %q, %v", got, err)
 	}
+	if got, err := chosen(map[string]string{"RECORDED": "0"}); err != nil || strings.Contains(got, "ballast") || strings.Contains(got, "starts-once") || !strings.Contains(got, "host-port") {
+		t.Errorf("of those that are not: %q, %v", got, err)
+	}
 	for _, tt := range []struct {
 		variables map[string]string
 		want      []string
@@ -56,6 +59,7 @@ func TestChooseMutants(t *testing.T) {
 		{map[string]string{"SAMPLE": "5"}, []string{"SAMPLE", `"5"`, "from 1 to 4"}},
 		{map[string]string{"SAMPLE": "0"}, []string{"SAMPLE", `"0"`}},
 		{map[string]string{"SAMPLE": "2", "RECORDED": "1"}, []string{"SAMPLE", "from 1 to 1"}},
+		{map[string]string{"RECORDED": "yes"}, []string{"RECORDED", `"yes"`}},
 		{map[string]string{"SAMPLE": "1", "SEED": "x"}, []string{"SEED", `"x"`}},
 	} {
 		_, err := chosen(tt.variables)

@@ -23,7 +23,7 @@ var values = []struct {
 }{
 	{"ClusterIP", []string{"NodePort", "LoadBalancer"}}, {"TCP", []string{"UDP"}},
 	{"OnRootMismatch", []string{"Always"}}, {"RuntimeDefault", []string{"Unconfined"}},
-	{"ReadWriteOnce", []string{"ReadWriteOncePod"}},
+	{"ReadWriteOnce", []string{"ReadWriteOncePod", "ReadWriteMany"}},
 	{"persistent", []string{"ephemeral"}}, {"ephemeral", []string{"persistent"}}, {"ALL", []string{"NET_RAW"}},
 	{"200Mi", []string{"200M", "100Mi"}},
 	{"64Mi", []string{"64Ki"}}, {"16Mi", []string{"16Ki"}}, {"100m", []string{"100"}}, {"50m", []string{"50"}},

@@ -148,6 +148,10 @@ func TestOverlays(t *testing.T) {
 		{"broken/never-ends", "Deployment", func(m *deploy.Manifest) bool {
 			return runs("trap '' TERM")(m) && *podSpec(m).TerminationGracePeriodSeconds == 240
 		}},
+		{"broken/never-ends-persistent", "StatefulSet", func(m *deploy.Manifest) bool {
+			return runs("trap '' TERM")(m) && *podSpec(m).TerminationGracePeriodSeconds == 240
+		}},
+		{"broken/power-cut-fatal", "StatefulSet", runs("random/boot_id")},
 		{"broken/sparse-memory-file-ephemeral", "Deployment", initRuns("truncate -s \"$size\"")},
 		{"broken/init-silent", "Deployment", initRuns("2>/dev/null")},
 		{"broken/init-failure-ignored", "Deployment", initRuns("; true")},

@@ -21,6 +21,7 @@ var unnoticed = map[liar.Fault]string{
 	"answers-quit":    "EPH-01, which ends a connection",
 	"corrupts":        "loads, which compare each value",
 	"dies":            "THR-01, which asks it more often",
+	"evicts-newest":   "RST-45, which knows the order of its items",
 	"loses-stores":    "loads, which know what they have stored",
 	"obscures-values": "EPH-03, which searches the memory file",
 	"slow":            "benchmarks, which compare with a control",

@@ -30,6 +30,7 @@ type kind struct {
 	what   string
 	delay  time.Duration
 	ask    func(*memory, *request)
+	before func(*memory, *request) string // quiet commands that are sent before a request
 	answer func(m *memory, original string, r *request, parts []*part) []*part
 	ends   func(*memory) bool // the connection
 	dies   func(*memory) bool // memcached as a whole
@@ -55,6 +56,7 @@ type memory struct {
 	values  map[string][2][]byte // by key: the value before the last one, and the last
 	recent  [2]string            // the keys that were stored last, the last one first
 	counted int
+	listed  []string // the keys of the last listing, sorted
 }
 
 // store remembers a value.
@@ -100,6 +102,31 @@ func (m *memory) every(n int) bool {
 	defer m.mu.Unlock()
 	m.counted++
 	return m.counted%n == 0
+}
+
+// list remembers the keys of a listing.
+func (m *memory) list(parts []*part) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.listed = nil
+	for _, p := range parts {
+		if key, found := strings.CutPrefix(p.fields[0], "key="); found {
+			m.listed = append(m.listed, key)
+		}
+	}
+	slices.Sort(m.listed)
+}
+
+// takeListed returns the last key that was listed and forgets it.
+func (m *memory) takeListed() (key string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := len(m.listed) - 1
+	if last < 0 {
+		return "", false
+	}
+	key, m.listed = m.listed[last], m.listed[:last]
+	return key, true
 }
 
 func remember(m *memory, r *request) { m.store(r) }
@@ -291,7 +318,21 @@ func makeFaults() map[Fault]kind {
 		"wrong-counters":   {what: "a number grows by one more than it should", ask: func(_ *memory, r *request) { more(r) }},
 		"drops-connection": {what: "the connection is closed at one request in 50", ends: func(m *memory) bool { return m.every(oneConnectionIn) }},
 		"dies":             {what: "memcached ends at its 5000th request", dies: func(m *memory) bool { return m.every(lastRequest) }},
-		"slow":             {what: "each request takes 20 ms more", delay: slowness},
+		"evicts-newest": {what: "what is stored evicts the item whose key sorts last among those that were listed", before: func(m *memory, r *request) string {
+			if r.data == nil {
+				return ""
+			}
+			if key, ok := m.takeListed(); ok {
+				return "md " + key + " q" + lineEnd
+			}
+			return ""
+		}, answer: func(m *memory, _ string, r *request, parts []*part) []*part {
+			if r.dumps() {
+				m.list(parts)
+			}
+			return parts
+		}},
+		"slow": {what: "each request takes 20 ms more", delay: slowness},
 		"obscures-values": {what: "a value is not kept in memory as it was stored", ask: func(_ *memory, r *request) {
 			if value := bytes.TrimSuffix(r.data, []byte(lineEnd)); len(value) >= obscuredFrom {
 				obscure(value)

@@ -68,7 +68,7 @@ func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) error {
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	c := conversation{client: client, server: server, asked: bufio.NewReader(client), answered: bufio.NewReader(server)}
 	for {
-		if first, err := c.asked.Peek(1); err != nil || first[0] == binaryMagic {
+		if start, err := c.asked.Peek(1); err != nil || start[0] == binaryMagic {
 			c.passOn()
 			return nil
 		}
@@ -96,7 +96,11 @@ func (l *Liar) converse(ctx context.Context, client net.Conn, kind kind) error {
 			}
 			return nil
 		}
-		if err := c.exchange(r, func(parts []*part) []*part {
+		first := ""
+		if kind.before != nil {
+			first = kind.before(&l.memory, r)
+		}
+		if err := c.exchange(first, r, func(parts []*part) []*part {
 			if kind.answer == nil {
 				return parts
 			}
@@ -121,10 +125,10 @@ type conversation struct {
 	asked, answered *bufio.Reader
 }
 
-// exchange sends a request and returns what is made of the answer. It asks for no operation, too, so that also an answer
+// exchange sends a request, after quiet commands, and returns what is made of the answer. It asks for no operation, too, so that also an answer
 // that may be missing or have several lines has an end; memcached refuses that next to a dump, whose end is known.
-func (c *conversation) exchange(r *request, change func([]*part) []*part) error {
-	ask, dumps := r.bytes(), r.dumps()
+func (c *conversation) exchange(first string, r *request, change func([]*part) []*part) error {
+	ask, dumps := append([]byte(first), r.bytes()...), r.dumps()
 	if r.verb() != noOperation && !dumps {
 		ask = append(ask, noOperation+lineEnd...)
 	}

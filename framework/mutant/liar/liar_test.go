@@ -121,6 +121,16 @@ func TestSometimes(t *testing.T) {
 	}
 }
 
+func TestEvictsNewest(t *testing.T) {
+	lying := liartest.Start(t, memcachedtest.Start(t), "evicts-newest")
+	store := func(key string) string { return "set " + key + " 0 0 1\r\nx\r\n" }
+	got := talk(t, lying, store("k")+store("l")+"lru_crawler metadump all\r\n"+store("m")+"get l\r\nget k\r\n"+store("l")+"get k\r\nget m\r\n")
+	const want = "END\r\nSTORED\r\nEND\r\nVALUE k 0 1\r\nx\r\nEND\r\nSTORED\r\nEND\r\nVALUE m 0 1\r\nx\r\nEND\r\n"
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want it to end in %q", got, want)
+	}
+}
+
 func TestDies(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

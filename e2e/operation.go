@@ -32,7 +32,7 @@ import (
 func expectOperable(ctx context.Context, e *framework.Env, profile spec.Profile) (*deploy.Deployment, *corev1.Pod) {
 	enforceBaseline(ctx, e, e.Namespace)
 	e.Step("deploy where the baseline standard is enforced")
-	d := workload.Apply(ctx, e, profile, deploy.Changes{Namespace: e.Namespace})
+	d := e.Apply(ctx, "OPS-04", e.Variant(profile, deploy.Changes{Namespace: e.Namespace}))
 	if !e.Expect("OPS-04", "the deployment becomes ready", workload.Name(d), d.Ready(ctx), framework.Succeed) {
 		free := e.Namespace + "-free"
 		e.MakeNamespace(ctx, free)

@@ -70,8 +70,7 @@ func withoutDriver(ctx context.Context, e *framework.Env, v deploy.Volume) func(
 		overlay = customise.Overlay{Class: class.Name}
 	}
 	m := customise.Render(e, overlay, customise.Current, namespace)
-	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
-	e.NoError(err, "apply %s", m.Dir)
+	d := e.Apply(ctx, "KUS-06", m)
 	return func() {
 		p := workload.FirstPod(ctx, e, d)
 		name := framework.Name("pod", p)

@@ -201,15 +201,24 @@ func (e *Env) DeployAll(ctx context.Context, req spec.ReqID, manifests ...*deplo
 	var all []*deploy.Deployment
 	for _, m := range manifests {
 		e.Step("deploy %s", filepath.Base(m.Dir))
-		d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
-		e.NoError(err, "apply %s", m.Dir)
-		all = append(all, d)
+		all = append(all, e.Apply(ctx, req, m))
 	}
 	for _, d := range all {
 		e.Presume(req, "the deployment becomes ready", workloadOf(d), d.Ready(ctx), Succeed)
 		e.Relies(req, d)
 	}
 	return all
+}
+
+// Apply makes the objects of m and waits for nothing. It ends the spec with req not met when the API server finds one malformed.
+func (e *Env) Apply(ctx context.Context, req spec.ReqID, m *deploy.Manifest) *deploy.Deployment {
+	ginkgo.GinkgoHelper()
+	d, err := m.Apply(ctx, e.Cluster, e.Waiter, e.Ledger)
+	if fault.Of(err) == fault.Deployment {
+		e.Presume(req, "the API server accepts every object of the deployment", m.Dir, err, Succeed)
+	}
+	e.NoError(err, "apply %s", m.Dir)
+	return d
 }
 
 // reliance is that a deployment serves while a spec uses it, and the

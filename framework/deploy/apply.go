@@ -34,29 +34,55 @@ type Deployment struct {
 // Apply creates the objects of the manifest, with unknown fields refused by the server, and
 // registers their removal, and that of the claims made for the workload, in l. An object that
 // exists already is an error and stays as it is. On an error what was created so far is in l.
+// It is the deployment's fault when the API server finds an object malformed that the kustomization has
+// in the same way without changes.
 func (m *Manifest) Apply(ctx context.Context, c *cluster.Cluster, w wait.Waiter, l *ledger.Ledger) (*Deployment, error) {
 	d := &Deployment{Manifest: m, cluster: c, waiter: w, volumes: map[string]types.UID{}}
 	what := fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)
 	l.Add("claims of "+what, d.DeleteClaims)
 	l.Add("objects of "+what, d.Delete)
 	for _, o := range m.Objects {
-		if err := d.create(ctx, o); err != nil {
+		err := d.create(ctx, o)
+		if fault.Malformed(err) && fault.Malformed(m.unchanged(ctx, c, o)) {
+			err = fault.OfDeployment(err)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("applying %s: creating %s: %w", m.Dir, title(o), err)
 		}
 	}
 	return d, nil
 }
 
-func (d *Deployment) create(ctx context.Context, o *unstructured.Unstructured) error {
-	api := d.cluster.Resources.GetControllerRuntimeClient()
-	o = o.DeepCopy()
+// unchanged has the API server try out an object as the kustomization has it.
+func (m *Manifest) unchanged(ctx context.Context, c *cluster.Cluster, o *unstructured.Unstructured) error {
+	plain, err := Load(m.Dir, Changes{Namespace: m.Namespace})
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(plain.Objects, func(p *unstructured.Unstructured) bool {
+		return p.GetKind() == o.GetKind() && p.GetName() == o.GetName()
+	})
+	if i < 0 {
+		return nil
+	}
+	return post(ctx, c, plain.Objects[i].DeepCopy(), metav1.DryRunAll)
+}
+
+// post sends an object to the API server.
+func post(ctx context.Context, c *cluster.Cluster, o *unstructured.Unstructured, dryRun ...string) error {
+	api := c.Resources.GetControllerRuntimeClient()
 	if namespaced, err := api.IsObjectNamespaced(o); err != nil {
 		return fmt.Errorf("%w; the cluster has to know the kind", err)
 	} else if !namespaced {
 		o.SetNamespace("")
 	}
 	// Resources.Create of e2e-framework drops the field validation.
-	err := api.Create(ctx, o, &client.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	return api.Create(ctx, o, &client.CreateOptions{FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun})
+}
+
+func (d *Deployment) create(ctx context.Context, o *unstructured.Unstructured) error {
+	o = o.DeepCopy()
+	err := post(ctx, d.cluster, o)
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		if adopted, err := d.adopt(ctx, o); adopted || err != nil {

@@ -108,6 +108,12 @@ var admission = regexp.MustCompile(`admission webhook .* denied the request|Admi
 // denied reports whether admission has refused a request. That a command is refused comes as a text only.
 func denied(err error) bool { return err != nil && admission.MatchString(err.Error()) }
 
+// Malformed reports whether the API server answered that an object cannot exist as it was sent, such as one with a field
+// that is missing, unknown or not valid. What admission refuses is different: another cluster may admit it.
+func Malformed(err error) bool {
+	return (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) && !denied(err)
+}
+
 // unknown reports whether the API server answered that it does not know a path, or the namespace in it. That an object
 // is not found is different: it may be made.
 func unknown(err error) bool {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/wait"
@@ -97,6 +98,26 @@ func TestLastingByAdmission(t *testing.T) {
 	} {
 		if got := fault.Lasting(test.err); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	claims := schema.GroupKind{Kind: "PersistentVolumeClaim"}
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"a field that is missing": {fmt.Errorf("creating it: %w", apierrors.NewInvalid(claims, "c", field.ErrorList{field.Required(field.NewPath("spec", "resources"), "")})), true},
+		"a field that is unknown": {apierrors.NewBadRequest(`strict decoding error: unknown field "spec.sise"`), true},
+		"refused by a policy":     {apierrors.NewInvalid(claims, "c: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no", nil), false},
+		"refused by a webhook":    {apierrors.NewBadRequest(`admission webhook "w" denied the request: no`), false},
+		"forbidden":               {apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "p", errors.New("exceeded quota")), false},
+		"another error":           {errors.New("is invalid"), false},
+		"none":                    {nil, false},
+	} {
+		if got := fault.Malformed(test.err); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
 		}
 	}
 }

@@ -206,6 +206,9 @@ func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, c
 		}
 		r := put(ctx, e, clients, d, o)
 		traffic.ExpectRight(e, "RST-45", c.Pod, r)
+		if r.Wrong+r.Errors > 0 {
+			return
+		}
 		if got, hits, took = r.Hits+r.Misses, r.Hits, r.Elapsed; got == 0 {
 			e.NoError(errors.New("no get was answered"), "get %d items", o.Keys)
 		}

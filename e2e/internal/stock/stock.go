@@ -27,14 +27,15 @@ func Of(epoch string) []memcached.Item {
 	return items
 }
 
-// Item is an item whose value, of size bytes, and flags follow from its key.
+// Item is an item whose value, of size bytes, follows from its key and the size, and the flags from its key.
 func Item(key string, size int) memcached.Item {
 	return memcached.Item{Key: key, Value: valueOf(key, size), Flags: crc32.ChecksumIEEE([]byte(key))}
 }
 
+// valueOf is no part of the value of another size, so that one that was cut short is noticed.
 func valueOf(key string, size int) []byte {
 	value := make([]byte, size)
-	stream := rand.NewChaCha8(sha256.Sum256([]byte(key)))
+	stream := rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "%s %d", key, size)))
 	_, _ = stream.Read(value) // which never fails
 	for i := range value {
 		value[i] = 'A' + value[i]&31
@@ -43,9 +44,9 @@ func valueOf(key string, size int) []byte {
 }
 
 // Faults reports whether value and flags of an item that was fetched differ
-// from those that [Item] gives it.
+// from those that [Item] gives it. Its value has at least one byte.
 func Faults(i memcached.Item) (value, flags bool) {
-	return !bytes.Equal(i.Value, valueOf(i.Key, len(i.Value))), i.Flags != crc32.ChecksumIEEE([]byte(i.Key))
+	return len(i.Value) == 0 || !bytes.Equal(i.Value, valueOf(i.Key, len(i.Value))), i.Flags != crc32.ChecksumIEEE([]byte(i.Key))
 }
 
 // StoreIn stores items in memcached in a pod.

@@ -31,6 +31,18 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestCutShort cuts the values of items off at every length.
+func TestCutShort(t *testing.T) {
+	whole := Item("key", 100)
+	for length := range whole.Value {
+		cut := whole
+		cut.Value = whole.Value[:length]
+		if value, _ := Faults(cut); !value {
+			t.Errorf("the first %d bytes of the value are taken for the value", length)
+		}
+	}
+}
+
 // TestTally compares what each matcher accepts, and what it writes for the
 // rest, with testdata/failures.txt.
 func TestTally(t *testing.T) {

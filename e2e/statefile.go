@@ -54,6 +54,7 @@ var tamperings = []tampering{
 	{"RST-55", "the state file is a line of text", `echo garbage >"$1"`, false},
 	{"RST-55", "the state file is 4096 bytes of NUL", `head -c 4096 /dev/zero >"$1"`, false},
 	{"RST-55", "the state file has a line with an unknown tag", `echo "Zunknown 1" >>"$1"`, false},
+	{"RST-55", "the state file has a key without a value", `echo Kunknown >>"$1"`, false}, // ends memcached 1.6.18 and 1.6.38 with SIGABRT
 	{"RST-56", "the state file ends after four lines", `kept=$(head -n 4 "$1"); echo "$kept" >"$1"`, false},
 	{"RST-56", "the state file ends in the middle of its last line", `truncate -s -9 "$1"`, false},
 	{"RST-32", "the clock was set back by 100 s", moveStop("100"), false},

@@ -53,25 +53,37 @@ func TestMakeDriverLie(t *testing.T) {
 	client := fake.NewClientset(
 		&appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{Spec: chosen(driverPod())}}},
 		&storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: pmemcsi.Name}, Spec: storagev1.CSIDriverSpec{StorageCapacity: ptr.To(true), PodInfoOnMount: ptr.To(true)}},
+		&appsv1.DaemonSet{
+			ObjectMeta: metav1.ObjectMeta{Name: "setup", Namespace: pmemcsi.Namespace, Labels: map[string]string{pmemcsi.PodLabel: pmemcsi.SetupPod}},
+			Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+				NodeSelector: map[string]string{pmemcsi.ConvertLabel: pmemcsi.Convert},
+			}}},
+		},
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node1", Labels: map[string]string{"storage": "pmem"}}},
+		&storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "node1"}, Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: pmemcsi.Name}}}},
 		&corev1.Pod{ObjectMeta: meta, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{ContainerID: "containerd://1"}}}},
 	)
 	for _, step := range []struct {
 		fault      string
 		containers int
 		replaced   int
-		declared   string // capacity, information about the pod, nodes
+		declared   string // capacity, information about the pod, nodes, drivers that are listed, conversion, nodes of its pods
 	}{
-		{"", 2, 0, "true true pmem"},
-		{"never-dax", 3, 1, "true true pmem"},
-		{"never-dax", 3, 0, "true true pmem"},
-		{"same-volume", 3, 1, "true true pmem"},
-		{"untracked-capacity", 2, 1, "false true pmem"},
-		{"no-pod-info", 2, 0, "true false pmem"},
-		{"no-pod-info", 2, 0, "true false pmem"},
-		{"any-node", 2, 1, "true true "},
-		{"any-node", 2, 0, "true true "},
-		{"never-dax", 3, 1, "true true pmem"},
-		{"", 2, 1, "true true pmem"},
+		{"", 2, 0, "true true pmem 1  force"},
+		{"never-dax", 3, 1, "true true pmem 1  force"},
+		{"never-dax", 3, 0, "true true pmem 1  force"},
+		{"same-volume", 3, 1, "true true pmem 1  force"},
+		{"untracked-capacity", 2, 1, "false true pmem 1  force"},
+		{"no-pod-info", 2, 0, "true false pmem 1  force"},
+		{"no-pod-info", 2, 0, "true false pmem 1  force"},
+		{"any-node", 2, 1, "true true  1  force"},
+		{"any-node", 2, 0, "true true  1  force"},
+		{"unlisted", 2, 1, "true true pmem 0  force"},
+		{"unlisted", 2, 0, "true true pmem 0  force"},
+		{"unconverted", 2, 0, "true true pmem 1 force "},
+		{"unconverted", 2, 0, "true true pmem 1 force "},
+		{"never-dax", 3, 1, "true true pmem 1  force"},
+		{"", 2, 1, "true true pmem 1  force"},
 	} {
 		replaced, err := MakeDriverLie(t.Context(), client, step.fault)
 		if err != nil {
@@ -88,7 +100,21 @@ func TestMakeDriverLie(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fmt.Sprint(*driver.Spec.StorageCapacity, *driver.Spec.PodInfoOnMount, " ", set.Spec.Template.Spec.NodeSelector["storage"]); got != step.declared {
+		listing, err := client.StorageV1().CSINodes().Get(t.Context(), "node1", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		node, err := client.CoreV1().Nodes().Get(t.Context(), "node1", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		converter, err := client.AppsV1().DaemonSets(pmemcsi.Namespace).Get(t.Context(), "setup", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(*driver.Spec.StorageCapacity, *driver.Spec.PodInfoOnMount, " ", set.Spec.Template.Spec.NodeSelector["storage"], " ",
+			len(listing.Spec.Drivers), " ", node.Labels[pmemcsi.ConvertLabel], " ", converter.Spec.Template.Spec.NodeSelector[pmemcsi.ConvertLabel])
+		if got != step.declared {
 			t.Errorf("fault %q: declared is %s, want %s", step.fault, got, step.declared)
 		}
 	}

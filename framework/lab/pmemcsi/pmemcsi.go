@@ -16,9 +16,11 @@ const (
 	// PodLabel is NodePod of the driver's pod on a node.
 	PodLabel = "app.kubernetes.io/name"
 	NodePod  = "pmem-csi-node"
-	// convertLabel asks the driver to turn the node's raw persistent memory
-	// into a volume group (PMEM-CSI's installation guide).
-	convertLabel = Name + "/convert-raw-namespaces"
+	SetupPod = "pmem-csi-node-setup" // of the pod that turns raw persistent memory into volume groups
+	// ConvertLabel asks the driver to turn the node's raw persistent memory
+	// into a volume group, with the value Convert (PMEM-CSI's installation guide).
+	ConvertLabel = Name + "/convert-raw-namespaces"
+	Convert      = "force"
 )
 
 // Mode is a mode of PMEM-CSI, its flag -deviceManager.
@@ -50,7 +52,7 @@ func (m Mode) Label() string {
 	if m == Direct {
 		return "storage=pmem"
 	}
-	return convertLabel + "=force"
+	return ConvertLabel + "=" + Convert
 }
 
 // Files are applied as the driver's release has them, but for the names of

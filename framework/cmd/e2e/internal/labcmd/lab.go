@@ -32,7 +32,9 @@ pause stops its processors and resume continues them.`
 const driverHelp = `Put a program in front of PMEM-CSI on every node that changes what the driver is
 asked or answers, by a fault such as keeps-content, so that a spec can be seen
 failing. hack/lying-driver has the list. untracked-capacity, no-pod-info and
-any-node change what the objects of the driver declare. real takes all of it back.`
+any-node change what the objects of the driver declare, unlisted removes it from
+the CSINode objects, and unconverted has a conversion of raw persistent memory
+stay undone. real takes all of it back.`
 
 const imageHelp = `Make an image that the nodes of a lab do not have by themselves, and print the
 path of its archive. lying-memcached answers in place of a memcached behind it,

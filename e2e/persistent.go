@@ -71,7 +71,12 @@ var _ = framework.It(spec.Spec{
 	Tags: []string{"restart"}, Budget: 8 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	m := separateClaims(ctx, e, e.Manifest(spec.Persistent))
-	d := e.Deploy(ctx, "OBJ-03", m)
+	d := e.Apply(ctx, "RST-04", m)
+	if err := d.Ready(ctx); err != nil {
+		boundClaim(ctx, e, "RST-04", d, workload.FirstPod(ctx, e, d)) // which may be why
+		e.Presume("OBJ-03", "the deployment becomes ready", workload.Name(d), err, framework.Succeed)
+	}
+	e.Relies("OBJ-03", d)
 	p := workload.Pod(ctx, e, d)
 	claim, pv := boundClaim(ctx, e, "RST-04", d, p)
 	expectClaim(ctx, e, d, claim, pv)

@@ -41,6 +41,14 @@ func (c *Clients) Talk(ctx context.Context, cl *cluster.Cluster, addr, request s
 	return r, err
 }
 
+// ServerError is that the server at Addr, once it was connected, did not store the keys of a load as it should, see [load.StoreError].
+type ServerError struct{ Addr, Text string }
+
+func (e *ServerError) Error() string { return e.Text }
+
+// OfDeployment makes it the deployment's fault, see package fault.
+func (e *ServerError) OfDeployment() bool { return true }
+
 // skewShare of the measured time is how far the starts of clients may lie apart.
 const skewShare = 0.1
 
@@ -68,6 +76,9 @@ func (c *Clients) prepare(ctx context.Context, o load.Options) error {
 		return err
 	}
 	for _, a := range answers {
+		if a.Server {
+			return &ServerError{o.Addr, a.Error}
+		}
 		if a.Error != "" {
 			return errors.New(a.Error)
 		}

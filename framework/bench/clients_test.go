@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"pmem-memcached-e2e/framework/fault"
 	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/mutant/liar/liartest"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -187,6 +189,11 @@ func TestLoadThatCannotTakePlace(t *testing.T) {
 	o := options("127.0.0.1:1")
 	if _, err := c.Load(t.Context(), o); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("nobody listens: %v", err)
+	}
+	lying := liartest.Start(t, server(t), "drops-connection")
+	var bad *ServerError
+	if _, err := c.Load(t.Context(), options(lying)); !errors.As(err, &bad) || bad.Addr != lying || fault.Of(err) != fault.Deployment {
+		t.Errorf("a server that closes connections: %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -68,7 +68,12 @@ const (
 	draining              // answers of what was asked
 )
 
-// storeKeys stores the keys from next to end.
+// StoreError is that a server which was connected did not store the keys of a load as it should.
+type StoreError struct{ Complaint string }
+
+func (e *StoreError) Error() string { return "store the keys: " + e.Complaint }
+
+// storeKeys stores the keys from next to end. What the server does wrong is a [StoreError].
 func (l *loop) storeKeys(stop <-chan struct{}) error {
 	l.phase = storing
 	for _, c := range l.conns {
@@ -84,7 +89,7 @@ func (l *loop) storeKeys(stop <-chan struct{}) error {
 			return err
 		}
 		if l.stats.errors > 0 {
-			return fmt.Errorf("store the keys: %s", l.stats.complaints[0])
+			return &StoreError{l.stats.complaints[0]}
 		}
 	}
 	return nil

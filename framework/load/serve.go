@@ -21,7 +21,8 @@ type Order struct {
 type Answer struct {
 	Ready  bool    `json:"ready,omitempty"` // of Prepare, and once at the start
 	Result *Result `json:"result,omitempty"`
-	Error  string  `json:"error,omitempty"` // why the order could not be carried out
+	Error  string  `json:"error,omitempty"`  // why the order could not be carried out
+	Server bool    `json:"server,omitempty"` // the error is a [StoreError]
 }
 
 // Serve takes orders until one ends it, or in does because its master has died:
@@ -93,7 +94,8 @@ func (c *client) close() {
 func (c *client) obey(ctx context.Context, o Order) Answer {
 	fail := func(err error) Answer {
 		c.close()
-		return Answer{Error: err.Error()}
+		_, server := errors.AsType[*StoreError](err)
+		return Answer{Error: err.Error(), Server: server}
 	}
 	switch {
 	case o.Prepare != nil && !o.Go:

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pmem-memcached-e2e/framework/mutant/liar/liartest"
 )
 
 // master gives orders to a client that Serve runs.
@@ -80,9 +82,14 @@ func TestServe(t *testing.T) {
 		{Order{Prepare: &bad}, `Keys="0"`},
 	} {
 		m.order(t, test.order)
-		if a := m.answer(t); a.Ready || a.Result != nil || !strings.Contains(a.Error, test.want) {
+		if a := m.answer(t); a.Ready || a.Server || a.Result != nil || !strings.Contains(a.Error, test.want) {
 			t.Errorf("%+v: %+v, want %q", test.order, a, test.want)
 		}
+	}
+	lying := short(liartest.Start(t, addr, "drops-connection"))
+	m.order(t, Order{Prepare: &lying})
+	if a := m.answer(t); !a.Server || !strings.Contains(a.Error, "store the keys: connection lost") {
+		t.Errorf("a server that closes connections: %+v", a)
 	}
 	m.order(t, Order{End: true})
 	if err := <-m.done; err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,15 +17,21 @@ import (
 // Listing is memcached's list of all its items, by key.
 type Listing map[string]memcached.Metadata
 
-// List has memcached list its items.
+// List has memcached list its items until it has listed as many as it has, or the same twice: its crawler passes over an
+// item that another thread uses at that moment, and expired items count but are not listed.
 func (c *Client) List(ctx context.Context, e *framework.Env) Listing {
 	var items Listing
 	err := e.Waiter.Until(ctx, wait.Listing, "memcached in "+c.Pod+" to list its items", func(ctx context.Context) (done bool, seen string, err error) {
+		last := items
 		items, err = c.Session.Metadump(ctx)
 		if errors.Is(err, memcached.ErrBusy) {
 			return false, err.Error(), nil
 		}
-		return err == nil, fmt.Sprintf("%d items", len(items)), wait.Stop(err)
+		if err != nil {
+			return false, "", wait.Stop(err)
+		}
+		all := c.Count(ctx, e, "curr_items")
+		return int64(len(items)) == all || maps.Equal(items, last), fmt.Sprintf("%d of %d items", len(items), all), nil
 	})
 	e.NoError(err, "list the items of %s", c.Pod)
 	return items

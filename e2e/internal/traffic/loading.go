@@ -2,7 +2,9 @@ package traffic
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,22 +20,31 @@ import (
 )
 
 // Loading is called before clients put a deployment under load, perhaps next to controls. The function that it returns takes the result,
-// and ends the spec if that is an error. When a memcached of the deployment has ended since, that is why, and the deployment's fault. When the
-// clients had no connection, it names the policies that may be the reason.
+// and ends the spec if that is an error. It is the deployment's fault when its memcached did not store what a load began with, or has
+// ended since, and nobody's when a control did not. When the clients had no connection, it names the policies that may be the reason.
 func Loading(ctx context.Context, e *framework.Env, clients *bench.Clients, d *deploy.Deployment, controls ...*deploy.Deployment) (loaded func(err error, attempted string)) {
 	pods, err := d.Pods(ctx)
 	e.NoError(err, "list the pods of %s", workload.Name(d))
 	before := runningIn(pods)
 	return func(err error, attempted string) {
-		if err != nil && fault.Of(err) != fault.Infrastructure {
+		server, answered := errors.AsType[*bench.ServerError](err)
+		switch {
+		case answered && isOf(ctx, e, controls, server.Addr):
+			err = fault.OfInfrastructure(err)
+		case err != nil && fault.Of(err) != fault.Infrastructure:
 			if how := awaitEnd(ctx, e, d, before); how != "" {
 				err = fault.OfDeployment(fmt.Errorf("%w; %s", err, how))
-			} else {
+			} else if !answered {
 				err = explained(ctx, e, clients, err, append(controls, d))
 			}
 		}
 		e.NoError(err, "%s", attempted)
 	}
+}
+
+// isOf reports whether an address is that of one of some deployments.
+func isOf(ctx context.Context, e *framework.Env, deployments []*deploy.Deployment, addr string) bool {
+	return slices.ContainsFunc(deployments, func(d *deploy.Deployment) bool { return Addr(ctx, e, d) == addr })
 }
 
 // awaitEnd returns how a memcached ended that ran before; empty when all still run after a while.

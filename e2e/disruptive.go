@@ -35,7 +35,7 @@ var _ = framework.It(spec.Spec{
 
 	disrupt.RestartDriver(ctx, e, p.Spec.NodeName)
 	e.Step("cordon the node of the volume")
-	uncordon := disrupt.Cordon(ctx, e, p.Spec.NodeName)
+	uncordon := disrupt.Cordon(ctx, e, d, p.Spec.NodeName)
 	e.NoError(d.SetReplicas(ctx, 1), "scale %s to 1", d.Name)
 	disrupt.ExpectUnschedulable(ctx, e, d, "RST-07")
 	e.NoError(uncordon(ctx), "uncordon node %s", p.Spec.NodeName)

@@ -27,7 +27,7 @@ var _ = framework.It(spec.Spec{
 	items, fresh := stock.Of("before"), stock.Of("since")
 	stock.StoreIn(ctx, e, p, items)
 
-	disrupt.Drain(ctx, e, p)
+	disrupt.Drain(ctx, e, d, p)
 	workload.AwaitReplaced(ctx, e, d, p)
 	e.Require("OPS-09", "once its node was drained the deployment becomes ready elsewhere", workload.Name(d), d.Ready(ctx), framework.Succeed)
 	q := workload.Pod(ctx, e, d)
@@ -51,7 +51,7 @@ var _ = framework.It(spec.Spec{
 	items := stock.Of("kept")
 	stock.StoreIn(ctx, e, p, items)
 
-	uncordon := disrupt.Drain(ctx, e, p)
+	uncordon := disrupt.Drain(ctx, e, d, p)
 	downLongEnough := workload.AwaitDowntime(ctx, e)
 	disrupt.ExpectUnschedulable(ctx, e, d, "OPS-09")
 	downLongEnough()

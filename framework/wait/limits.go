@@ -41,6 +41,7 @@ const (
 	MemcachedDown     Name = "memcached-down"
 	MemcachedAnswers  Name = "memcached-answers"
 	MemcachedEnded    Name = "memcached-ended"
+	NodeCordoned      Name = "node-cordoned"
 	Forwarded         Name = "forwarded"
 	LoadReady         Name = "load-ready"
 	LoadStored        Name = "load-stored"
@@ -99,6 +100,7 @@ var limits = map[Name]limit{
 	MemcachedDown:     {time.Minute, "a memcached that was signalled to stop, or killed, to end"},
 	MemcachedAnswers:  {time.Minute, "memcached to answer one request"},
 	MemcachedEnded:    {10 * time.Second, "the kubelet to report that memcached has ended, after a load that failed"},
+	NodeCordoned:      {time.Minute, "the scheduler to place no pod on a node that was cordoned"},
 	Forwarded:         {30 * time.Second, "a port-forward to reach its pod"},
 
 	LoadReady:  {2 * time.Minute, "load clients in pods to take orders"},

@@ -16,8 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/drain"
 
+	"pmem-memcached-e2e/e2e/internal/idle"
 	"pmem-memcached-e2e/e2e/internal/workload"
 	"pmem-memcached-e2e/framework"
+	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
@@ -28,8 +30,8 @@ import (
 const Tag = "disruptive"
 
 // Cordon keeps pods from a node until the function that it returns is called,
-// or the spec ends.
-func Cordon(ctx context.Context, e *framework.Env, node string) (uncordon func(context.Context) error) {
+// or the spec ends. The scheduler has heard of it, as pods next to a deployment show.
+func Cordon(ctx context.Context, e *framework.Env, d *deploy.Deployment, node string) (uncordon func(context.Context) error) {
 	set := func(ctx context.Context, unschedulable bool) error {
 		patch := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, unschedulable)
 		_, err := e.Cluster.Client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
@@ -43,31 +45,66 @@ func Cordon(ctx context.Context, e *framework.Env, node string) (uncordon func(c
 	uncordon = func(ctx context.Context) error { return set(ctx, false) }
 	e.Ledger.Add("cordon of node "+node, uncordon)
 	e.NoError(set(ctx, true), "cordon node %s", node)
+	err = e.Waiter.Until(ctx, wait.NodeCordoned, "the scheduler to place no pod on the cordoned node "+node, func(ctx context.Context) (bool, string, error) {
+		p := idle.Pod(ctx, e, d.Manifest, "cordoned-")
+		p.Spec.Affinity, p.Spec.Tolerations = idle.OnNode(node), nil
+		p = e.StartPod(ctx, p)
+		where := awaitScheduled(ctx, e, p)
+		e.RemovePod(ctx, p)
+		return noticed(where), where, nil
+	})
+	e.NoError(err, "cordon node %s", node)
 	return uncordon
+}
+
+// awaitScheduled returns where the scheduler has placed a pod, or why nowhere.
+func awaitScheduled(ctx context.Context, e *framework.Env, p *corev1.Pod) (where string) {
+	err := e.Watching(p.Namespace, cluster.Pods).Until(ctx, wait.PodRuns, "the scheduler to try to place "+framework.Name("pod", p), func(ctx context.Context) (bool, string, error) {
+		now, err := e.Cluster.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+		if err != nil {
+			return false, "", err
+		}
+		where = placed(now)
+		return where != "", "it has not", nil
+	})
+	e.NoError(err, "see where %s is placed", framework.Name("pod", p))
+	return where
+}
+
+// placed is where the scheduler has placed a pod, or why nowhere; empty before it has tried.
+func placed(p *corev1.Pod) string {
+	if p.Spec.NodeName != "" {
+		return "it is on node " + p.Spec.NodeName
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return fmt.Sprintf("%s: %s: %s", p.Status.Phase, c.Reason, c.Message)
+		}
+	}
+	return ""
+}
+
+const (
+	unplaced = "Pending: Unschedulable: "
+	cordoned = "unschedulable" // in the scheduler's message about nodes that are cordoned
+)
+
+func noticed(where string) bool {
+	return strings.HasPrefix(where, unplaced) && strings.Contains(where, cordoned)
 }
 
 // ExpectUnschedulable expects that the pod of d has no node and reports why.
 func ExpectUnschedulable(ctx context.Context, e *framework.Env, d *deploy.Deployment, req spec.ReqID) {
 	var why string
 	_, err := workload.AwaitPods(ctx, e, d, wait.PodReplaced, "the scheduler to report why it finds no node for the pod of "+workload.Name(d), func(pods []corev1.Pod) bool {
-		if len(pods) == 0 {
-			return false
+		if len(pods) > 0 {
+			why = placed(&pods[0])
 		}
-		if node := pods[0].Spec.NodeName; node != "" {
-			why = "it is on node " + node
-			return true
-		}
-		for _, c := range pods[0].Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-				why = fmt.Sprintf("%s: %s: %s", pods[0].Status.Phase, c.Reason, c.Message)
-				return true
-			}
-		}
-		return false
+		return why != ""
 	})
 	e.Require(req, "while its node is cordoned the scheduler has tried to place the pod", workload.Name(d), err, framework.Succeed)
 	e.Expect(req, "while its node is cordoned the pod is Pending and reports why", workload.Name(d), why,
-		gomega.And(gomega.HavePrefix("Pending: Unschedulable: "), gomega.ContainSubstring("unschedulable")))
+		gomega.And(gomega.HavePrefix(unplaced), gomega.ContainSubstring(cordoned)))
 }
 
 // budgetsAgainst are the disruption budgets that allow no eviction of p. One that was just made is given the time in
@@ -96,15 +133,15 @@ func budgetsAgainst(ctx context.Context, e *framework.Env, p *corev1.Pod) ([]str
 	return against, err
 }
 
-// Drain drains the node of p as kubectl drain does, except that it evicts no pods
+// Drain drains the node of p, a pod of d, as kubectl drain does, except that it evicts no pods
 // outside the namespace of p. It returns when p is gone.
-func Drain(ctx context.Context, e *framework.Env, p *corev1.Pod) (uncordon func(context.Context) error) {
+func Drain(ctx context.Context, e *framework.Env, d *deploy.Deployment, p *corev1.Pod) (uncordon func(context.Context) error) {
 	node := p.Spec.NodeName
 	blocked, err := budgetsAgainst(ctx, e, p)
 	e.NoError(err, "read the disruption budgets of %s", framework.Name("pod", p))
 	e.Require("OPS-09", "a disruption budget allows the pod to be evicted", framework.Name("pod", p), blocked, gomega.BeEmpty())
 	e.Step("drain node %s", node)
-	uncordon = Cordon(ctx, e, node)
+	uncordon = Cordon(ctx, e, d, node)
 	var output strings.Builder
 	limit, err := e.Waiter.Limit(wait.PodReplaced)
 	e.NoError(err, "find how long a drain may take")

@@ -23,8 +23,7 @@ func Faults() []Fault { return slices.Sorted(maps.Keys(faults)) }
 func (f Fault) Describe() string { return faults[f].what }
 
 // A kind of fault changes requests, or answers to the original command, or ends a connection or
-// all. What it remembers is that of
-// all connections.
+// all of them. What it remembers is that of all connections.
 type kind struct {
 	what   string
 	delay  time.Duration

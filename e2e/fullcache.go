@@ -132,10 +132,7 @@ func fillUp(ctx context.Context, e *framework.Env, c *cache.Client, clients *ben
 
 // put puts a deployment under load, which stores o.Keys unless they are there.
 func put(ctx context.Context, e *framework.Env, clients *bench.Clients, d *deploy.Deployment, o load.Options) load.Result {
-	loaded := traffic.Loading(ctx, e, clients, d)
-	r, err := clients.Load(ctx, o)
-	loaded(err, fmt.Sprintf("load it with %d items", o.Keys))
-	return r
+	return traffic.Load(ctx, e, clients, d, o, fmt.Sprintf("load it with %d items", o.Keys))
 }
 
 // sizeOfBulk is the power of two in whose slab class the items of the bulk are,

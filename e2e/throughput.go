@@ -50,9 +50,7 @@ func answersRightly(ctx context.Context, e *framework.Env) {
 	o := s.Load
 	o.Addr = traffic.Addr(ctx, e, d)
 	e.Step("load memcached for %s", o.Duration)
-	loaded := traffic.Loading(ctx, e, clients, d)
-	r, err := clients.Load(ctx, o)
-	loaded(err, "load memcached")
+	r := traffic.Load(ctx, e, clients, d, o, "load memcached")
 	end()
 	traffic.Note(e, "load", r)
 	traffic.ExpectRight(e, "EPH-12", framework.Name("pod", workload.Pod(ctx, e, d)), r)

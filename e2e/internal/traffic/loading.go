@@ -16,6 +16,7 @@ import (
 	"pmem-memcached-e2e/framework/cluster"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/fault"
+	"pmem-memcached-e2e/framework/load"
 	"pmem-memcached-e2e/framework/wait"
 )
 
@@ -40,6 +41,14 @@ func Loading(ctx context.Context, e *framework.Env, clients *bench.Clients, d *d
 		}
 		e.NoError(err, "%s", attempted)
 	}
+}
+
+// Load has clients load a deployment. It ends the spec if that fails, see [Loading].
+func Load(ctx context.Context, e *framework.Env, clients *bench.Clients, d *deploy.Deployment, o load.Options, attempted string) load.Result {
+	loaded := Loading(ctx, e, clients, d)
+	r, err := clients.Load(ctx, o)
+	loaded(err, attempted)
+	return r
 }
 
 // isOf reports whether an address is that of one of some deployments.

@@ -187,8 +187,11 @@ func (f filling) expectValues(ctx context.Context, e *framework.Env, c *cache.Cl
 	e.Expect("RST-37", "every item has its flags", c.Pod, cache.Faults(flags), gomega.BeEmpty())
 }
 
-// sweepTime is enough for all keys on an idle machine.
-const sweepTime = 5 * time.Second
+// sweepTime is enough for all keys on an idle machine. With sweepLimit, a cache of [workload.Largest] takes 1800 keys/s.
+const (
+	sweepTime  = 5 * time.Second
+	sweepLimit = 5 * time.Minute
+)
 
 // sweep gets all keys of the bulk, from within the cluster.
 func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, clients *bench.Clients, d *deploy.Deployment) {
@@ -199,8 +202,11 @@ func (f filling) sweep(ctx context.Context, e *framework.Env, c *cache.Client, c
 	var took time.Duration
 	for got < o.Keys {
 		if got > 0 {
+			if o.Duration == sweepLimit {
+				e.NoError(fmt.Errorf("%d keys in %s, which is too slow for a verdict about all of them", got, took.Round(time.Second)), "get %d items", o.Keys)
+			}
 			// Each load begins at the same key, so it has to be as long as a whole sweep takes.
-			o.Duration = min(time.Duration(1.5*float64(took)*float64(o.Keys)/float64(got)), time.Minute)
+			o.Duration = min(time.Duration(1.5*float64(took)*float64(o.Keys)/float64(got)), sweepLimit)
 		}
 		r := put(ctx, e, clients, d, o)
 		traffic.ExpectRight(e, "RST-45", c.Pod, r)

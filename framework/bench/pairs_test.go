@@ -76,7 +76,7 @@ func TestSlowerSubjectIsFound(t *testing.T) {
 	}
 	addr := server(t)
 	s := quick()
-	subjects := []Subject{{"pmem", slowed(t, addr, 5*time.Millisecond)}, {"dram", addr}}
+	subjects := []Subject{{"pmem", slowed(t, addr, 50*time.Millisecond)}, {"dram", addr}}
 	// With nine pairs the interval tolerates one that something else has disturbed.
 	const pairs = 9
 	p, err := c.Measure(t.Context(), s, subjects, Plan{Pairs: pairs, Open: true})

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"pmem-memcached-e2e/framework/bench"
 	"pmem-memcached-e2e/framework/deploy"
 	"pmem-memcached-e2e/framework/load"
+	"pmem-memcached-e2e/framework/pmem"
 	"pmem-memcached-e2e/framework/spec"
 )
 
@@ -33,6 +36,8 @@ var _ = framework.It(spec.Spec{
 	p := workload.Pod(ctx, e, d)
 	c := cache.Inspect(ctx, e, "DRV-19", p)
 	expectKept := storeOnClaim(ctx, e, d, p)
+	mounted := mountsOn(ctx, e, c)
+	e.Expect("DRV-19", "the volume is mounted on the node for the pod", c.Name, mounted, gomega.Not(gomega.BeEmpty()))
 	clients, end := traffic.Clients(ctx, e, d, 1)
 	for _, r := range loadDuring(ctx, e, d, clients, func() { disrupt.RestartDriver(ctx, e, p.Spec.NodeName) }) {
 		traffic.Note(e, "load", r)
@@ -46,12 +51,29 @@ var _ = framework.It(spec.Spec{
 	e.Expect("DRV-19", "memcached did not restart", c.Name, cache.Restarts(now), gomega.Equal(cache.Restarts(p)))
 	after := cache.Inspect(ctx, e, "DRV-19", now)
 	e.Expect("DRV-19", "the mount is the same (device)", c.Name, after.Mount.Number+" "+after.Mount.Device, gomega.Equal(c.Mount.Number+" "+c.Mount.Device))
+	// What the container has does not show it: its own mount stays until it is started again, and then has no volume.
+	e.Expect("DRV-19", "the volume is mounted on the node for the pod as before", c.Name, mountsOn(ctx, e, c), gomega.Equal(mounted))
 	mapping, err := cache.Mapping(ctx, e, after)
 	e.NoError(err, "read the mappings of memcached")
 	e.Expect("DRV-19", "the memory file is mapped as before", c.Name, mapping, gomega.Equal(cache.Mapped))
 	_, dev := placement.ExpectPMEM(ctx, e, "DRV-19", after, workload.RequestedSize(d))
 	e.Note("device", "%s", dev.Name)
 })
+
+// mountsOn are the paths on the node at which the volume of a cache is mounted for its pod.
+func mountsOn(ctx context.Context, e *framework.Env, c cache.Cache) (paths []string) {
+	nd, err := pmem.AwaitNodeDriver(ctx, e.Cluster, e.Waiter, c.Pod.Spec.NodeName)
+	e.NoError(err, "find the driver on node %s", c.Pod.Spec.NodeName)
+	inventory, err := nd.Inventory(ctx)
+	e.NoError(cmp.Or(err, inventory.Unread[pmem.PartMounts]), "read the mounts of node %s", nd.Node)
+	for _, m := range inventory.Mounts {
+		if m.Number == c.Mount.Number && strings.Contains(m.Path, string(c.Pod.UID)) {
+			paths = append(paths, m.Path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
 
 // storeOnClaim stores a file on the volume of a claim, which no pod uses after
 // that. The function it returns expects another pod on the claim to find it.

@@ -51,7 +51,10 @@ var _ = framework.It(spec.Spec{
 
 // expectReplicas examines the claims of replicas that come and go.
 func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
-	workload.Scale(ctx, e, "RST-62", d, 2)
+	e.Step("scale to 2")
+	err := d.Scale(ctx, 2)
+	expectTwoVolumes(ctx, e, d) // memcached waits for the other one that uses its file
+	workload.Comes(e, "RST-62", d, err)
 	own := [][]string{{"of-0"}, {"of-1"}}
 	pods := byName(ctx, e, d)
 	expectTwoDevices(e, cache.Inspect(ctx, e, "DRV-20", &pods[0]), cache.Inspect(ctx, e, "DRV-20", &pods[1]))
@@ -71,6 +74,30 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 
 	expectProtected(ctx, e, d, &claims[1], &pods[1])
 	expectRetention(ctx, e, d, &claims[0], stock.Of(own[0][0]))
+}
+
+// expectTwoVolumes compares the volumes of the claims of two replicas.
+func expectTwoVolumes(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
+	claims, err := d.Claims(ctx)
+	e.NoError(err, "list the claims of %s", workload.Name(d))
+	whose := map[string][]string{}
+	for i := range claims {
+		if claims[i].Spec.VolumeName == "" {
+			continue
+		}
+		pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, claims[i].Spec.VolumeName, metav1.GetOptions{})
+		e.NoError(err, "get the volume of %s", framework.Name("claim", &claims[i]))
+		if csi := pv.Spec.CSI; csi != nil {
+			whose[csi.Driver+" "+csi.VolumeHandle] = append(whose[csi.Driver+" "+csi.VolumeHandle], claims[i].Name)
+		}
+	}
+	var shared []string
+	for volume, names := range whose {
+		if len(names) > 1 {
+			shared = append(shared, strings.Join(names, " and ")+" have "+volume)
+		}
+	}
+	e.Expect("DRV-20", "each claim has a volume of its own", workload.Name(d), shared, gomega.BeEmpty())
 }
 
 // byName are the two pods of a StatefulSet, that with the lower number first.

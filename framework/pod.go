@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"slices"
 
 	"github.com/onsi/ginkgo/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -61,6 +62,15 @@ func (e *Env) removePod(ctx context.Context, pod *corev1.Pod) error {
 		case err != nil:
 			return false, "", err
 		}
-		return p.UID != pod.UID, string(p.Status.Phase), nil
+		return p.UID != pod.UID, removal(p), nil
 	})
+}
+
+// removal is how far that of a pod has come.
+func removal(p *corev1.Pod) string {
+	running := slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
+	if p.DeletionTimestamp == nil || running || len(p.Status.ContainerStatuses) == 0 {
+		return string(p.Status.Phase)
+	}
+	return string(p.Status.Phase) + ", no container runs: the kubelet removes a pod once its volumes are unmounted"
 }

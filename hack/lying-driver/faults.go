@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -26,6 +27,8 @@ type fault struct {
 	what string
 	// start makes the changes, by method. What they remember is theirs, except for files in dir, which outlives this program.
 	start func(dir string) map[string]change
+	// first, unless it is nil, comes before the first call.
+	first func(ctx context.Context, dir string, driver csi.NodeClient) error
 }
 
 // change answers a call, for which it may forward it, too.
@@ -107,7 +110,8 @@ var faults = map[string]fault{
 	"no-topology": {what: "a volume is said to be on every node", start: always(map[string]change{
 		csi.Controller_CreateVolume_FullMethodName: answer(func(a *csi.CreateVolumeResponse) { a.Volume.AccessibleTopology = nil }),
 	})},
-	"loses-volumes": {what: "a volume that is mounted again after a restart of the driver is another, empty one", start: substituted},
+	"unmounts-volumes": {what: "a restart of the driver unmounts the volumes in use", start: remembered, first: unmount},
+	"loses-volumes":    {what: "a volume that is mounted again after a restart of the driver is another, empty one", start: substituted},
 }
 
 // always starts changes that remember nothing.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -43,6 +44,12 @@ func run(ctx context.Context, endpoint, driver, name string) error {
 		return err
 	}
 	defer upstream.Close()
+	dir := filepath.Dir(endpoint)
+	if f.first != nil {
+		if err := f.first(ctx, dir, csi.NewNodeClient(upstream)); err != nil {
+			return err
+		}
+	}
 	if err := os.Remove(endpoint); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -50,7 +57,7 @@ func run(ctx context.Context, endpoint, driver, name string) error {
 	if err != nil {
 		return err
 	}
-	p := proxy{upstream: upstream, changes: f.start(filepath.Dir(endpoint))}
+	p := proxy{upstream: upstream, changes: f.start(dir)}
 	server := grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(p.answer))
 	defer context.AfterFunc(ctx, server.Stop)()
 	fmt.Fprintf(os.Stderr, "lying-driver: %s: %s\n", name, f.what)

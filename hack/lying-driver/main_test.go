@@ -53,7 +53,11 @@ func (d *driver) NodePublishVolume(_ context.Context, r *csi.NodePublishVolumeRe
 	return &csi.NodePublishVolumeResponse{}, nil
 }
 
-func (d *driver) NodeUnpublishVolume(context.Context, *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
+func (d *driver) NodeUnpublishVolume(_ context.Context, r *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
+	if r.TargetPath != "" {
+		d.asked = append(d.asked, "unpublish "+r.VolumeId+" from "+r.TargetPath)
+		return &csi.NodeUnpublishVolumeResponse{}, nil
+	}
 	return nil, status.Error(codes.NotFound, "no such volume")
 }
 
@@ -152,7 +156,7 @@ func TestFaults(t *testing.T) {
 		"loses-volumes":       "delete volume2\ndelete volume1",
 	}
 	for _, name := range names() {
-		if name == faithful {
+		if name == faithful || faults[name].first != nil {
 			continue
 		}
 		got, want := observed(t, name), wants[name]
@@ -230,6 +234,34 @@ func TestLosesVolumes(t *testing.T) {
 		t.Errorf("the driver was asked\n%q\n%q, want\n%q\n%q", before, d.asked, wantBefore, wantAfter)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*-of-*")); err != nil || left != nil {
+		t.Errorf("files that remain: %v, %v", left, err)
+	}
+}
+
+// TestUnmountsVolumes mounts two volumes and unmounts one. A restart unmounts the other.
+func TestUnmountsVolumes(t *testing.T) {
+	d, dir := &driver{}, t.TempDir()
+	t.Run("before", func(t *testing.T) {
+		node := csi.NewNodeClient(lying(t, d, dir, "unmounts-volumes"))
+		for _, name := range []string{"one", "two"} {
+			if _, err := node.NodePublishVolume(t.Context(), &csi.NodePublishVolumeRequest{VolumeId: name, TargetPath: "/pods/" + name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := node.NodeUnpublishVolume(t.Context(), &csi.NodeUnpublishVolumeRequest{VolumeId: "one", TargetPath: "/pods/one"}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	d.asked = nil
+	t.Run("after", func(t *testing.T) {
+		if _, err := csi.NewControllerClient(lying(t, d, dir, "unmounts-volumes")).GetCapacity(t.Context(), &csi.GetCapacityRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if want := []string{"unpublish two from /pods/two"}; !slices.Equal(d.asked, want) {
+		t.Errorf("the driver was asked %q, want %q", d.asked, want)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, mountedAt+"*")); err != nil || left != nil {
 		t.Errorf("files that remain: %v, %v", left, err)
 	}
 }

@@ -89,7 +89,7 @@ func (m *mutated) suite(ctx context.Context, r mutation.Run) (err error) {
 	}
 	defer log.Close()
 	if r.Driver != "" {
-		defer func() { err = errors.Join(err, lieOfDriver(context.WithoutCancel(ctx), log, "real")) }()
+		defer func() { err = errors.Join(err, m.restore(ctx, r.Report, log)) }()
 		if err := lieOfDriver(ctx, log, r.Driver); err != nil {
 			return err
 		}
@@ -114,13 +114,37 @@ func (m *mutated) suite(ctx context.Context, r mutation.Run) (err error) {
 	return nil
 }
 
-// learn notes the images of a run whose checks have passed.
-func (m *mutated) learn(dir string, images []string) {
+func readReport(dir string) (report.Document, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "report.yaml"))
 	if err != nil {
-		return // whoever wants the report says so
+		return report.Document{}, err
 	}
-	doc, err := report.Decode("report.yaml", text)
+	return report.Decode("report.yaml", text)
+}
+
+// restore has the driver lie no longer. A lab in which it has left something behind, such as a mount that goes with a reboot only,
+// is replaced, as the next run would see it, or miss it. After an interrupt there is no next run.
+func (m *mutated) restore(ctx context.Context, dir string, log *os.File) error {
+	interrupted := ctx.Err() != nil
+	ctx = context.WithoutCancel(ctx)
+	if doc, err := readReport(dir); interrupted || err == nil && !leftBehind(doc) {
+		return lieOfDriver(ctx, log, "real")
+	}
+	if err := m.lab.lab.Down(ctx); err != nil {
+		return fmt.Errorf("replace the lab, in which a run has left something behind: %w", err)
+	}
+	var err error
+	m.target, err = m.lab.Up(ctx, progress.Lines(log), func(wait.Record) {})
+	return err
+}
+
+func leftBehind(doc report.Document) bool {
+	return len(doc.Leaks) > 0 || len(doc.Errors) > 0 || slices.ContainsFunc(doc.Specs, func(s report.SpecResult) bool { return len(s.Leaks) > 0 })
+}
+
+// learn notes the images of a run whose checks have passed.
+func (m *mutated) learn(dir string, images []string) {
+	doc, err := readReport(dir) // whoever wants the report says that it is missing
 	if err != nil || len(doc.Preflight) == 0 || slices.ContainsFunc(doc.Preflight, func(c report.Check) bool { return c.State == report.CheckFailed }) {
 		return
 	}
@@ -162,13 +186,10 @@ func imagesOf(dirs ...string) []string {
 // mainJob is the report of the main job in the report directory, if it is of this very program, on the cluster that is
 // up, and about the manifests as they are. Its specs need not run on them again.
 func mainJob(c config.Config, kubeconfig string) (report.Document, error) {
-	text, err := os.ReadFile(filepath.Join(c.ReportDir, "report.yaml"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return report.Document{}, nil
-	} else if err != nil {
+	doc, err := readReport(c.ReportDir)
+	if pathError := (*fs.PathError)(nil); errors.As(err, &pathError) && !errors.Is(err, fs.ErrNotExist) {
 		return report.Document{}, err
 	}
-	doc, err := report.Decode("report.yaml", text)
 	if err != nil || doc.Run.Interrupted || doc.Run.Version != version() || strings.Contains(version(), " ") || !sameCluster(kubeconfig, doc.Run.Host) {
 		return report.Document{}, nil
 	}

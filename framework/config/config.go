@@ -102,17 +102,17 @@ func (c Config) MayDisrupt() bool {
 }
 
 // labParallel is how many specs run at the same time on a lab by default. On two processors
-// that emulate those of the node a run takes three quarters of the time with it.
-const labParallel = 2
+// that emulate those of the node, two keep these busy for three quarters of the time, and three for nine tenths.
+const labParallel = 3
 
-// AtOnce returns how many specs run at the same time. On a cluster that is not the
-// suite's own one runs after the other unless PARALLEL is set.
-func (c Config) AtOnce() int {
+// AtOnce returns how many specs run at the same time, on a cluster of which each node has that many MiB of persistent
+// memory. On a cluster that is not the suite's own one runs after the other unless PARALLEL is set.
+func (c Config) AtOnce(pmem int) int {
 	switch {
 	case c.Parallel > 0:
 		return c.Parallel
 	case onLab(c):
-		return max(min(labParallel, c.Lab.Room()), 1)
+		return max(min(labParallel, pmem/LanePMEM), 1)
 	}
 	return 1
 }
@@ -120,9 +120,6 @@ func (c Config) AtOnce() int {
 // LanePMEM is the persistent memory of a node that specs next to each other need, each
 // of them, in MiB.
 const LanePMEM = 1024
-
-// Room is for how many specs at the same time a node has the persistent memory.
-func (s LabSettings) Room() int { return cmp.Or(s.PMEM, DefaultLabPMEM) / LanePMEM }
 
 // Cluster says where the specs run.
 type Cluster struct {

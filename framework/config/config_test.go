@@ -426,12 +426,12 @@ func TestAtOnce(t *testing.T) {
 		parallel, pmem int
 		want           int
 	}{
-		{Lab, 0, 0, 2}, {Lab, 0, 4096, 2}, {Lab, 0, 1024, 1}, {Lab, 1, 0, 1}, {Lab, 3, 1024, 3},
+		{Lab, 0, 3072, 3}, {Lab, 0, 8192, 3}, {Lab, 0, 2048, 2}, {Lab, 0, 512, 1}, {Lab, 1, 3072, 1}, {Lab, 4, 1024, 4},
 		{Kind, 0, 0, 1}, {Existing, 0, 0, 1}, {Existing, 4, 0, 4},
 	} {
-		c := Config{Cluster: Cluster{Provider: tt.provider}, Parallel: tt.parallel, Lab: LabSettings{PMEM: tt.pmem}}
-		if got := c.AtOnce(); got != tt.want {
-			t.Errorf("on %s with PARALLEL=%d and LAB_PMEM=%d, %d specs run at the same time, want %d", tt.provider, tt.parallel, tt.pmem, got, tt.want)
+		c := Config{Cluster: Cluster{Provider: tt.provider}, Parallel: tt.parallel}
+		if got := c.AtOnce(tt.pmem); got != tt.want {
+			t.Errorf("on %s with PARALLEL=%d and %d MiB, %d specs run at the same time, want %d", tt.provider, tt.parallel, tt.pmem, got, tt.want)
 		}
 	}
 }

@@ -57,7 +57,7 @@ const (
 	MaxLabPMEM  = 32768
 	LabPMEMStep = 128
 
-	DefaultLabPMEM = 2048
+	DefaultLabPMEM = 3072
 )
 
 // settings is the only list of settings: flags, variables, keys of the CONFIG

@@ -71,6 +71,9 @@ func (l *Lab) up(ctx context.Context, guarded bool) (err error) {
 	if l.opts.Machines.Nodes == 0 && plan.Nodes != defaultNodes {
 		fmt.Fprintf(l.progress, "lab has one node: with %d processors and %d MiB of memory, %d are too many for this machine unless LAB_NODES asks for them\n", runtime.NumCPU(), available, defaultNodes)
 	}
+	if l.opts.Machines.PMEM == 0 && plan.PMEM != defaultPMEM {
+		fmt.Fprintf(l.progress, "lab gives each node %d MiB of persistent memory, and not %d: there are %d MiB of memory\n", plan.PMEM, defaultPMEM, available)
+	}
 	if guarded {
 		if _, err := l.startGuard(); err != nil {
 			return errors.Join(err, l.remove())

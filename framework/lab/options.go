@@ -61,7 +61,7 @@ type Machines struct {
 	// up, and otherwise 2, or 1 on a host that is too small for 2.
 	Nodes int
 	// PMEM is the persistent memory of each node in MiB; 0 means as much as
-	// the lab has if it is up, and otherwise 2048.
+	// the lab has if it is up, and otherwise 3072, or 2048 on a host that is too small for that.
 	PMEM int
 	// Accel is kvm or tcg, how nodes run; empty or auto means KVM where it
 	// works.

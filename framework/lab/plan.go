@@ -20,11 +20,27 @@ const headroom = 2048
 // of memory available and that many processors.
 func (o Options) planned(available, processors int) state.Plan {
 	p := state.Plan{Nodes: cmp.Or(o.Machines.Nodes, defaultNodes), PMEM: cmp.Or(o.Machines.PMEM, defaultPMEM), Driver: cmp.Or(o.Driver, pmemcsi.LVM)}
-	if need, _ := needs(p); o.Machines.Nodes == 0 && (need > available || processors < defaultProcessors) {
+	tooMuch := func() bool {
+		need, _ := needs(p)
+		return need > available
+	}
+	if o.Machines.Nodes == 0 && processors < defaultProcessors {
 		p.Nodes = 1
+	}
+	if o.Machines.PMEM == 0 && tooMuch() {
+		p.PMEM = lessPMEM
+	}
+	if o.Machines.Nodes == 0 && tooMuch() {
+		p.Nodes, p.PMEM = 1, cmp.Or(o.Machines.PMEM, defaultPMEM)
+	}
+	if o.Machines.PMEM == 0 && tooMuch() {
+		p.PMEM = lessPMEM
 	}
 	return p
 }
+
+// lessPMEM is what each node gets on a host that is too small for defaultPMEM.
+const lessPMEM = 2048
 
 // differs returns what of the options a lab with this plan does not have.
 func (o Options) differs(p state.Plan) error {

@@ -10,12 +10,34 @@ import (
 )
 
 func TestPlannedNodes(t *testing.T) {
-	two, _ := needs(state.Plan{Nodes: 2, PMEM: defaultPMEM})
+	two, _ := needs(state.Plan{Nodes: 2, PMEM: lessPMEM})
 	for _, c := range []struct{ given, available, processors, want int }{
 		{0, two, 4, 2}, {0, two - 1, 4, 1}, {0, two, 3, 1}, {1, two, 4, 1}, {2, 0, 1, 2}, {4, two, 2, 4},
 	} {
 		if got := (Options{Machines: Machines{Nodes: c.given}}).planned(c.available, c.processors); got.Nodes != c.want {
 			t.Errorf("LAB_NODES=%d, %d MiB and %d processors: %d nodes, want %d", c.given, c.available, c.processors, got.Nodes, c.want)
+		}
+	}
+}
+
+func TestPlannedMemory(t *testing.T) {
+	need := func(nodes, pmem int) int {
+		mib, _ := needs(state.Plan{Nodes: nodes, PMEM: pmem})
+		return mib
+	}
+	for _, c := range []struct{ nodes, pmem, available, wantNodes, wantPMEM int }{
+		{0, 0, need(2, defaultPMEM), 2, defaultPMEM},
+		{0, 0, need(2, defaultPMEM) - 1, 2, lessPMEM},
+		{0, 0, need(2, lessPMEM) - 1, 1, defaultPMEM},
+		{0, 0, need(1, defaultPMEM) - 1, 1, lessPMEM},
+		{0, 0, 0, 1, lessPMEM},
+		{0, 4096, need(2, lessPMEM), 1, 4096},
+		{2, 0, need(2, lessPMEM), 2, lessPMEM},
+		{2, 4096, 0, 2, 4096},
+	} {
+		got := Options{Machines: Machines{Nodes: c.nodes, PMEM: c.pmem}}.planned(c.available, defaultProcessors)
+		if got.Nodes != c.wantNodes || got.PMEM != c.wantPMEM {
+			t.Errorf("LAB_NODES=%d LAB_PMEM=%d with %d MiB: %d nodes with %d MiB each, want %d with %d", c.nodes, c.pmem, c.available, got.Nodes, got.PMEM, c.wantNodes, c.wantPMEM)
 		}
 	}
 }

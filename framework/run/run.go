@@ -36,6 +36,7 @@ type Target struct {
 	OtherImage     string        // has another release of memcached; empty: there is none
 	Facts          []report.Fact // what its provider knows of it
 	Meter          Meter         // nil: its programs run elsewhere
+	PMEM           int           // MiB of persistent memory of a node; 0: not known
 }
 
 // Meter measures what the programs of a cluster cost, for several runs at the same time.
@@ -248,7 +249,7 @@ func (r *Runner) onCluster(ctx context.Context, stop func(), temp string, listin
 		return r.because(ctx, "preflight", err)
 	}
 	stop()
-	return r.metered(target.Meter, func() error { return r.runSuite(temp, plan) })
+	return r.metered(target.Meter, func() error { return r.runSuite(temp, plan, r.Config.AtOnce(target.PMEM)) })
 }
 
 func (r *Runner) plan(listing spec.Listing, features map[spec.Feature]spec.Support) []spec.Planned {

@@ -57,9 +57,9 @@ type inherited struct {
 const eventsLimit = 10 * time.Second
 
 // runSuite runs the suite to its end, in as many processes as specs run at the
-// same time, and records what they report.
-func (r *Runner) runSuite(temp string, plan []spec.Planned) error {
-	n := lanes(r.Config.AtOnce(), plan)
+// same time, at most atOnce, and records what they report.
+func (r *Runner) runSuite(temp string, plan []spec.Planned, atOnce int) error {
+	n := lanes(atOnce, plan)
 	r.Config.Parallel = n
 	r.recorder.Run(func(run *report.Run) { run.Parallel = n })
 	limit := r.scaled(suiteLimit + measuring(plan))

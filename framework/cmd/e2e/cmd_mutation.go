@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -153,6 +154,11 @@ func runMutation(cmd *cobra.Command, declared mutation.Declared) error {
 	if err != nil {
 		return err
 	}
+	if cluster.lab != nil {
+		if err := roomFor(pace.Parallel, cluster.target.PMEM); err != nil {
+			return errors.Join(err, cluster.down(context.WithoutCancel(ctx)))
+		}
+	}
 	harness := mutation.Harness{
 		Declared: declared, Dir: filepath.Join(c.ReportDir, "mutation"), Build: mutation.Build{Digest: program, Version: version()}, Canary: canary,
 		Suite: cluster.suite, Progress: cmd.OutOrStdout(), Pace: pace,
@@ -260,13 +266,21 @@ func findMutant(all []mutant.Mutant, name string) (mutant.Mutant, error) {
 	return mutant.Mutant{}, &config.FieldError{Field: "MUTANT", Value: name, Remedy: remedy}
 }
 
-// paceOf takes PARALLEL, which the persistent memory of a lab bounds, and LIMIT.
+// roomFor refuses more mutants at the same time than a node with some MiB of persistent memory has room for.
+func roomFor(parallel, pmem int) error {
+	if room := pmem / config.LanePMEM; parallel > room {
+		return &config.FieldError{Field: "PARALLEL", Value: fmt.Sprint(parallel),
+			Remedy: fmt.Sprintf("each mutant needs %d MiB of persistent memory on a node, which has %d; set LAB_PMEM=%d, or PARALLEL=%d", config.LanePMEM, pmem, parallel*config.LanePMEM, max(room, 1))}
+	}
+	return nil
+}
+
+// paceOf takes PARALLEL, which LAB_PMEM bounds, and LIMIT.
 func paceOf(c config.Config, getenv func(string) string) (mutation.Pace, error) {
 	pace := mutation.Pace{Parallel: max(c.Parallel, 1)}
 	if c.Cluster.Provider == config.Lab {
-		if room := c.Lab.Room(); pace.Parallel > room {
-			return pace, &config.FieldError{Field: "PARALLEL", Value: fmt.Sprint(pace.Parallel),
-				Remedy: fmt.Sprintf("each mutant needs %d MiB of persistent memory on a node; set LAB_PMEM=%d, or PARALLEL=%d", config.LanePMEM, pace.Parallel*config.LanePMEM, max(room, 1))}
+		if err := roomFor(pace.Parallel, cmp.Or(c.Lab.PMEM, config.DefaultLabPMEM)); err != nil {
+			return pace, err
 		}
 	}
 	if text := getenv("LIMIT"); text != "" {

@@ -102,7 +102,7 @@ func TestPace(t *testing.T) {
 		want           string
 	}{
 		{parallel: 2}, {parallel: 4, pmem: 4096}, {limit: "8m"},
-		{parallel: 3, want: `PARALLEL="3": each mutant needs 1024 MiB of persistent memory on a node; set LAB_PMEM=3072, or PARALLEL=2`},
+		{parallel: 4, want: `PARALLEL="4": each mutant needs 1024 MiB of persistent memory on a node, which has 3072; set LAB_PMEM=4096, or PARALLEL=3`},
 		{limit: "soon", want: `LIMIT="soon": set a time such as 8m`},
 		{limit: "-8m", want: "LIMIT"},
 	} {

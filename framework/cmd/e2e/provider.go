@@ -92,6 +92,9 @@ func (p *labProvider) target(ctx context.Context) (run.Target, error) {
 		return run.Target{}, err
 	}
 	target := run.Target{Kubeconfig: p.lab.Kubeconfig(), MemcachedImage: images[0], Facts: []report.Fact{p.start(ctx)}, Meter: p.lab.Meter()}
+	for _, n := range p.lab.Status(ctx).Nodes {
+		target.PMEM = n.PMEM // each has as much
+	}
 	if len(images) > 1 {
 		target.OtherImage = images[1]
 	}

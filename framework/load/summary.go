@@ -58,11 +58,20 @@ func (r Result) Latencies() (head []string, rows [][]string) {
 	for _, k := range append(r.kinds(), kind{"late", r.Late}) {
 		row := []string{k.name, strconv.FormatInt(k.h.TotalCount(), 10)}
 		for _, p := range shownPercentiles {
-			row = append(row, (time.Duration(k.h.ValueAtPercentile(p)) * time.Microsecond).String())
+			row = append(row, latency(k.h.ValueAtPercentile(p)))
 		}
-		rows = append(rows, append(row, (time.Duration(k.h.Max())*time.Microsecond).String()))
+		rows = append(rows, append(row, latency(k.h.Max())))
 	}
 	return head, rows
+}
+
+// latency has three digits, as the histograms do.
+func latency(microseconds int64) string {
+	d, unit := time.Duration(microseconds)*time.Microsecond, time.Microsecond
+	for d >= 1000*unit {
+		unit *= 10
+	}
+	return d.Round(unit).String()
 }
 
 // String is the summary with the latencies below it.

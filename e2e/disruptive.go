@@ -95,6 +95,7 @@ var _ = framework.It(spec.Spec{
 	e.Require("RST-15", "after a power cut of the node the deployment is ready", workload.Name(d), awaitServesAgain(ctx, e, d, p), framework.Succeed)
 	p = workload.Pod(ctx, e, d)
 	name = framework.Name("pod", p)
+	e.Note("power cut", "the container before %s", cache.LastEnd(p))
 	e.Expect("RST-15", "after a power cut, no item stored before it is served", name, stock.ServedBy(ctx, e, p, append(before, crashed...)), stock.None())
 	stock.StoreIn(ctx, e, p, before)
 	e.Expect("RST-15", "after a power cut, items stored since are served", name, stock.ServedBy(ctx, e, p, before), stock.All())

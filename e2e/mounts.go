@@ -42,12 +42,13 @@ var _ = framework.It(spec.Spec{
 	driver := storage.DriverName(ctx, e)
 	without := workload.Apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
 	var volumes []corev1.Volume
-	var twin corev1.Volume // as the first of them
+	var claims []corev1.PersistentVolumeClaim // theirs
+	var twin corev1.Volume                    // as the first of them
 	for n, f := range filesystems {
 		// All volumes have to come to the node of the one pod.
 		class := storage.MakeClass(ctx, e, driver, f.name, storagev1.VolumeBindingWaitForFirstConsumer, f.parameters)
 		claim := storage.MakeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem)
-		volumes = append(volumes, idle.ClaimVolume(f.name, claim))
+		volumes, claims = append(volumes, idle.ClaimVolume(f.name, claim)), append(claims, *claim)
 		if n == 0 {
 			twin = idle.ClaimVolume("twin", storage.MakeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem))
 		}
@@ -57,7 +58,15 @@ var _ = framework.It(spec.Spec{
 	btrfs := storage.MakeClass(ctx, e, driver, "btrfs", storagev1.VolumeBindingImmediate, map[string]string{"csi.storage.k8s.io/fstype": "btrfs"})
 	claim := storage.MakeClaim(ctx, e, btrfs.Name, "16Mi", corev1.PersistentVolumeFilesystem)
 	refused := e.StartPod(ctx, idle.Pod(ctx, e, without.Manifest, "btrfs-", idle.ClaimVolume("btrfs", claim)))
-	user := e.RunPod(ctx, idle.Pod(ctx, e, without.Manifest, "mounts-", volumes...))
+	user := e.StartPod(ctx, idle.Pod(ctx, e, without.Manifest, "mounts-", volumes...))
+	for i := range claims {
+		bound, err := storage.AwaitBound(ctx, e, &claims[i])
+		e.NoError(err, "have a volume made for %s", framework.Name("claim", &claims[i]))
+		claims[i] = *bound
+	}
+	// The kubelet mounts a volume once only, and waits for ever when it is to be there twice in a pod.
+	e.Require("DRV-20", "each claim has a volume of its own", framework.Name("pod", user), storage.Shared(ctx, e, claims), gomega.BeEmpty())
+	user = e.AwaitPodRuns(ctx, user)
 	devices := map[string][]string{} // names of volumes by device
 	for _, f := range filesystems {
 		at, err := probe.PlacementOf(ctx, e.Cluster, user.Namespace, user.Name, deploy.Container, "/"+f.name)

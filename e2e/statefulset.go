@@ -80,24 +80,7 @@ func expectReplicas(ctx context.Context, e *framework.Env, d *deploy.Deployment)
 func expectTwoVolumes(ctx context.Context, e *framework.Env, d *deploy.Deployment) {
 	claims, err := d.Claims(ctx)
 	e.NoError(err, "list the claims of %s", workload.Name(d))
-	whose := map[string][]string{}
-	for i := range claims {
-		if claims[i].Spec.VolumeName == "" {
-			continue
-		}
-		pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, claims[i].Spec.VolumeName, metav1.GetOptions{})
-		e.NoError(err, "get the volume of %s", framework.Name("claim", &claims[i]))
-		if csi := pv.Spec.CSI; csi != nil {
-			whose[csi.Driver+" "+csi.VolumeHandle] = append(whose[csi.Driver+" "+csi.VolumeHandle], claims[i].Name)
-		}
-	}
-	var shared []string
-	for volume, names := range whose {
-		if len(names) > 1 {
-			shared = append(shared, strings.Join(names, " and ")+" have "+volume)
-		}
-	}
-	e.Expect("DRV-20", "each claim has a volume of its own", workload.Name(d), shared, gomega.BeEmpty())
+	e.Expect("DRV-20", "each claim has a volume of its own", workload.Name(d), storage.Shared(ctx, e, claims), gomega.BeEmpty())
 }
 
 // byName are the two pods of a StatefulSet, that with the lower number first.

@@ -28,7 +28,12 @@ func (e *Env) StartPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
 // RunPod is StartPod, and waits until the pod runs or has ended.
 func (e *Env) RunPod(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
 	ginkgo.GinkgoHelper()
-	pod = e.StartPod(ctx, pod)
+	return e.AwaitPodRuns(ctx, e.StartPod(ctx, pod))
+}
+
+// AwaitPodRuns waits until a pod runs or has ended.
+func (e *Env) AwaitPodRuns(ctx context.Context, pod *corev1.Pod) *corev1.Pod {
+	ginkgo.GinkgoHelper()
 	return e.awaitPod(ctx, wait.PodRuns, "to run", pod, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
 }
 

@@ -1,0 +1,36 @@
+package storage
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pmem-memcached-e2e/framework"
+)
+
+// Shared says which of some claims have the same volume of their driver. Those that are not bound are left out.
+func Shared(ctx context.Context, e *framework.Env, claims []corev1.PersistentVolumeClaim) []string {
+	var volumes []string
+	whose := map[string][]string{}
+	for i := range claims {
+		if claims[i].Spec.VolumeName == "" {
+			continue
+		}
+		pv, err := e.Cluster.Client.CoreV1().PersistentVolumes().Get(ctx, claims[i].Spec.VolumeName, metav1.GetOptions{})
+		e.NoError(err, "get the volume of %s", framework.Name("claim", &claims[i]))
+		if csi := pv.Spec.CSI; csi != nil {
+			volume := csi.Driver + " " + csi.VolumeHandle
+			volumes, whose[volume] = append(volumes, volume), append(whose[volume], claims[i].Name)
+		}
+	}
+	var shared []string
+	for _, volume := range volumes {
+		if names := whose[volume]; len(names) > 1 {
+			shared = append(shared, strings.Join(names, " and ")+" have "+volume)
+			delete(whose, volume)
+		}
+	}
+	return shared
+}

@@ -19,24 +19,25 @@ const headroom = 2048
 // planned is what Up makes if nothing is there and its host has that many MiB
 // of memory available and that many processors.
 func (o Options) planned(available, processors int) state.Plan {
-	p := state.Plan{Nodes: cmp.Or(o.Machines.Nodes, defaultNodes), PMEM: cmp.Or(o.Machines.PMEM, defaultPMEM), Driver: cmp.Or(o.Driver, pmemcsi.LVM)}
-	tooMuch := func() bool {
-		need, _ := needs(p)
-		return need > available
+	nodes, pmem := []int{defaultNodes, 1}, []int{defaultPMEM, lessPMEM}
+	if processors < defaultProcessors {
+		nodes = nodes[1:]
 	}
-	if o.Machines.Nodes == 0 && processors < defaultProcessors {
-		p.Nodes = 1
+	if o.Machines.Nodes != 0 {
+		nodes = []int{o.Machines.Nodes}
 	}
-	if o.Machines.PMEM == 0 && tooMuch() {
-		p.PMEM = lessPMEM
+	if o.Machines.PMEM != 0 {
+		pmem = []int{o.Machines.PMEM}
 	}
-	if o.Machines.Nodes == 0 && tooMuch() {
-		p.Nodes, p.PMEM = 1, cmp.Or(o.Machines.PMEM, defaultPMEM)
+	p := state.Plan{Driver: cmp.Or(o.Driver, pmemcsi.LVM)}
+	for _, p.Nodes = range nodes {
+		for _, p.PMEM = range pmem {
+			if need, _ := needs(p); need <= available {
+				return p
+			}
+		}
 	}
-	if o.Machines.PMEM == 0 && tooMuch() {
-		p.PMEM = lessPMEM
-	}
-	return p
+	return p // the least
 }
 
 // lessPMEM is what each node gets on a host that is too small for defaultPMEM.

@@ -10,7 +10,7 @@ import (
 	"pmem-memcached-e2e/framework"
 )
 
-// Shared says which of some claims have the same volume of their driver. Those that are not bound are left out.
+// Shared reports which of some claims have the same volume of their driver. Those that are not bound are left out.
 func Shared(ctx context.Context, e *framework.Env, claims []corev1.PersistentVolumeClaim) []string {
 	var volumes []string
 	whose := map[string][]string{}

@@ -21,7 +21,7 @@ import (
 	"pmem-memcached-e2e/framework/spec"
 )
 
-// filesystems are claims with the filesystem and option of their mount.
+// filesystems are claims with the filesystem and option of their mount. The first two have one class and size.
 var filesystems = []struct {
 	name, size string
 	parameters map[string]string
@@ -29,6 +29,7 @@ var filesystems = []struct {
 	dax        bool
 }{
 	{"by-default", "16Mi", nil, "ext4", true},
+	{"twin", "16Mi", nil, "ext4", true},
 	{"xfs", storage.SizeForXFS, map[string]string{"csi.storage.k8s.io/fstype": "xfs", "usage": "AppDirect", "eraseafter": "false"}, "xfs", true},
 	{"file-io", storage.SizeForFileIO, map[string]string{"csi.storage.k8s.io/fstype": "ext4", "usage": "FileIO"}, "ext4", false},
 }
@@ -43,15 +44,14 @@ var _ = framework.It(spec.Spec{
 	without := workload.Apply(ctx, e, spec.Ephemeral, deploy.Changes{Namespace: e.Namespace, Inline: deploy.InlineChange{Attributes: map[string]string{"usage": "FileIO"}}})
 	var volumes []corev1.Volume
 	var claims []corev1.PersistentVolumeClaim // theirs
-	var twin corev1.Volume                    // as the first of them
-	for n, f := range filesystems {
-		// All volumes have to come to the node of the one pod.
-		class := storage.MakeClass(ctx, e, driver, f.name, storagev1.VolumeBindingWaitForFirstConsumer, f.parameters)
+	var class *storagev1.StorageClass
+	for _, f := range filesystems {
+		if f.name != "twin" { // which has the class of the first
+			// All volumes have to come to the node of the one pod.
+			class = storage.MakeClass(ctx, e, driver, f.name, storagev1.VolumeBindingWaitForFirstConsumer, f.parameters)
+		}
 		claim := storage.MakeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem)
 		volumes, claims = append(volumes, idle.ClaimVolume(f.name, claim)), append(claims, *claim)
-		if n == 0 {
-			twin = idle.ClaimVolume("twin", storage.MakeClaim(ctx, e, class.Name, f.size, corev1.PersistentVolumeFilesystem))
-		}
 	}
 	// By a claim, because the driver leaves an inline volume behind that it refuses
 	// in this way (seen with release 1.1.0).
@@ -83,18 +83,16 @@ var _ = framework.It(spec.Spec{
 		e.Expect("DRV-05", "the filesystem offers less than the volume has, which is sized for more (bytes)", object, at.Filesystem.Available, gomega.BeNumerically("<", size.Value()))
 		devices[mount.Number] = append(devices[mount.Number], f.name)
 	}
-	neighbour := idle.Pod(ctx, e, without.Manifest, "neighbour-", idle.InlineVolume(driver, "", map[string]string{"size": "16Mi"}), twin)
+	neighbour := idle.Pod(ctx, e, without.Manifest, "neighbour-", idle.InlineVolume(driver, "", map[string]string{"size": "16Mi"}))
 	neighbour.Spec.Affinity = idle.OnNode(user.Spec.NodeName)
 	neighbour = e.RunPod(ctx, neighbour)
-	for path, name := range map[string]string{"/volume": "inline", "/" + twin.Name: filesystems[0].name} {
-		mount, err := probe.MountOf(ctx, e.Cluster, neighbour.Namespace, neighbour.Name, deploy.Container, path)
-		e.NoError(err, "find the mount of %s in another pod", path)
-		devices[mount.Number] = append(devices[mount.Number], name+", of another pod")
-	}
+	mount, err := probe.MountOf(ctx, e.Cluster, neighbour.Namespace, neighbour.Name, deploy.Container, "/volume")
+	e.NoError(err, "find the mount of an inline volume in another pod")
+	devices[mount.Number] = append(devices[mount.Number], "inline, of another pod")
 	e.Expect("DRV-20", "two pods on one node have a device for each of their volumes (volumes by device)", framework.Name("pod", user)+" and "+framework.Name("pod", neighbour),
 		devices, gomega.HaveEach(gomega.HaveLen(1)))
 
-	_, err := events.AwaitWarning(ctx, e, "pod", refused, "FailedMount", "btrfs")
+	_, err = events.AwaitWarning(ctx, e, "pod", refused, "FailedMount", "btrfs")
 	e.Expect("DRV-06", "a filesystem that the driver does not support is refused by an event", framework.Name("pod", refused), err, framework.Succeed)
 
 	e.Require("DRV-07", "memcached becomes ready on a volume for file I/O", without.Dir, without.Ready(ctx), framework.Succeed)

@@ -61,7 +61,7 @@ help:
 	@echo 'make report-diff  A=old/report.yaml B=new/report.yaml'
 	@echo 'make validate     REPORT=report/report.yaml'
 	@echo 'make bench-baseline REPORT=report/report.yaml > baseline.yaml'
-	@echo 'make catalogue    write e2e/CATALOGUE.md, e2e/catalogue.yaml and e2e/MUTANTS.md'
+	@echo 'make catalogue    write e2e/CATALOGUE.md, e2e/catalogue.yaml, e2e/MUTANTS.md and testdata/mutants/proof.yaml'
 	@echo 'make bench-load   the load generator against memcached, compared with other clients'
 	@echo 'make release      write archives of the program, for amd64 and arm64, into .bin/release'
 	@echo 'make house        print the packages with their purpose, lines and imports'
@@ -209,8 +209,8 @@ bench-baseline: cli
 	@.bin/e2e baseline '$(REPORT)'
 
 catalogue:
-	go test ./e2e/internal/catalogue -run '^TestCatalogue$$' -update
 	go test ./framework/cmd/e2e -run '^TestKillMatrix$$' -update
+	go test ./e2e/internal/catalogue -run '^TestCatalogue$$' -update
 
 # Client and server have a processor each, when there are two.
 .PHONY: bench-load

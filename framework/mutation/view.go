@@ -37,6 +37,11 @@ func (r Row) Killed() int {
 	return n
 }
 
+// exempt reports whether it is the row that an exemption is about.
+func (r Row) exempt(e mutant.Exemption) bool {
+	return e.Requirement == r.Requirement && e.Profile == r.Profile
+}
+
 // rows are those of all pairs that specs examine.
 func (v view) rows() []Row {
 	var rows []Row
@@ -76,7 +81,7 @@ func (v view) run() []Row {
 func (v view) unviolated() (none, waiting []string) {
 	for _, r := range v.rows() {
 		switch name := fmt.Sprintf("%s %s", r.Requirement, r.Profile); {
-		case slices.ContainsFunc(v.exempt, func(e mutant.Exemption) bool { return e.Requirement == r.Requirement && e.Profile == r.Profile }):
+		case slices.ContainsFunc(v.exempt, r.exempt):
 		case r.Declared == 0:
 			none = append(none, name)
 		case len(r.Results) == 0:
@@ -149,4 +154,19 @@ func (v view) idle() (without, blunt []string) {
 		}
 	}
 	return without, blunt
+}
+
+// Proof is what the results of a matrix say about the specs, without those of mutants that have changed since.
+func (d Declared) Proof(m Matrix) (spec.Proof, error) {
+	m, err := d.Current(m)
+	p := spec.Proof{Killed: m.Count(Killed), Accepted: m.Count(Accepted)}
+	p.Mutants, p.Equivalents = d.count()
+	for _, r := range d.view(m).rows() {
+		pair := spec.PairProof{Requirement: r.Requirement, Profile: r.Profile, Killed: r.Killed(), Mutants: r.Declared, Specs: r.Proved}
+		if i := slices.IndexFunc(d.Exempt, r.exempt); i >= 0 {
+			pair.Exempt = d.Exempt[i].Because
+		}
+		p.Pairs = append(p.Pairs, pair)
+	}
+	return p, err
 }

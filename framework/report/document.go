@@ -21,6 +21,7 @@ type Document struct {
 	Facts        []Fact              `yaml:"facts"`
 	Preflight    []Check             `yaml:"preflight"`
 	Requirements []RequirementResult `yaml:"requirements"`         // all of the catalogue, in its order
+	Mutation     *spec.Proof         `yaml:"mutation,omitempty"`   // on record about the specs, not from this run
 	Specs        []SpecResult        `yaml:"specs"`                // all that were planned, by id
 	Leaks        []Leak              `yaml:"leaks"`                // those that belong to no single spec
 	Uncompared   []string            `yaml:"uncompared,omitempty"` // where leaks could not be looked for, and why, one line each

@@ -76,6 +76,9 @@ func (d Document) Validate() error {
 	if p := d.Run.Purpose; p != "" && p != Conformance && p != Measuring {
 		c.bad("run.purpose is %q, want %s or %s", p, Conformance, Measuring)
 	}
+	if m := d.Mutation; m != nil && (m.Killed > m.Mutants || m.Accepted > m.Equivalents) {
+		c.bad("mutation has %s, want no more than there are", m)
+	}
 	c.specs(d)
 	c.benchmarks(d)
 	c.derived(d)

@@ -94,6 +94,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"a stale known failure is kept back", changed(func(d *Document) { d.Known = append(d.Known, accepted("EPH-01", "EPH-01")) })},
 		{"a known failure that was not seen", changed(func(d *Document) { d.Known[0].Met = &no })},
 		{"an expired known failure", changed(func(d *Document) { d.Known[0].Expires = "2026-01-01" })},
+		{"more mutants killed than there are", changed(func(d *Document) { d.Mutation = &spec.Proof{Killed: 2, Mutants: 1} })},
 		{"an unknown purpose", changed(func(d *Document) { d.Run.Purpose = "fun" })},
 		{"another purpose", changed(func(d *Document) { d.Run.Purpose = Measuring })},
 		{"a spec is called a benchmark", changed(func(d *Document) { d.Specs[1].Benchmark = true })},

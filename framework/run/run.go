@@ -70,8 +70,9 @@ type Runner struct {
 	Provider       Provider
 	Root           string // absolute directory that paths in the report start from
 	Suite          Suite
-	Lock           string // path of a file that keeps other runs from the cluster; empty: others may use it
-	Version        string // of this project's source
+	Lock           string      // path of a file that keeps other runs from the cluster; empty: others may use it
+	Version        string      // of this project's source
+	Proof          *spec.Proof // what is on record about the specs; nil: nothing
 	Signals        <-chan os.Signal
 	Getenv         func(string) string
 	Stdout, Stderr *os.File
@@ -225,6 +226,9 @@ func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expecte
 	r.recorder.Secrets, unfinished.Secrets = r.Secrets, r.Secrets
 	r.recorder.Known(e.known)
 	r.recorder.Baseline(e.baseline)
+	if r.Proof != nil && !c.Bench {
+		r.recorder.Mutation(*r.Proof)
+	}
 	r.live.Requirements(catalogue.Requirements)
 	return writeDocument(r.Config.ReportDir, unfinished.Finish(start, nil))
 }

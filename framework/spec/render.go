@@ -59,8 +59,8 @@ func (c Catalogue) chapters() []string {
 	return titles
 }
 
-// Markdown is the catalogue for people.
-func (c Catalogue) Markdown() []byte {
+// Markdown is the catalogue for people, with what mutants say about its specs.
+func (c Catalogue) Markdown(proof Proof) []byte {
 	var b strings.Builder
 	b.WriteString("# Catalogue of requirements and specs\n\n" +
 		"Written by `make catalogue` from `framework/spec/requirements.yaml` and the specs; changes here are lost. The same,\n" +
@@ -70,8 +70,10 @@ func (c Catalogue) Markdown() []byte {
 	c.writeTotals(&b)
 	pairs := c.MustPairs()
 	fmt.Fprintf(&b, "\nA MUST is examined in each mode for which it is stated: specs examine %d of %d pairs of a MUST and a mode.\n", pairs.Examined, pairs.Stated)
+	fmt.Fprintf(&b, "\nThe specs are tested on deployments with one fault each: %s. A requirement has the\n"+
+		"number of mutants that violate it, and that were killed; [MUTANTS.md](MUTANTS.md) names them.\n", proof)
 	for _, chapter := range c.chapters() {
-		table := markdown.Table{Head: []string{"id", "level", "profiles", "requirement", "specs, or why there is none"}}
+		table := markdown.Table{Head: []string{"id", "level", "profiles", "requirement", "specs, or why there is none", "mutants killed"}}
 		for _, r := range c.Requirements {
 			if r.Chapter != chapter {
 				continue
@@ -80,7 +82,7 @@ func (c Catalogue) Markdown() []byte {
 			if r.Versions != "" {
 				text += " (memcached " + r.Versions + ")"
 			}
-			table.Rows = append(table.Rows, markdown.Texts(string(r.ID), string(r.Level), join(r.Profiles), text, c.examinedBy(r)))
+			table.Rows = append(table.Rows, markdown.Texts(string(r.ID), string(r.Level), join(r.Profiles), text, c.examinedBy(r), killed(r, proof)))
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s", chapter, table)
 	}
@@ -103,12 +105,28 @@ func (c Catalogue) examinedBy(r Requirement) string {
 		if by == "" {
 			by = "none, " + r.Unexamined[p]
 		}
-		if len(r.Profiles) > 1 {
-			by = string(p) + ": " + by
-		}
-		cells = append(cells, by)
+		cells = append(cells, inMode(r, p, by))
 	}
 	return strings.Join(cells, "; ")
+}
+
+// killed is a cell with the mutants of each mode.
+func killed(r Requirement, proof Proof) string {
+	var cells []string
+	for _, p := range r.Profiles {
+		if pair, found := proof.Of(r.ID, p); found {
+			cells = append(cells, inMode(r, p, pair.String()))
+		}
+	}
+	return strings.Join(cells, "; ")
+}
+
+// inMode names the mode that a text is about, unless the requirement has one only.
+func inMode(r Requirement, p Profile, text string) string {
+	if len(r.Profiles) > 1 {
+		return string(p) + ": " + text
+	}
+	return text
 }
 
 func (c Catalogue) writeTotals(b *strings.Builder) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	_ "pmem-memcached-e2e/e2e" // the specs
+	"pmem-memcached-e2e/e2e/testdata/mutants"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/golden"
 	"pmem-memcached-e2e/framework/spec"
@@ -25,7 +26,11 @@ func TestCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]byte{"../../CATALOGUE.md": c.Markdown(), "../../catalogue.yaml": table} {
+	proof, err := mutants.Proof()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]byte{"../../CATALOGUE.md": c.Markdown(proof), "../../catalogue.yaml": table} {
 		golden.File(t, name, want)
 	}
 	if t.Failed() {

@@ -21,6 +21,12 @@ var drivers []byte
 //go:embed exempt.yaml
 var exempt []byte
 
+//go:embed proof.yaml
+var proof []byte
+
+// Proof returns what is recorded of runs of the specs on all mutants.
+func Proof() (spec.Proof, error) { return spec.ParseProof(proof) }
+
 // Exempt returns the requirements that none of all mutants can violate.
 func Exempt(c spec.Catalogue, all []mutant.Mutant) ([]mutant.Exemption, error) {
 	return mutant.Exemptions("exempt.yaml", exempt, c, all)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pmem-memcached-e2e/e2e/testdata/broken"
+	"pmem-memcached-e2e/e2e/testdata/mutants"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/mutant"
 	"pmem-memcached-e2e/framework/nearest"
@@ -18,8 +20,9 @@ import (
 func newExplain() *cobra.Command {
 	return &cobra.Command{
 		Use: "explain ID", Short: "Explain a requirement or a spec",
-		Long: `Explain a requirement or a spec: its text and source, what checks it, what it needs, and the
-deployments in e2e/testdata/broken that violate it. An id such as RST-12 may name both.`,
+		Long: `Explain a requirement or a spec: its text and source, what checks it, what it needs, how many
+of the mutants that violate it were killed, and by which specs, and the deployments in
+e2e/testdata/broken that violate it. An id such as RST-12 may name both.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			catalogue, err := spec.NewCatalogue(framework.Specs())
@@ -30,12 +33,16 @@ deployments in e2e/testdata/broken that violate it. An id such as RST-12 may nam
 			if err != nil {
 				return err
 			}
-			return explain(cmd.OutOrStdout(), catalogue, deployments, args[0])
+			proof, err := mutants.Proof()
+			if err != nil {
+				return err
+			}
+			return explain(cmd.OutOrStdout(), catalogue, proof, deployments, args[0])
 		},
 	}
 }
 
-func explain(w io.Writer, c spec.Catalogue, deployments []broken.Deployment, id string) error {
+func explain(w io.Writer, c spec.Catalogue, proof spec.Proof, deployments []broken.Deployment, id string) error {
 	given := id
 	id = strings.ToUpper(id)
 	requirement, isRequirement := c.Requirement(spec.ReqID(id))
@@ -52,7 +59,7 @@ func explain(w io.Writer, c spec.Catalogue, deployments []broken.Deployment, id 
 	}
 	var b strings.Builder
 	if isRequirement {
-		explainRequirement(&b, c, deployments, requirement)
+		explainRequirement(&b, c, proof, deployments, requirement)
 	}
 	if isRequirement && i >= 0 {
 		b.WriteString("\n")
@@ -75,7 +82,7 @@ func field(b *strings.Builder, name string, lines ...string) {
 	}
 }
 
-func explainRequirement(b *strings.Builder, c spec.Catalogue, deployments []broken.Deployment, r spec.Requirement) {
+func explainRequirement(b *strings.Builder, c spec.Catalogue, proof spec.Proof, deployments []broken.Deployment, r spec.Requirement) {
 	fmt.Fprintf(b, "requirement %s\n", r.ID)
 	field(b, "text", r.Text)
 	field(b, "level", string(r.Level))
@@ -94,6 +101,19 @@ func explainRequirement(b *strings.Builder, c spec.Catalogue, deployments []brok
 		}
 	}
 	field(b, "specs", specs...)
+	var killed []string
+	for _, p := range r.Profiles {
+		pair, found := proof.Of(r.ID, p)
+		if !found {
+			continue
+		}
+		line := fmt.Sprintf("%s: %s", p, pair)
+		if why := cmp.Or(pair.Exempt, strings.Join(pair.Specs, ", ")); why != "" {
+			line += ": " + why
+		}
+		killed = append(killed, line)
+	}
+	field(b, "killed", killed...)
 	field(b, "violated by", violations(deployments, func(x mutant.Rejection) bool { return slices.Contains(x.Violates, r.ID) })...)
 }
 

@@ -71,8 +71,8 @@ func TestChooseMutants(t *testing.T) {
 	}
 }
 
-// TestKillMatrix makes sure that e2e/MUTANTS.md has what is declared and what the runs in the file next to the
-// declarations have found.
+// TestKillMatrix makes sure that e2e/MUTANTS.md and the proof in the program have what is declared and what the runs in
+// the file next to the declarations have found, and that the README has the score.
 func TestKillMatrix(t *testing.T) {
 	declared, err := declaredMutants()
 	if err != nil {
@@ -93,6 +93,22 @@ func TestKillMatrix(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.File(t, "../../../e2e/MUTANTS.md", "<!-- Written by make catalogue from testdata/mutants; changes here are lost. -->\n\n"+markdown)
+	proof, err := declared.Proof(matrix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err = proof.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.File(t, "../../../e2e/testdata/mutants/proof.yaml", text)
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if score := proof.String(); !strings.Contains(strings.Join(strings.Fields(string(readme)), " "), score) {
+		t.Errorf("README.md lacks the score of today: %s", score)
+	}
 }
 
 func TestPace(t *testing.T) {

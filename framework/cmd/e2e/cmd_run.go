@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pmem-memcached-e2e/e2e/testdata/mutants"
 	"pmem-memcached-e2e/framework"
 	"pmem-memcached-e2e/framework/cmd/e2e/internal/cli"
 	"pmem-memcached-e2e/framework/config"
@@ -110,6 +111,10 @@ func runSuite(cmd *cobra.Command) error {
 	if err := h.checkLoadClients(c.Cluster.Provider); err != nil {
 		return err
 	}
+	proof, err := mutants.Proof()
+	if err != nil {
+		return err
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	lock, secrets := "", &redact.Redactor{}
@@ -129,7 +134,7 @@ func runSuite(cmd *cobra.Command) error {
 		provider, lock = k, k.lock()
 	}
 	r := run.Runner{
-		Config: c, Provider: provider, Root: h.dir, Version: version(),
+		Config: c, Provider: provider, Root: h.dir, Version: version(), Proof: &proof,
 		Suite: run.Suite{List: framework.List, Args: []string{specsCommand}, LoadClient: h.loadClient()}, Lock: lock,
 		Signals: signals, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Secrets: secrets,
 	}

@@ -33,6 +33,9 @@ func summary(doc report.Document) ([]byte, error) {
 		all, covered := coverage(doc, level)
 		line("\n%d of %d pairs of a %s and a mode are covered by specs.", covered, all, level)
 	}
+	if doc.Mutation != nil {
+		line("\nThe specs themselves are tested on deployments with one fault each: on record are %s.", doc.Mutation)
+	}
 	if len(doc.Verdict.Reasons) > 0 {
 		line("\n### Why\n")
 		for _, r := range doc.Verdict.Reasons {

@@ -41,6 +41,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return "no: remove the entry"
 	},
+	"killed":   killed,
 	"mark":     mark,
 	"join":     func(list []string) string { return strings.Join(list, ", ") },
 	"shown":    shown,
@@ -195,4 +196,12 @@ func page(doc report.Document) ([]byte, error) {
 		"Timeline": timeline, "Benchmarks": benchmarks, "Musts": musts, "MustsCovered": mustsCovered, "Shoulds": shoulds, "ShouldsCovered": shouldsCovered,
 	})
 	return b.Bytes(), err
+}
+
+// killed is what mutants say about a requirement in a mode, empty if no spec examines it.
+func killed(proof spec.Proof, id spec.ReqID, mode spec.Profile) string {
+	if pair, found := proof.Of(id, mode); found {
+		return string(mode) + ": " + pair.String()
+	}
+	return ""
 }

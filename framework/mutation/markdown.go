@@ -21,7 +21,7 @@ func (v view) markdown() string {
 		b.WriteString("\n## To be mended\n\n")
 		b.WriteString(results(bad))
 	}
-	b.WriteString("\n## By requirement\n\nA requirement in a mode, the mutants that violate it, and the specs that named it on a mutant that they killed.\n\n")
+	b.WriteString("\n## By requirement\n\nA requirement in a mode, the mutants that violate it, how many of them were killed by a check that names it, and the specs that have done so.\n\n")
 	table := markdown.Table{Head: []string{"requirement", "mode", "killed", "of", "proved by", "mutants"}}
 	for _, r := range v.run() {
 		var names []string

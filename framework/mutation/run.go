@@ -32,6 +32,7 @@ type Run struct {
 	Report      string                  // directory of the report
 	Shared      bool                    // other runs use the cluster at the same time
 	Foreseen    []spec.ReqID            // requirements that will not be met
+	Measures    bool                    // the specs are benchmarks
 }
 
 // Harness runs the suite on mutants.
@@ -301,6 +302,7 @@ func (h Harness) suite(ctx context.Context, ids []string, r Run) (report.Documen
 	for i, id := range ids {
 		quoted[i] = regexp.QuoteMeta(id)
 	}
+	r.Measures = slices.ContainsFunc(h.Catalogue.Specs, func(s spec.Spec) bool { return s.Measures() && slices.Contains(ids, s.ID) })
 	r.Focus = "^(" + strings.Join(quoted, "|") + ")$"
 	err := h.Suite(ctx, r)
 	took := time.Since(start)

@@ -26,11 +26,11 @@ type Row struct {
 	Proved   []string // specs that named it on a mutant that was killed
 }
 
-// Killed is how many of them were.
+// Killed is how many of them were, by a check that names the requirement.
 func (r Row) Killed() int {
 	n := 0
 	for _, x := range r.Results {
-		if x.State == Killed {
+		if x.State == Killed && slices.ContainsFunc(x.By, func(k Kill) bool { return k.Requirement == r.Requirement }) {
 			n++
 		}
 	}

@@ -21,7 +21,7 @@ type Proof struct {
 type PairProof struct {
 	Requirement ReqID    `yaml:"requirement"`
 	Profile     Profile  `yaml:"profile"`
-	Killed      int      `yaml:"killed"`
+	Killed      int      `yaml:"killed"`           // by a check that names it
 	Mutants     int      `yaml:"mutants"`          // that violate it
 	Specs       []string `yaml:"specs,omitempty"`  // that named it on a mutant that they killed, by id
 	Exempt      string   `yaml:"exempt,omitempty"` // why no mutant can violate it; empty: one can

@@ -70,8 +70,8 @@ func (c Catalogue) Markdown(proof Proof) []byte {
 	c.writeTotals(&b)
 	pairs := c.MustPairs()
 	fmt.Fprintf(&b, "\nA MUST is examined in each mode for which it is stated: specs examine %d of %d pairs of a MUST and a mode.\n", pairs.Examined, pairs.Stated)
-	fmt.Fprintf(&b, "\nThe specs are tested on deployments with one fault each: %s. A requirement has the\n"+
-		"number of mutants that violate it, and that were killed; [MUTANTS.md](MUTANTS.md) names them.\n", proof)
+	fmt.Fprintf(&b, "\nThe specs are tested on deployments with one fault each: %s. The last column\n"+
+		"has how many of the mutants that violate a requirement were killed by a check that names it; [MUTANTS.md](MUTANTS.md) has their names.\n", proof)
 	for _, chapter := range c.chapters() {
 		table := markdown.Table{Head: []string{"id", "level", "profiles", "requirement", "specs, or why there is none", "mutants killed"}}
 		for _, r := range c.Requirements {

@@ -29,8 +29,8 @@ func TestMarkdown(t *testing.T) {
 
 A MUST is examined in each mode for which it is stated: specs examine 1 of 1 pairs of a MUST and a mode.
 
-The specs are tested on deployments with one fault each: 5 of 6 mutants killed, 2 of 2 equivalents accepted. A requirement has the
-number of mutants that violate it, and that were killed; [MUTANTS.md](MUTANTS.md) names them.
+The specs are tested on deployments with one fault each: 5 of 6 mutants killed, 2 of 2 equivalents accepted. The last column
+has how many of the mutants that violate a requirement were killed by a check that names it; [MUTANTS.md](MUTANTS.md) has their names.
 
 ## Restart
 

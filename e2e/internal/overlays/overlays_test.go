@@ -141,6 +141,9 @@ func TestOverlays(t *testing.T) {
 		{"broken/hook-before-stop", "Deployment", func(m *deploy.Manifest) bool {
 			return podSpec(m).Containers[0].Lifecycle.PreStop.Sleep.Seconds == 25 && *podSpec(m).TerminationGracePeriodSeconds == 120
 		}},
+		{"broken/flushed-before-stop", "StatefulSet", func(m *deploy.Manifest) bool {
+			return strings.Contains(podSpec(m).Containers[0].Lifecycle.PreStop.Exec.Command[2], "flush_all")
+		}},
 		{"broken/stop-takes-a-minute", "Deployment", runs("trap 'sleep 60; kill -TERM")},
 		{"broken/ready-too-early", "Deployment", func(m *deploy.Manifest) bool {
 			return podSpec(m).Containers[0].ReadinessProbe.Exec.Command[0] == "true" && runs("sleep 20")(m)

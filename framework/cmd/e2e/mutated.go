@@ -97,7 +97,7 @@ func (m *mutated) suite(ctx context.Context, r mutation.Run) (err error) {
 	c := m.config
 	c.ReportDir, c.Select.Focus, c.Select.Seed, c.Parallel = r.Report, r.Focus, 0, 1
 	c.Deploy.Ephemeral, c.Deploy.Persistent = r.Deployments[spec.Ephemeral], r.Deployments[spec.Persistent]
-	c.Shared, c.Foreseen = r.Shared, r.Foreseen
+	c.Shared, c.Foreseen, c.Bench = r.Shared, r.Foreseen, r.Measures
 	images := imagesOf(c.Deploy.Ephemeral, c.Deploy.Persistent)
 	c.SkipPreflight = append(slices.Clone(c.SkipPreflight), m.checked(images)...)
 	signals := make(chan os.Signal, 1)

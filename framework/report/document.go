@@ -177,11 +177,13 @@ type SpecResult struct {
 	Lane         int           `yaml:"lane,omitempty"` // of those that ran next to each other, from 0
 	Attempts     int           `yaml:"attempts"`       // more than 1: flaky
 	Work         *Work         `yaml:"work,omitempty"` // of the last attempt
-	Steps        []string      `yaml:"steps,omitempty"`
-	Waits        []wait.Record `yaml:"waits,omitempty"`
-	Notes        []Note        `yaml:"notes,omitempty"`
-	Evidence     string        `yaml:"evidence,omitempty" redact:"-"` // directory, relative to the report
-	Again        string        `yaml:"again,omitempty"`               // the command that repeats it
+	// Processor is as that of the run, of the last attempt, for a spec that no other one ran next to.
+	Processor map[string]time.Duration `yaml:"processor,omitempty"`
+	Steps     []string                 `yaml:"steps,omitempty"`
+	Waits     []wait.Record            `yaml:"waits,omitempty"`
+	Notes     []Note                   `yaml:"notes,omitempty"`
+	Evidence  string                   `yaml:"evidence,omitempty" redact:"-"` // directory, relative to the report
+	Again     string                   `yaml:"again,omitempty"`               // the command that repeats it
 }
 
 // Note is something worth reporting that a spec has seen.

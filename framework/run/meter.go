@@ -16,6 +16,7 @@ func (r *Runner) metered(m Meter, f func() error) error {
 	if m == nil {
 		return f()
 	}
+	r.usage = &usage{meter: m, running: map[string]*reading{}}
 	before := m.Read()
 	done := make(chan struct{})
 	read := make(chan map[string]time.Duration)
@@ -34,11 +35,49 @@ func (r *Runner) metered(m Meter, f func() error) error {
 	}()
 	err := f()
 	close(done)
-	used := <-read
+	used := since(<-read, before)
+	r.recorder.Run(func(run *report.Run) { run.Processor = used })
+	return err
+}
+
+// since is what was used between two readings.
+func since(now, before map[string]time.Duration) map[string]time.Duration {
+	used := maps.Clone(now)
 	for program := range used {
 		used[program] -= before[program]
 	}
 	maps.DeleteFunc(used, func(_ string, t time.Duration) bool { return t <= 0 })
-	r.recorder.Run(func(run *report.Run) { run.Processor = used })
-	return err
+	return used
+}
+
+// usage finds what the programs of the cluster cost while a spec runs that no other one runs next to.
+type usage struct {
+	meter   Meter
+	running map[string]*reading // by spec
+}
+
+type reading struct {
+	before map[string]time.Duration
+	shared bool // with another spec
+}
+
+func (u *usage) began(id string) {
+	r := &reading{shared: len(u.running) > 0}
+	for _, other := range u.running {
+		other.shared = true
+	}
+	if !r.shared {
+		r.before = u.meter.Read()
+	}
+	u.running[id] = r
+}
+
+// ended is what was used since the spec began, or nil when another one ran meanwhile.
+func (u *usage) ended(id string) map[string]time.Duration {
+	r := u.running[id]
+	delete(u.running, id)
+	if r == nil || r.shared {
+		return nil
+	}
+	return since(u.meter.Read(), r.before)
 }

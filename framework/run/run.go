@@ -82,6 +82,7 @@ type Runner struct {
 	recorder    *report.Recorder // nil until the plan is known
 	live        *live.Printer
 	cluster     *cluster.Cluster // nil until it is connected
+	usage       *usage           // nil: the programs of the cluster have no meter
 	interrupted bool
 }
 

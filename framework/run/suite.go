@@ -200,6 +200,13 @@ func (r *Runner) record(e report.Event) {
 	if e.Kind == report.SuiteStarted {
 		r.recorder.Run(func(run *report.Run) { _, _ = fmt.Sscan(e.Text, &run.Seed) })
 	}
+	switch {
+	case r.usage == nil:
+	case e.Kind == report.SpecStarted:
+		r.usage.began(e.Spec)
+	case e.Kind == report.SpecEnded && e.Result != nil:
+		e.Result.Processor = r.usage.ended(e.Result.ID)
+	}
 	r.recorder.Record(e)
 	r.live.Event(e)
 }

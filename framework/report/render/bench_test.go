@@ -70,7 +70,7 @@ func TestBenchText(t *testing.T) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
 	ran, keys := read(passing())
-	if f := ran["Spec/id=RST-01"]; f.n != 1 || !slices.Equal(f.units, []string{"ns/op", "pods/op", "execs/op", "questions/op", "requests/op"}) {
+	if f := ran["Spec/id=RST-01"]; f.n != 1 || !slices.Equal(f.units, []string{"ns/op", "pods/op", "execs/op", "questions/op", "requests/op", "kube-apiserver-cpu-ns/op", "node1-cpu-ns/op"}) {
 		t.Errorf("RST-01 has %d results of %q", f.n, f.units)
 	}
 	if f := ran["Run"]; f.n != 1 || !slices.Contains(f.units, "node1-cpu-ns/op") || keys["parallel"] != "1" {

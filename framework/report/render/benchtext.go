@@ -58,23 +58,27 @@ func benchText(doc report.Document) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// specLines writes a line for each spec that came to an end, and one for the whole run with what
-// the lab's programs cost. Specs that run next to others take longer, so that how many do is a key.
+// specLines writes a line for each spec that came to an end, and one for the whole run, with what
+// the lab's programs cost if that is known. Specs that run next to others take longer, so that how many do is a key.
 func specLines(b *bytes.Buffer, doc report.Document) {
 	fmt.Fprintf(b, "\nparallel: %d\n", max(1, doc.Run.Parallel))
 	for _, s := range doc.Specs {
 		if s.Complete && s.Work != nil {
-			fmt.Fprintf(b, "BenchmarkSpec/id=%s 1 %d ns/op %s\n", s.ID, s.Took, work(*s.Work))
+			fmt.Fprintf(b, "BenchmarkSpec/id=%s 1 %d ns/op %s%s\n", s.ID, s.Took, work(*s.Work), processor(s.Processor))
 		}
 	}
 	if doc.Run.Work == nil {
 		return
 	}
-	fmt.Fprintf(b, "BenchmarkRun 1 %d ns/op %s", doc.Run.Ended.Sub(doc.Run.Started), work(*doc.Run.Work))
-	for _, program := range slices.Sorted(maps.Keys(doc.Run.Processor)) {
-		fmt.Fprintf(b, " %d %s-cpu-ns/op", doc.Run.Processor[program], dashed(program))
+	fmt.Fprintf(b, "BenchmarkRun 1 %d ns/op %s%s\n", doc.Run.Ended.Sub(doc.Run.Started), work(*doc.Run.Work), processor(doc.Run.Processor))
+}
+
+func processor(used map[string]time.Duration) string {
+	var b strings.Builder
+	for _, program := range slices.Sorted(maps.Keys(used)) {
+		fmt.Fprintf(&b, " %d %s-cpu-ns/op", used[program], dashed(program))
 	}
-	b.WriteByte('\n')
+	return b.String()
 }
 
 func work(w report.Work) string {

@@ -87,8 +87,9 @@ func awaited(what string, done bool) *wait.Record {
 
 func passed(id string) report.SpecResult {
 	r := report.SpecResult{ID: id, Outcome: spec.Passed, Complete: true, Attempts: 1, Started: at(10), Took: 2 * time.Second,
-		Work:  &report.Work{Execs: 3, Questions: 40, Pods: 1, Requests: map[string]int{"get": 20, "connect": 5, "list": 20}},
-		Waits: []wait.Record{*awaited("Deployment e2e/cache to be ready", true)}, Notes: []report.Note{{Name: "mount", Text: "dax=always"}, {Name: "load", Text: "1739 requests/s\nhits 1316, misses 0", Table: &report.Table{
+		Work:      &report.Work{Execs: 3, Questions: 40, Pods: 1, Requests: map[string]int{"get": 20, "connect": 5, "list": 20}},
+		Processor: map[string]time.Duration{"kube-apiserver": 1500 * time.Millisecond, "node1": 20 * time.Second},
+		Waits:     []wait.Record{*awaited("Deployment e2e/cache to be ready", true)}, Notes: []report.Note{{Name: "mount", Text: "dax=always"}, {Name: "load", Text: "1739 requests/s\nhits 1316, misses 0", Table: &report.Table{
 			Head: []string{"request", "count", "p50", "p99"}, Rows: [][]string{{"get" + hostile, "1316", "7.159ms", "37.311ms"}, {"set", "423", "6.971ms", "35.967ms"}}}}}}
 	for _, s := range catalogue().Specs {
 		if s.ID == id {

@@ -40,13 +40,14 @@ const canary = "no-memory-file"
 func newMutation() *cobra.Command {
 	list := false
 	cmd := &cobra.Command{
-		Use: "mutation", Short: "Run the specs on deployments that are broken on purpose", Args: cli.NoArguments,
+		Use: "mutation [--SETTING VALUE]...", Short: "Run the specs on deployments that are broken on purpose", Args: cli.NoArguments,
 		Long: `Run the specs on mutants, deployments with one change each, on one lab or cluster. The specs have
 to reject those that violate a requirement, and name it, and to accept the others, which run
 in batches of many changes at once. MUTANT names those that run, separated by commas; SAMPLE=10
 chooses that many at random by SEED; without both all of them run, those first that say most
 about what is not known yet. PARALLEL=2 runs two at the same time, and after LIMIT=30m none is
-begun. The variables of the cluster and the lab are those of "e2e run".
+begun. Each is a variable or a flag, such as --sample 10, as are the settings of "e2e run".
+--list lists the mutants.
 
 REPORT_DIR/mutation gets the results as YAML, Markdown and a page. Results that are there already
 are kept unless the mutant or the program has changed. With RECORD=1 the checkout's
@@ -72,8 +73,23 @@ configuration, 130 interrupted.`,
 			return runMutation(cmd, declared)
 		},
 	}
+	settingFlags(cmd)
+	for _, flag := range []string{"mutant", "sample", "limit", "record", "recorded"} {
+		cmd.Flags().String(flag, "", "as the variable "+strings.ToUpper(flag))
+	}
+	cmd.Flags().Lookup("record").NoOptDefVal = "1"
 	cmd.Flags().BoolVar(&list, "list", false, "list the mutants")
 	return cmd
+}
+
+// given reads the setting of a variable from its flag, or else from the environment.
+func given(flags *pflag.FlagSet, getenv func(string) string) func(string) string {
+	return func(variable string) string {
+		if f := flags.Lookup(strings.ToLower(variable)); f != nil && f.Changed {
+			return f.Value.String()
+		}
+		return getenv(variable)
+	}
 }
 
 // record has the results of all builds, in a checkout.
@@ -105,8 +121,9 @@ func listMutants(w io.Writer, all []mutant.Mutant) error {
 }
 
 func runMutation(cmd *cobra.Command, declared mutation.Declared) error {
+	setting := given(cmd.Flags(), os.Getenv)
 	for _, name := range []string{"EPHEMERAL", "PERSISTENT", "FOCUS", "LABELS", "BENCH"} {
-		if value := os.Getenv(name); value != "" {
+		if value := setting(name); value != "" {
 			return &config.FieldError{Field: name, Value: value, Remedy: "each mutant decides it; leave it unset, and select by MUTANT or SAMPLE"}
 		}
 	}
@@ -122,13 +139,11 @@ func runMutation(cmd *cobra.Command, declared mutation.Declared) error {
 	if err != nil {
 		return err
 	}
-	chosen, err := chooseMutants(declared.Order(recorded), recorded, os.Getenv)
+	chosen, err := chooseMutants(declared.Order(recorded), recorded, setting)
 	if err != nil {
 		return err
 	}
-	flags := pflag.NewFlagSet("mutation", pflag.ContinueOnError)
-	config.Flags(flags)
-	c, err := h.load(flags, os.Getenv)
+	c, err := h.load(cmd.Flags(), os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -136,11 +151,11 @@ func runMutation(cmd *cobra.Command, declared mutation.Declared) error {
 		return &config.FieldError{Field: "PROVIDER", Value: config.Kind, Remedy: "a kind cluster is made for one run; keep one with KEEP_CLUSTER=1 and set KUBECONFIG, or use the lab"}
 	}
 	if c.Cluster.Provider != config.Lab {
-		if chosen, err = elsewhere(chosen, os.Getenv("MUTANT") != "", cmd.OutOrStdout()); err != nil {
+		if chosen, err = elsewhere(chosen, setting("MUTANT") != "", cmd.OutOrStdout()); err != nil {
 			return err
 		}
 	}
-	pace, err := paceOf(c, os.Getenv)
+	pace, err := paceOf(c, setting)
 	if err != nil {
 		return err
 	}
@@ -163,7 +178,7 @@ func runMutation(cmd *cobra.Command, declared mutation.Declared) error {
 		Declared: declared, Dir: filepath.Join(c.ReportDir, "mutation"), Build: mutation.Build{Digest: program, Version: version()}, Canary: canary,
 		Suite: cluster.suite, Progress: cmd.OutOrStdout(), Pace: pace,
 	}
-	if os.Getenv("RECORD") == "1" {
+	if setting("RECORD") == "1" {
 		harness.Record = filepath.Join(h.checkout, record)
 	}
 	if harness.Before, err = mainJob(c, cluster.target.Kubeconfig); err == nil && len(harness.Before.Specs) > 0 {

@@ -134,3 +134,18 @@ func TestPace(t *testing.T) {
 		}
 	}
 }
+
+func TestGiven(t *testing.T) {
+	cmd := newMutation()
+	if err := cmd.ParseFlags([]string{"--sample", "3", "--record"}); err != nil {
+		t.Fatal(err)
+	}
+	setting := given(cmd.Flags(), func(variable string) string {
+		return map[string]string{"SAMPLE": "10", "SEED": "7"}[variable]
+	})
+	for variable, want := range map[string]string{"SAMPLE": "3", "RECORD": "1", "SEED": "7", "MUTANT": "", "NO_FLAG": ""} {
+		if got := setting(variable); got != want {
+			t.Errorf("%s is %q, want %q", variable, got, want)
+		}
+	}
+}

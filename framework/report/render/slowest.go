@@ -20,7 +20,7 @@ const (
 type slow struct {
 	ID, Title string
 	Took      time.Duration
-	Waited    time.Duration // in all waits; those side by side count each
+	Waited    time.Duration // in all waits; those in parallel count each
 	For       string        // kinds of waits, the longest first
 }
 

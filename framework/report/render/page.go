@@ -5,7 +5,9 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +46,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"killed":   killed,
 	"mark":     mark,
 	"join":     func(list []string) string { return strings.Join(list, ", ") },
+	"programs": programs,
 	"shown":    shown,
 	"measures": func(run report.Run) bool { return run.Purpose == report.Measuring },
 }).Parse(pageText + benchmarksText))
@@ -204,4 +207,13 @@ func killed(proof spec.Proof, id spec.ReqID, mode spec.Profile) string {
 		return string(mode) + ": " + pair.String()
 	}
 	return ""
+}
+
+// programs are the processor times of some programs.
+func programs(used map[string]time.Duration) string {
+	var list []string
+	for _, program := range slices.Sorted(maps.Keys(used)) {
+		list = append(list, program+" "+seconds(used[program]))
+	}
+	return strings.Join(list, ", ")
 }

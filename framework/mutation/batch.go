@@ -76,8 +76,8 @@ func specsOf(mutants []mutant.Mutant) []string {
 func (s *session) batch(ctx context.Context, j job, l lane) []Result {
 	b := &splitting{results: map[string]*Result{}}
 	for _, m := range j.mutants {
-		r := newResult(m)
-		r.Key, r.Version, r.Batch = s.keys[m.Name], s.Build.Version, fmt.Sprintf("%s of %d", j.name, len(j.mutants))
+		r := s.newResult(m)
+		r.Batch = fmt.Sprintf("%s of %d", j.name, len(j.mutants))
 		r.State, r.Reason = Accepted, "in a batch of "+fmt.Sprint(len(j.mutants))
 		b.results[m.Name] = &r
 	}
@@ -113,7 +113,7 @@ type trial struct {
 
 func (s *session) trial(ctx context.Context, members []mutant.Mutant, ids []string, dir string, l lane) trial {
 	all := mutant.Mutant{Mode: members[0].Mode, By: ids, Equivalent: "each of its edits is"}
-	t := trial{Result: newResult(all), open: ids}
+	t := trial{Result: s.newResult(all), open: ids}
 	t.Report = dir
 	fail := func(state State, err error) trial {
 		t.State, t.Reason = state, oneline.Of(err.Error())

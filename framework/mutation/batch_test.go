@@ -3,7 +3,9 @@ package mutation
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -242,6 +244,18 @@ func TestRecord(t *testing.T) {
 	if want := map[string]string{"canary": "v2", "equivalent": "v2", "mutant": "v1"}; !maps.Equal(versions, want) {
 		t.Errorf("the record has %v, want %v", versions, want)
 	}
+	plain := h.Manifests
+	h.Manifests = changed(t, plain, "components/wrapper/memcached-wrapper.sh")
+	if recorded, err = h.ReadFile(h.Record); err != nil || !recorded.Good("mutant", time.Minute) || recorded.Fresh("mutant") {
+		t.Errorf("on changed manifests the record is %+v, %v", recorded.Results, err)
+	}
+	if proof, err := h.Proof(recorded); err != nil || proof.String() != "2 of 2 mutants killed, 1 of 1 equivalents accepted, 3 of these on earlier manifests" {
+		t.Errorf("on changed manifests the score is %s, %v", proof, err)
+	}
+	h.Manifests = plain
+	if recorded, err = h.ReadFile(h.Record); err != nil || !recorded.Fresh("mutant") {
+		t.Errorf("on the manifests as they were the record is %+v, %v", recorded.Results, err)
+	}
 	h.Mutants[1].Rejections[0].With = "other words"
 	if recorded, err = h.ReadFile(h.Record); err != nil || !recorded.Good("mutant", time.Minute) {
 		t.Errorf("the result of a mutant does not count any more whose words have changed: %v", err)
@@ -250,6 +264,24 @@ func TestRecord(t *testing.T) {
 	if recorded, err = h.ReadFile(h.Record); err != nil || recorded.Good("mutant", time.Minute) {
 		t.Errorf("the result of a mutant that has changed counts: %v", err)
 	}
+}
+
+// changed is a filesystem with another line in one of its files.
+func changed(t *testing.T, files fs.FS, name string) fs.FS {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, files); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, name)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, "# changed\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return os.DirFS(dir)
 }
 
 // TestBefore makes sure that specs do not run on the manifests again that have passed there in the main job.

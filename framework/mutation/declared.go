@@ -25,9 +25,15 @@ type Declared struct {
 	Exempt    []mutant.Exemption
 }
 
-// Keys are digests of each mutant: of what the manifests render, of what it changes and of what is declared about it. A
-// result counts as long as the key stays the same. One that does not render has no key.
-func (d Declared) Keys() (map[string]string, error) {
+// identity is what a result is about.
+type identity struct {
+	key       string // digest of what the mutant changes, and of what is declared about it
+	manifests string // digest of what the manifests of its mode render, without the change
+}
+
+// identities are those of all mutants by name. A result counts as long as the key stays the same; it may have been seen on
+// earlier manifests.
+func (d Declared) identities() (map[string]identity, error) {
 	temp, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
 		return nil, err
@@ -36,32 +42,48 @@ func (d Declared) Keys() (map[string]string, error) {
 	if err := os.CopyFS(temp, d.Manifests); err != nil {
 		return nil, fmt.Errorf("copy the manifests: %w", err)
 	}
-	base := map[spec.Profile]string{}
+	manifests := map[spec.Profile]string{}
 	for mode, dir := range deployments(temp) {
 		objects, err := rendered(dir)
 		if err != nil {
 			return nil, fmt.Errorf("render the manifests: %w", err)
 		}
-		base[mode] = string(objects)
+		manifests[mode] = digest(string(objects))
 	}
-	base[spec.Driver] = base[spec.Ephemeral] + base[spec.Persistent]
-	keys := map[string]string{}
+	manifests[spec.Driver] = digest(manifests[spec.Ephemeral], manifests[spec.Persistent])
+	ids := map[string]identity{}
 	for _, m := range d.Mutants {
-		change := base[m.Mode] + m.Edit.Text()
-		if m.Overlay != "" {
-			objects, err := rendered(filepath.Join(d.Checkout, m.Overlay))
-			if err != nil {
-				continue
-			}
-			change = string(objects)
-		}
-		parts := []string{change, fmt.Sprint(m.Mode, m.Driver, m.By)}
+		parts := []string{m.Edit.File, m.Edit.Was, m.Edit.Is, fmt.Sprint(m.Mode, m.Driver, m.By)}
 		for _, r := range m.Rejections {
 			parts = append(parts, fmt.Sprint(r.By, r.Violates)) // the words may be put better
 		}
-		keys[m.Name] = digest(parts...)
+		if m.Overlay != "" {
+			files, err := contents(filepath.Join(d.Checkout, m.Overlay))
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, files...)
+		}
+		ids[m.Name] = identity{digest(parts...), manifests[m.Mode]}
 	}
-	return keys, nil
+	return ids, nil
+}
+
+// contents are the names and texts of the files in a directory.
+func contents(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read an overlay: %w", err)
+	}
+	var parts []string
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("read an overlay: %w", err)
+		}
+		parts = append(parts, e.Name(), string(text))
+	}
+	return parts, nil
 }
 
 func digest(parts ...string) string {
@@ -101,7 +123,7 @@ func (d Declared) alone(m mutant.Mutant) bool {
 }
 
 // Order has those first that say most about what is not known yet: one mutant for each requirement in a mode that no
-// recorded mutant proves, then the equivalents, then the others without a recorded result, and at last those with one.
+// recorded mutant proves, then the equivalents, then the others without a recorded result on the manifests as they are, and at last those with one.
 // Among these, those come first whose specs may take the shortest time.
 func (d Declared) Order(recorded Matrix) []mutant.Mutant {
 	proved := map[string]bool{}
@@ -114,9 +136,9 @@ func (d Declared) Order(recorded Matrix) []mutant.Mutant {
 	slices.SortStableFunc(order, func(a, b mutant.Mutant) int { return cmp.Compare(d.budget(a), d.budget(b)) })
 	rank := map[string]int{}
 	for _, m := range order {
-		_, known := recorded.find(m.Name)
+		known, found := recorded.find(m.Name)
 		switch {
-		case known:
+		case found && !known.Earlier:
 			rank[m.Name] = 3
 		case m.Equivalent != "":
 			rank[m.Name] = 1

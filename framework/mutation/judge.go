@@ -42,17 +42,19 @@ type Result struct {
 	Violates   []spec.ReqID `yaml:"violates,omitempty"`   // in that mode; none: it is equivalent
 	Equivalent string       `yaml:"equivalent,omitempty"` // why
 	State      State        `yaml:"state"`
-	Reason     string       `yaml:"reason"`             // one line
-	Checks     int          `yaml:"checks"`             // that failed
-	Unsaid     []string     `yaml:"unsaid,omitempty"`   // words of the declaration that no failure has
-	By         []Kill       `yaml:"by,omitempty"`       // in the order in which they failed
-	Specs      []string     `yaml:"specs,omitempty"`    // that ran
-	Batch      string       `yaml:"batch,omitempty"`    // in which an equivalent ran with others, and how many there were
-	Together   []string     `yaml:"together,omitempty"` // equivalents that are rejected with this one, and accepted without it
-	Seconds    float64      `yaml:"seconds"`            // of the run, in a batch its share
-	Report     string       `yaml:"report,omitempty"`   // its directory, relative to the matrix
-	Key        string       `yaml:"key"`                // digest of the mutant and of the manifests
-	Version    string       `yaml:"version,omitempty"`  // of the program that has seen it
+	Reason     string       `yaml:"reason"`              // one line
+	Checks     int          `yaml:"checks"`              // that failed
+	Unsaid     []string     `yaml:"unsaid,omitempty"`    // words of the declaration that no failure has
+	By         []Kill       `yaml:"by,omitempty"`        // in the order in which they failed
+	Specs      []string     `yaml:"specs,omitempty"`     // that ran
+	Batch      string       `yaml:"batch,omitempty"`     // in which an equivalent ran with others, and how many there were
+	Together   []string     `yaml:"together,omitempty"`  // equivalents that are rejected with this one, and accepted without it
+	Seconds    float64      `yaml:"seconds"`             // of the run, in a batch its share
+	Report     string       `yaml:"report,omitempty"`    // its directory, relative to the matrix
+	Key        string       `yaml:"key"`                 // digest of the mutant
+	Manifests  string       `yaml:"manifests,omitempty"` // digest of the manifests that it changes
+	Version    string       `yaml:"version,omitempty"`   // of the program that has seen it
+	Earlier    bool         `yaml:"-"`                   // the manifests have changed since
 }
 
 // Kill is a check that failed.
@@ -64,8 +66,10 @@ type Kill struct {
 }
 
 // newResult is that of a mutant that has not run.
-func newResult(m mutant.Mutant) Result {
-	return Result{Mutant: m.Name, Mode: m.Mode, Changed: m.Changed(), Violates: m.Violates(), Equivalent: m.Equivalent}
+func (s *session) newResult(m mutant.Mutant) Result {
+	id := s.ids[m.Name]
+	return Result{Mutant: m.Name, Mode: m.Mode, Changed: m.Changed(), Violates: m.Violates(), Equivalent: m.Equivalent,
+		Key: id.key, Manifests: id.manifests, Version: s.Build.Version}
 }
 
 // judge completes r by what a run of the specs on m has found. A spec that is undetermined, that was not run, or that

@@ -14,8 +14,13 @@ func (v view) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Mutants\n\n%s.\n", markdown.Text(v.Score()))
 	if seen := v.versions(); len(seen.Rows) > 0 {
-		b.WriteString("\nA result counts as long as the mutant, what is declared about it and what the manifests render stay the same, whatever version of the specs " +
-			"has seen it.\n\n" + seen.String())
+		b.WriteString("\nA result counts as long as the mutant and what is declared about it stay the same, whatever version of the specs has seen it. ")
+		if n := v.earlier(); n > 0 {
+			fmt.Fprintf(&b, "%d of the %d were seen on earlier manifests.", n, len(v.Results))
+		} else {
+			b.WriteString("All were seen on the manifests as they are.")
+		}
+		b.WriteString("\n\n" + seen.String())
 	}
 	if bad := v.bad(); len(bad) > 0 {
 		b.WriteString("\n## To be mended\n\n")

@@ -113,6 +113,23 @@ func (m Matrix) Good(name string, limit time.Duration) bool {
 	return found && r.State.Good() && r.Seconds <= limit.Seconds()
 }
 
+// Fresh reports whether the matrix has a result of a mutant that is as it should be, and that was seen on the manifests as they are.
+func (m Matrix) Fresh(name string) bool {
+	r, found := m.find(name)
+	return found && r.State.Good() && !r.Earlier
+}
+
+// earlier is how many results were seen on earlier manifests.
+func (m Matrix) earlier() int {
+	n := 0
+	for _, r := range m.Results {
+		if r.Earlier {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *Matrix) put(r Result) {
 	i, found := slices.BinarySearchFunc(m.Results, r.Mutant, func(r Result, name string) int { return cmp.Compare(r.Mutant, name) })
 	if found {
@@ -142,21 +159,24 @@ func Decode(name string, text []byte) (Matrix, error) {
 
 // Markdown is the matrix as text, with all that is declared, and without results of mutants that have changed.
 func (d Declared) Markdown(m Matrix) (string, error) {
-	keys, err := d.Keys()
+	m, err := d.Current(m)
 	m.Declared, m.Equal = d.count()
-	m.Results = current(m.Results, keys)
 	return d.view(m).markdown(), err
 }
 
-// current leaves out the results of mutants that have changed.
-func current(results []Result, keys map[string]string) []Result {
-	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Key == "" || r.Key != keys[r.Mutant] })
+// current leaves out the results of mutants that have changed, and marks those that were seen on other manifests.
+func current(results []Result, ids map[string]identity) []Result {
+	kept := slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Key == "" || r.Key != ids[r.Mutant].key })
+	for i, r := range kept {
+		kept[i].Earlier = r.Manifests != ids[r.Mutant].manifests
+	}
+	return kept
 }
 
 // Current is m without the results of mutants that have changed.
 func (d Declared) Current(m Matrix) (Matrix, error) {
-	keys, err := d.Keys()
-	m.Results = current(m.Results, keys)
+	ids, err := d.identities()
+	m.Results = current(m.Results, ids)
 	return m, err
 }
 
@@ -196,11 +216,11 @@ func (s *session) read() error {
 	}
 	m.Void = ""
 	m.Declared, m.Equal = s.count()
-	m.Results = current(m.Results, s.keys)
+	m.Results = slices.DeleteFunc(current(m.Results, s.ids), func(r Result) bool { return r.Earlier })
 	s.matrix = m
 	if s.Record != "" {
 		s.recorded, err = readFile(s.Record)
-		s.recorded.Results = current(s.recorded.Results, s.keys)
+		s.recorded.Results = current(s.recorded.Results, s.ids)
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func TestJudge(t *testing.T) {
 			if tt.rejections == nil {
 				m.By, m.Equivalent = []string{"A"}, "nobody sees it"
 			}
-			r := newResult(m)
+			r := (&session{}).newResult(m)
 			r.judge(m, report.Document{Specs: tt.specs})
 			if r.State != tt.want || !strings.Contains(r.Reason, tt.reason) {
 				t.Errorf("it is %s: %s; want %s: %s", r.State, r.Reason, tt.want, tt.reason)

@@ -63,7 +63,7 @@ const reportFile = "report.yaml"
 type session struct {
 	Harness
 	temp, plain string // directories; the latter has the manifests as they are
-	keys        map[string]string
+	ids         map[string]identity
 	total       int // mutants
 
 	mu       sync.Mutex
@@ -88,7 +88,7 @@ func (h Harness) Run(ctx context.Context, chosen []mutant.Mutant) (Matrix, error
 	if err := os.CopyFS(s.plain, h.Manifests); err != nil {
 		return Matrix{}, fmt.Errorf("copy the manifests: %w", err)
 	}
-	if s.keys, err = h.Keys(); err != nil {
+	if s.ids, err = h.identities(); err != nil {
 		return Matrix{}, err
 	}
 	if err := s.read(); err != nil {
@@ -242,8 +242,8 @@ func outcome(doc report.Document, id string) report.SpecResult {
 
 // single runs the specs on one mutant.
 func (s *session) single(ctx context.Context, m mutant.Mutant, l lane) Result {
-	r := newResult(m)
-	r.Report, r.Key, r.Version = filepath.Join("mutants", m.Name), s.keys[m.Name], s.Build.Version
+	r := s.newResult(m)
+	r.Report = filepath.Join("mutants", m.Name)
 	fail := func(state State, err error) Result {
 		r.State, r.Reason = state, oneline.Of(err.Error())
 		return r

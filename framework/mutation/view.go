@@ -159,7 +159,7 @@ func (v view) idle() (without, blunt []string) {
 // Proof is what the results of a matrix say about the specs, without those of mutants that have changed since.
 func (d Declared) Proof(m Matrix) (spec.Proof, error) {
 	m, err := d.Current(m)
-	p := spec.Proof{Killed: m.Count(Killed), Accepted: m.Count(Accepted)}
+	p := spec.Proof{Killed: m.Count(Killed), Accepted: m.Count(Accepted), Earlier: m.earlier()}
 	p.Mutants, p.Equivalents = d.count()
 	for _, r := range d.view(m).rows() {
 		pair := spec.PairProof{Requirement: r.Requirement, Profile: r.Profile, Killed: r.Killed(), Mutants: r.Declared, Specs: r.Proved}

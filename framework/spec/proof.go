@@ -14,7 +14,8 @@ type Proof struct {
 	Mutants     int         `yaml:"mutants"` // all that are declared, run or not
 	Accepted    int         `yaml:"accepted"`
 	Equivalents int         `yaml:"equivalents"`
-	Pairs       []PairProof `yaml:"pairs"` // all that specs examine, in the order of the requirements
+	Earlier     int         `yaml:"earlier,omitempty"` // of those that were killed or accepted, on manifests that have changed since
+	Pairs       []PairProof `yaml:"pairs"`             // all that specs examine, in the order of the requirements
 }
 
 // PairProof is what mutants say about a requirement in a mode.
@@ -47,7 +48,11 @@ func (p Proof) YAML() ([]byte, error) {
 
 // String is the score in one line.
 func (p Proof) String() string {
-	return fmt.Sprintf("%d of %d mutants killed, %d of %d equivalents accepted", p.Killed, p.Mutants, p.Accepted, p.Equivalents)
+	text := fmt.Sprintf("%d of %d mutants killed, %d of %d equivalents accepted", p.Killed, p.Mutants, p.Accepted, p.Equivalents)
+	if p.Earlier > 0 {
+		text += fmt.Sprintf(", %d of these on earlier manifests", p.Earlier)
+	}
+	return text
 }
 
 // Of is what mutants say about a requirement in a mode. There is nothing when no spec examines it.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -54,7 +53,7 @@ are kept unless the mutant or the program has changed. With RECORD=1 the checkou
 ` + record + ` gets them, too, which keeps the results
 of all versions; RECORDED=1 chooses among those alone whose result there is as it should be, and
 took no more than 2 minutes; lies of the driver and of memcached are not among them. RECORDED=0
-chooses the others: those of which the record has no such result.
+chooses those of which the record has no such result, or one on earlier manifests only.
 
 Before a spec runs on a mutant, it has to pass on the manifests as they are: here, or in the main
 job whose report of the same version and cluster is in REPORT_DIR. And before all others runs a
@@ -228,7 +227,7 @@ func chooseMutants(all []mutant.Mutant, recorded mutation.Matrix, getenv func(st
 	case "1":
 		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return m.OnLab() || !recorded.Good(m.Name, longest) })
 	case "0":
-		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return recorded.Good(m.Name, math.MaxInt64) })
+		all = slices.DeleteFunc(slices.Clone(all), func(m mutant.Mutant) bool { return recorded.Fresh(m.Name) })
 	default:
 		return nil, &config.FieldError{Field: "RECORDED", Value: which, Remedy: "set 1 for mutants that are on record, 0 for the others, or leave it unset for all"}
 	}

@@ -19,7 +19,7 @@ import (
 
 var _ = framework.It(spec.Spec{
 	ID: "RST-32", Title: "a state file that is damaged, outdated or alone leads to an empty cache that serves",
-	Covers: []spec.ReqID{"RST-11", "RST-32", "RST-33", "RST-34", "RST-40", "RST-41", "RST-55", "RST-56", "RST-57"},
+	Covers: []spec.ReqID{"RST-11", "RST-15", "RST-32", "RST-33", "RST-34", "RST-40", "RST-41", "RST-55", "RST-56", "RST-57", "RST-67"},
 	Level:  spec.Must, Profile: spec.Persistent, Tags: []string{"restart", "workbench"}, Budget: 12 * time.Minute,
 }, func(ctx context.Context, e *framework.Env) {
 	d := e.Deploy(ctx, "RST-32", e.Manifest(spec.Persistent))
@@ -31,6 +31,7 @@ var _ = framework.It(spec.Spec{
 		expectSameSecond(ctx, e, w)
 		expectForward(ctx, e, w)
 		expectFlushed(ctx, e, w)
+		expectReturned(ctx, e, w)
 		w.Remove(ctx)
 	}, func() {
 		w := workbench.New(ctx, e, d, c, workbench.WithOwnClaims(ctx, e, p))
@@ -217,5 +218,28 @@ func expectFlushed(ctx context.Context, e *framework.Env, w *workbench.Workbench
 	})
 	e.NoError(err, "wait for the time of the flush_all")
 	e.Expect("RST-41", "after a restart, no item is served once a delayed flush_all was due", w.Name, stock.Served(ctx, e, c, fresh), stock.None())
+	r.Kill(ctx)
+}
+
+// expectReturned brings the state file back from which a memcached that was killed had started, as a power cut does before the
+// filesystem has written the removal down. The memory file has changed since.
+func expectReturned(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
+	const what = "the state file of a stop before the last start has come back: "
+	e.Step("kill memcached, and bring back the state file that it had removed")
+	state := w.File + cache.StateSuffix
+	old, fresh := stock.Of("old"), stock.Of("fresh")
+	r := w.MustStart(ctx, "RST-67", "memcached serves", "")
+	r.Store(ctx, old)
+	r.Stop(ctx)
+	w.Sh(ctx, `cp "$1" "$1.earlier"`, state)
+	r = w.MustStart(ctx, "RST-67", "memcached serves after a graceful shutdown", "")
+	r.Store(ctx, fresh)
+	r.Kill(ctx)
+	w.Sh(ctx, `mv "$1.earlier" "$1"`, state)
+	r, err := w.Start(ctx, "")
+	if !e.Expect("RST-67", what+"memcached serves", w.Name, err, framework.Succeed) {
+		r = w.MustStart(ctx, "RST-15", what+"memcached serves when it is started again", "") // as the kubelet does
+	}
+	e.Expect("RST-15", what+"no item from before is served", w.Name, r.Served(ctx, append(old, fresh...)), stock.None())
 	r.Kill(ctx)
 }

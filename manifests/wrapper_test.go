@@ -161,7 +161,7 @@ func TestStateFile(t *testing.T) {
 		{"NUL bytes", func(s []byte) []byte { return make([]byte, len(s)) }, "does not begin with Tmain"},
 		{"NUL bytes after the tag", func(s []byte) []byte { return append([]byte("Tmain\n"), make([]byte, 300)...) }, "is not a key and a value"},
 		{"NUL bytes in a line", func(s []byte) []byte { return bytes.Replace(s, []byte("Kmaxbytes "), []byte("Kmaxbytes \x00"), 1) }, "is not a key and a value"},
-		{"unknown tag", func(s []byte) []byte { return append([]byte("Tother\n"), s...) }, "does not begin with Tmain"},
+		{"other tag", func(s []byte) []byte { return append([]byte("Tother\n"), s...) }, "does not begin with Tmain"},
 		{"second tag", func(s []byte) []byte { return append(s, "Tother\n"...) }, "is not a key and a value"},
 		{"binary", func(s []byte) []byte { return append(s, 0xff, 0xfe, '\n') }, "is not a key and a value"},
 		{"huge", func(s []byte) []byte { return append(s, bytes.Repeat([]byte("Kx 1\n"), 1<<14)...) }, "larger than any state file"},
@@ -212,6 +212,52 @@ func TestKilled(t *testing.T) {
 	s = v.start(t, "persistent", "")
 	s.ready(t)
 	s.expectCold(t, "demo_key")
+	s.stop(t)
+}
+
+// TestStateFileReturns puts the state file back that memcached had removed, as a power cut soon after a warm start does.
+func TestStateFileReturns(t *testing.T) {
+	t.Parallel()
+	v := saved(t)
+	state, err := os.ReadFile(v.stateFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := v.start(t, "persistent", "")
+	s.ready(t)
+	s.expectWarm(t, "demo_key", "I am PMEM.")
+	if err := syscall.Kill(s.memcached(t), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t)
+	if err := os.WriteFile(v.stateFile(), state, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own(t, v.stateFile())
+	s = v.start(t, "persistent", "")
+	s.ready(t)
+	s.expectCold(t, "demo_key")
+	if message := "removing " + v.stateFile() + ", which is older than the last use of " + v.memoryFile(); !strings.Contains(s.log.String(), message) {
+		t.Errorf("log does not report %q:\n%s", message, s.log)
+	}
+	s.set(t, "new_key", "new value")
+	s.stop(t)
+	s = v.start(t, "persistent", "")
+	s.ready(t)
+	s.expectWarm(t, "new_key", "new value")
+	s.stop(t)
+}
+
+// TestCacheSurvivesFailedStart starts memcached with an option that it refuses before it uses the cache.
+func TestCacheSurvivesFailedStart(t *testing.T) {
+	t.Parallel()
+	v := saved(t)
+	if s := v.start(t, "persistent", "--no-such-option"); s.wait(t) == 0 {
+		t.Fatalf("memcached accepts --no-such-option:\n%s", s.log)
+	}
+	s := v.start(t, "persistent", "")
+	s.ready(t)
+	s.expectWarm(t, "demo_key", "I am PMEM.")
 	s.stop(t)
 }
 

@@ -221,11 +221,11 @@ func expectFlushed(ctx context.Context, e *framework.Env, w *workbench.Workbench
 	r.Kill(ctx)
 }
 
-// expectReturned brings the state file back from which a memcached that was killed had started, as a power cut does before the
+// expectReturned brings the state file back from which a memcached that has crashed had started, as a power cut does before the
 // filesystem has written the removal down. The memory file has changed since.
 func expectReturned(ctx context.Context, e *framework.Env, w *workbench.Workbench) {
 	const what = "the state file of a stop before the last start has come back: "
-	e.Step("kill memcached, and bring back the state file that it had removed")
+	e.Step("end memcached as a crash does, and bring back the state file that it had removed")
 	state := w.File + cache.StateSuffix
 	old, fresh := stock.Of("old"), stock.Of("fresh")
 	r := w.MustStart(ctx, "RST-67", "memcached serves", "")
@@ -234,7 +234,7 @@ func expectReturned(ctx context.Context, e *framework.Env, w *workbench.Workbenc
 	w.Sh(ctx, `cp "$1" "$1.earlier"`, state)
 	r = w.MustStart(ctx, "RST-67", "memcached serves after a graceful shutdown", "")
 	r.Store(ctx, fresh)
-	r.Kill(ctx)
+	r.Crash(ctx)
 	w.Sh(ctx, `mv "$1.earlier" "$1"`, state)
 	r, err := w.Start(ctx, "")
 	if !e.Expect("RST-67", what+"memcached serves", w.Name, err, framework.Succeed) {

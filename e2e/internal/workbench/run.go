@@ -140,6 +140,9 @@ func (r *Run) Stop(ctx context.Context) string { return r.end(ctx, "TERM", "top"
 // Kill ends memcached with SIGKILL and returns its log.
 func (r *Run) Kill(ctx context.Context) string { return r.end(ctx, "KILL", "itself") }
 
+// Crash ends memcached and what has started it with SIGKILL, as the end of the node does, and returns its log.
+func (r *Run) Crash(ctx context.Context) string { return r.end(ctx, "KILL", "all") }
+
 func (r *Run) end(ctx context.Context, signal, whom string) string {
 	r.Disconnect()
 	idle.Run(ctx, r.w.e, r.w.pod, deploy.Container, fmt.Sprintf("send SIG%s in %s", signal, r.w.Name), "sh", "-c", workload.SignalScript, "sh", signal, whom)

@@ -30,20 +30,24 @@ func AwaitReplaced(ctx context.Context, e *framework.Env, d *deploy.Deployment, 
 	e.NoError(err, "see %s replaced", framework.Name("pod", p))
 }
 
-// SignalScript sends the signal $1 to the process named memcached, and if $2 is
-// "top" to its ancestor that was started in the container. That has the number 1,
-// but not in a pod whose containers share their processes; its parent is in no
-// case visible, and has the number 0.
+// SignalScript sends the signal $1 to the process named memcached, if $2 is "top"
+// to its ancestor that was started in the container instead, and if it is "all" to
+// both and to those between them. That ancestor has the number 1, but not in a pod
+// whose containers share their processes; its parent is in no case visible, and
+// has the number 0.
 const SignalScript = `for d in /proc/[0-9]*; do
 	read -r name 2>/dev/null <"$d/comm" && [ "$name" = memcached ] && pid=${d#/proc/}
 done
 [ -n "$pid" ] || { echo "no memcached runs" >&2; exit 1; }
-while [ "$2" = top ]; do
+pids=$pid
+while [ "$2" != itself ]; do
 	parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
 	[ "$parent" -gt 0 ] || break
 	pid=$parent
+	pids="$pid $pids"
 done
-kill -s "$1" "$pid"`
+[ "$2" = all ] || pids=$pid
+kill -s "$1" $pids`
 
 // Signal runs a script that sends a signal in the container memcached.
 func Signal(ctx context.Context, e *framework.Env, p *corev1.Pod, script string, args ...string) {

@@ -237,6 +237,9 @@ func expectReturned(ctx context.Context, e *framework.Env, w *workbench.Workbenc
 	r.Crash(ctx)
 	w.Sh(ctx, `mv "$1.earlier" "$1"`, state)
 	r, err := w.Start(ctx, "")
+	if err == nil {
+		err = r.Holds(ctx)
+	}
 	if !e.Expect("RST-67", what+"memcached serves", w.Name, err, framework.Succeed) {
 		r = w.MustStart(ctx, "RST-15", what+"memcached serves when it is started again", "") // as the kubelet does
 	}

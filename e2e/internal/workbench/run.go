@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"pmem-memcached-e2e/e2e/internal/cache"
 	"pmem-memcached-e2e/e2e/internal/idle"
@@ -94,15 +95,35 @@ func (w *Workbench) Start(ctx context.Context, more string) (*Run, error) {
 		case <-r.output.listening:
 			return true, "it listens", nil
 		case <-r.ended:
-			if r.err != nil {
-				return false, "", wait.Stop(fmt.Errorf("lost the connection to memcached: %w: %s", r.err, Tail(r.log())))
-			}
-			return false, "", wait.Stop(fmt.Errorf("memcached ended with exit code %d: %s", r.code, Tail(r.log())))
+			return false, "", wait.Stop(r.how())
 		case <-ctx.Done():
 			return false, "it does not listen; log: " + Tail(r.log()), nil
 		}
 	})
 	return r, err
+}
+
+// how is the way in which memcached has ended.
+func (r *Run) how() error {
+	if r.err != nil {
+		return fmt.Errorf("lost the connection to memcached: %w: %s", r.err, Tail(r.log()))
+	}
+	return fmt.Errorf("memcached ended with exit code %d: %s", r.code, Tail(r.log()))
+}
+
+// maintained is how long the threads of memcached that maintain the cache take to come to items that were restored, at wait scale 1.
+const maintained = 2 * time.Second
+
+// Holds returns an error if memcached, which listens, ends soon after its start.
+func (r *Run) Holds(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(float64(maintained)*r.w.e.Config.WaitScale.Max()))
+	defer cancel()
+	select {
+	case <-r.ended:
+		return r.how()
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // prepare runs the init containers and returns their output.

@@ -22,7 +22,9 @@ func (s *steps) Read() map[string]time.Duration {
 
 // TestUsage runs a spec on its own, two next to each other, and one on its own again.
 func TestUsage(t *testing.T) {
-	second := func(n int) map[string]time.Duration { return map[string]time.Duration{"node1": time.Duration(n) * time.Second} }
+	second := func(n int) map[string]time.Duration {
+		return map[string]time.Duration{"node1": time.Duration(n) * time.Second}
+	}
 	u := &usage{meter: &steps{second(1), second(4), second(10), second(20), second(27)}, running: map[string]*reading{}}
 	u.began("RST-01")
 	if got := u.ended("RST-01"); !maps.Equal(got, second(3)) {

@@ -18,6 +18,10 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
+// host is an address that only these tests listen at: seconds lie between the choice of a port and the start of a memcached
+// that touches gigabytes, in which tests of other packages can take the port at another address of the host.
+const host = "127.0.0.2"
+
 // memcacheUser is user and group of memcached in the upstream image.
 const memcacheUser = 11211
 
@@ -127,7 +131,7 @@ func (v volume) start(t *testing.T, mode string, args string, env ...string) *se
 	if _, err := exec.LookPath("memcached"); err != nil {
 		t.Fatalf("%v: install memcached (Debian package memcached)", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +139,7 @@ func (v volume) start(t *testing.T, mode string, args string, env ...string) *se
 	_, port, _ := net.SplitHostPort(addr)
 	listener.Close()
 
-	env = append(env, fmt.Sprintf("MEMCACHED_ARGS=-l 127.0.0.1 -p %s %s", port, args))
+	env = append(env, fmt.Sprintf("MEMCACHED_ARGS=-l %s -p %s %s", host, port, args))
 	s := &server{command: v.command(wrapper, env, mode), addr: addr, log: &logBuffer{}, ended: make(chan struct{})}
 	s.command.Stdout, s.command.Stderr = s.log, s.log
 	if err := s.command.Start(); err != nil {

@@ -133,7 +133,7 @@ func TestArguments(t *testing.T) {
 			port := s.addr[strings.LastIndex(s.addr, ":")+1:]
 			got := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
 			want := append([]string{"memcached", "--memory-limit=40", "--memory-file=" + v.memoryFile(), "-o", "slab_automove=0",
-				"-l", "127.0.0.1", "-p", port}, test.want...)
+				"-l", host, "-p", port}, test.want...)
 			if !slices.Equal(got, want) {
 				t.Errorf("arguments of memcached: got %q, want %q", got, want)
 			}

@@ -302,7 +302,7 @@ func (h Harness) suite(ctx context.Context, ids []string, r Run) (report.Documen
 	for i, id := range ids {
 		quoted[i] = regexp.QuoteMeta(id)
 	}
-	r.Measures = slices.ContainsFunc(h.Catalogue.Specs, func(s spec.Spec) bool { return s.Measures() && slices.Contains(ids, s.ID) })
+	r.Measures = len(h.Catalogue.Measuring(ids)) > 0
 	r.Focus = "^(" + strings.Join(quoted, "|") + ")$"
 	err := h.Suite(ctx, r)
 	took := time.Since(start)

@@ -78,8 +78,8 @@ func (r *Recorder) Baseline(baseline []BaselineEntry) {
 	r.locked(func() { r.doc.Baseline = redact.In(r.Secrets, baseline) })
 }
 
-// Mutation sets what is on record about the specs themselves.
-func (r *Recorder) Mutation(p spec.Proof) { r.locked(func() { r.doc.Mutation = &p }) }
+// Mutation sets what is on record about the specs themselves; nil: nothing.
+func (r *Recorder) Mutation(p *spec.Proof) { r.locked(func() { r.doc.Mutation = p }) }
 
 // AddError adds something that went wrong outside of the specs. Of several
 // lines one is made; what is reported twice is kept once.

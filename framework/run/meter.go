@@ -16,7 +16,7 @@ func (r *Runner) metered(m Meter, f func() error) error {
 	if m == nil {
 		return f()
 	}
-	r.usage = &usage{meter: m, running: map[string]*reading{}}
+	r.usage = &usage{meter: m, running: map[string]map[string]time.Duration{}}
 	before := m.Read()
 	done := make(chan struct{})
 	read := make(chan map[string]time.Duration)
@@ -52,32 +52,28 @@ func since(now, before map[string]time.Duration) map[string]time.Duration {
 
 // usage finds what the programs of the cluster cost while a spec runs that no other one runs next to.
 type usage struct {
-	meter   Meter
-	running map[string]*reading // by spec
-}
-
-type reading struct {
-	before map[string]time.Duration
-	shared bool // with another spec
+	meter Meter
+	// running are the readings at the beginning of specs, by id; nil for one that another runs next to, or has.
+	running map[string]map[string]time.Duration
 }
 
 func (u *usage) began(id string) {
-	r := &reading{shared: len(u.running) > 0}
-	for _, other := range u.running {
-		other.shared = true
+	if len(u.running) == 0 {
+		u.running[id] = u.meter.Read()
+		return
 	}
-	if !r.shared {
-		r.before = u.meter.Read()
+	u.running[id] = nil
+	for other := range u.running {
+		u.running[other] = nil
 	}
-	u.running[id] = r
 }
 
 // ended is what was used since the spec began, or nil when another one ran meanwhile.
 func (u *usage) ended(id string) map[string]time.Duration {
-	r := u.running[id]
+	before := u.running[id]
 	delete(u.running, id)
-	if r == nil || r.shared {
+	if before == nil {
 		return nil
 	}
-	return since(u.meter.Read(), r.before)
+	return since(u.meter.Read(), before)
 }

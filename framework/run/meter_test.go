@@ -25,7 +25,7 @@ func TestUsage(t *testing.T) {
 	second := func(n int) map[string]time.Duration {
 		return map[string]time.Duration{"node1": time.Duration(n) * time.Second}
 	}
-	u := &usage{meter: &steps{second(1), second(4), second(10), second(20), second(27)}, running: map[string]*reading{}}
+	u := &usage{meter: &steps{second(1), second(4), second(10), second(20), second(27)}, running: map[string]map[string]time.Duration{}}
 	u.began("RST-01")
 	if got := u.ended("RST-01"); !maps.Equal(got, second(3)) {
 		t.Errorf("on its own: %v", got)

@@ -227,8 +227,8 @@ func (r *Runner) begin(catalogue spec.Catalogue, listing spec.Listing, e expecte
 	r.recorder.Secrets, unfinished.Secrets = r.Secrets, r.Secrets
 	r.recorder.Known(e.known)
 	r.recorder.Baseline(e.baseline)
-	if r.Proof != nil && !c.Bench {
-		r.recorder.Mutation(*r.Proof)
+	if !c.Bench {
+		r.recorder.Mutation(r.Proof)
 	}
 	r.live.Requirements(catalogue.Requirements)
 	return writeDocument(r.Config.ReportDir, unfinished.Finish(start, nil))

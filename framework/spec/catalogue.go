@@ -131,3 +131,14 @@ func (c Catalogue) fits(s Spec) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Measuring are those of some ids that are benchmarks.
+func (c Catalogue) Measuring(ids []string) []string {
+	var found []string
+	for _, s := range c.Specs {
+		if s.Measures() && slices.Contains(ids, s.ID) {
+			found = append(found, s.ID)
+		}
+	}
+	return found
+}

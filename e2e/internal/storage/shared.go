@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +14,6 @@ import (
 
 // Shared reports which of some claims have the same volume of their driver. Those that are not bound are left out.
 func Shared(ctx context.Context, e *framework.Env, claims []corev1.PersistentVolumeClaim) []string {
-	var volumes []string
 	whose := map[string][]string{}
 	for i := range claims {
 		if claims[i].Spec.VolumeName == "" {
@@ -22,14 +23,13 @@ func Shared(ctx context.Context, e *framework.Env, claims []corev1.PersistentVol
 		e.NoError(err, "get the volume of %s", framework.Name("claim", &claims[i]))
 		if csi := pv.Spec.CSI; csi != nil {
 			volume := csi.Driver + " " + csi.VolumeHandle
-			volumes, whose[volume] = append(volumes, volume), append(whose[volume], claims[i].Name)
+			whose[volume] = append(whose[volume], claims[i].Name)
 		}
 	}
 	var shared []string
-	for _, volume := range volumes {
+	for _, volume := range slices.Sorted(maps.Keys(whose)) {
 		if names := whose[volume]; len(names) > 1 {
 			shared = append(shared, strings.Join(names, " and ")+" have "+volume)
-			delete(whose, volume)
 		}
 	}
 	return shared

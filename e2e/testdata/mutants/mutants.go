@@ -57,14 +57,9 @@ func All(c spec.Catalogue) ([]mutant.Mutant, error) {
 			return nil, fmt.Errorf("there are two mutants with the name %q", m.Name)
 		}
 		seen[m.Name] = true
-		measures := 0
-		for _, s := range c.Specs {
-			if s.Measures() && slices.Contains(m.Specs(), s.ID) {
-				measures++
-			}
-		}
-		if measures > 0 && measures < len(m.Specs()) {
-			return nil, fmt.Errorf("%s is run on %v, of which some are benchmarks, which have runs of their own: declare another mutant for them", m.Name, m.Specs())
+		specs := m.Specs()
+		if n := len(c.Measuring(specs)); n > 0 && n < len(specs) {
+			return nil, fmt.Errorf("%s is run on %v, of which some are benchmarks, which have runs of their own: declare another mutant for them", m.Name, specs)
 		}
 	}
 	return all, nil

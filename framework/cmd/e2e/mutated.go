@@ -144,7 +144,7 @@ func leftBehind(doc report.Document) bool {
 
 // learn notes the images of a run whose checks have passed.
 func (m *mutated) learn(dir string, images []string) {
-	doc, err := readReport(dir) // whoever needs the report reports that it is missing
+	doc, err := readReport(dir) // the harness reads it too, and reports when it is missing
 	if err != nil || len(doc.Preflight) == 0 || slices.ContainsFunc(doc.Preflight, func(c report.Check) bool { return c.State == report.CheckFailed }) {
 		return
 	}

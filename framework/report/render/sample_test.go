@@ -52,7 +52,7 @@ func sample(plan map[string]spec.Outcome) *report.Recorder {
 		planned = append(planned, p)
 	}
 	r.Plan(planned)
-	r.Mutation(spec.Proof{Killed: 4, Mutants: 5, Accepted: 2, Equivalents: 2, Pairs: []spec.PairProof{
+	r.Mutation(&spec.Proof{Killed: 4, Mutants: 5, Accepted: 2, Equivalents: 2, Pairs: []spec.PairProof{
 		{Requirement: "EPH-01", Profile: spec.Ephemeral, Killed: 2, Mutants: 2, Specs: []string{"EPH-01"}},
 		{Requirement: "RST-01", Profile: spec.Persistent, Killed: 2, Mutants: 3, Specs: []string{"RST-01"}},
 		{Requirement: "RST-02", Profile: spec.Persistent},
